@@ -1,0 +1,131 @@
+"""What happens around the steps: progress, reports, and a stop when training diverges."""
+
+import math
+import sys
+import time
+
+import keras
+import tensorflow as tf
+from tqdm import tqdm
+
+from acai_tf import checkpoints, figures
+from acai_tf.config import KIMG, Config
+from acai_tf.data.dataset import Dataset
+from acai_tf.errors import DivergedError
+from acai_tf.evaluation import run_evaluators
+from acai_tf.run_folder import RunFolder
+
+CHECK_EVERY = 32  # steps between looks at the losses; a look waits for the device
+
+
+class StopOnNonFinite(keras.callbacks.Callback):
+    """Ends training at a loss that is not finite; the last checkpoint is from before it."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch % CHECK_EVERY == 0:
+            self._check(logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._check(logs)
+
+    def _check(self, logs):
+        bad = [name for name, value in (logs or {}).items() if not math.isfinite(float(value))]
+        if bad:
+            step = int(self.model.optimizer.iterations)
+            raise DivergedError(
+                f"{', '.join(bad)} no longer finite at step {step}; the run folder keeps the last"
+                f" good checkpoint. Try a lower --lr (it was {self.model.config.lr:g})"
+            )
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar over the whole run with images per second and the time left.
+
+    Args:
+        config: the run's settings.
+        step: steps taken before this session.
+    """
+
+    def __init__(self, config: Config, step: int):
+        super().__init__()
+        self._batch = config.batch
+        self._bar = tqdm(
+            total=config.reports * config.steps_per_report * config.batch,
+            initial=step * config.batch,
+            unit="img",
+            unit_scale=True,
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),  # a log file gets the reports' lines alone
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._bar.update(self._batch)
+
+    def on_train_end(self, logs=None):
+        self._bar.close()
+
+
+class Report(keras.callbacks.Callback):
+    """At the end of each period: evaluate, print, record, draw, and last of all checkpoint.
+
+    The checkpoint comes last: a run killed before it makes the whole report again
+    when it is resumed, with the same numbers.
+
+    Args:
+        config: the run's settings.
+        dataset: what it is evaluated on.
+        run: the folder it is written to.
+    """
+
+    def __init__(self, config: Config, dataset: Dataset, run: RunFolder):
+        super().__init__()
+        self._config = config
+        self._dataset = dataset
+        self._run = run
+        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        config = self._config
+        seconds = time.perf_counter() - self._began
+        step = int(self.model.optimizer.iterations)
+        kimg = step * config.batch // KIMG
+        record = {"step": step, "kimg": kimg}
+        record |= {name: float(value) for name, value in logs.items()}
+        record |= run_evaluators(self.model, self._dataset)
+        record["images_per_second"] = round(config.steps_per_report * config.batch / seconds, 1)
+        report_seconds = time.perf_counter() - self._began - seconds
+        pictures = figures.sheets(self.model, self._dataset.test_images)
+        for name, picture in pictures.items():
+            figures.save_png(picture, self._run.sheets / f"{name}-{kimg:06d}.png")
+        with self._writer.as_default(step=step):
+            for name, value in record.items():
+                tf.summary.scalar(name, value)
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
+            self._writer.flush()
+        self._run.append(record)
+        checkpoints.save(self._run.checkpoints, self.model)
+        left = (config.reports - epoch - 1) * (seconds + report_seconds)
+        tqdm.write(_line(record, config.reports * config.report_kimg, left), file=sys.stdout)
+        sys.stdout.flush()
+
+    def on_train_end(self, logs=None):
+        self._writer.close()
+
+
+def _line(record: dict, total_kimg: int, seconds_left: float) -> str:
+    """One report as a person reads it."""
+    shown = {
+        name: value
+        for name, value in record.items()
+        if name not in ("step", "kimg", "images_per_second")
+    }
+    scores = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+    minutes, seconds = divmod(int(seconds_left), 60)
+    return (
+        f"kimg {record['kimg']}/{total_kimg}  {scores}"
+        f"  {record['images_per_second']:.0f} img/s  ETA {minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+    )

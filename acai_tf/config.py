@@ -1,0 +1,180 @@
+"""The one schema of a run and the only place of its defaults.
+
+Flags are generated from it (`acai_tf.flags`), it is saved as `config.json` in
+the run folder, and everything in the package takes it as an argument.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+
+from acai_tf.errors import UsageError
+
+KIMG = 1024  # images; the original counts 1 kimg as 1,024 images
+
+
+def _setting(default, help: str, *, minimum=None, maximum=None, specific: bool = False):
+    """A field: its default, its flag's help, its range, whether only some models read it."""
+    return field(
+        default=default,
+        metadata={"help": help, "min": minimum, "max": maximum, "specific": specific},
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of one training run; names as in the original program where it had them.
+
+    Raises:
+        UsageError: a value of the wrong type or outside its range.
+    """
+
+    # What is trained on what.
+    model: str = _setting("acai", "Autoencoder to train (see acai_tf.models.MODELS).")
+    dataset: str = _setting("lines", "Dataset to train on (see acai_tf.data.DATASETS).")
+    data_dir: str = _setting("", "Where tfds keeps its data; empty: tfds' own default.")
+    run_dir: str = _setting("", "Run folder; empty: runs/<dataset>-<model>-<seed>.")
+    seed: int = _setting(0, "Seed of weights, data order and random draws.", minimum=0)
+
+    # Length and optimiser. 2**14 kimg = 16,777,216 images is the published length.
+    total_kimg: int = _setting(1 << 14, "Length of training in units of 1,024 images.", minimum=1)
+    report_kimg: int = _setting(64, "Report, evaluate and checkpoint this often.", minimum=1)
+    batch: int = _setting(64, "Images per step (over all devices).", minimum=1)
+    lr: float = _setting(1e-4, "Learning rate of Adam.", minimum=0.0)
+
+    # The autoencoder's shape: code size d = latent * latent_width**2.
+    depth: int = _setting(64, "Channels of the first convolution.", minimum=1)
+    latent: int = _setting(16, "Channels of the latent map.", minimum=1)
+    latent_width: int = _setting(4, "Height and width of the latent map.", minimum=1)
+
+    # Settings that only some models read (each model names its own in `settings`).
+    advweight: float = _setting(
+        0.5, "ACAI: weight lambda of the adversarial loss.", minimum=0.0, specific=True
+    )
+    advdepth: int = _setting(
+        0, "ACAI: channels of the critic's first convolution; 0: depth.", minimum=0, specific=True
+    )
+    reg: float = _setting(
+        0.2, "ACAI: gamma, how real the critic's real images are.", minimum=0.0, specific=True
+    )
+    noise: float = _setting(
+        1.0, "Denoising: standard deviation of the noise.", minimum=0.0, specific=True
+    )
+    dropout: float = _setting(
+        0.5, "Dropout: probability to KEEP a latent value.", minimum=0.0, maximum=1.0, specific=True
+    )
+    beta: float | None = _setting(
+        None, "VAE: weight of the KL term (1); VQ-VAE: of the commitment (10).", specific=True
+    )
+    adversary_lr: float = _setting(
+        1e-4, "AAE: the discriminator's learning rate.", minimum=0.0, specific=True
+    )
+    disc_layer_sizes: str = _setting(
+        "100,100", "AAE: hidden layer sizes of the discriminator.", specific=True
+    )
+    z_log_size: int = _setting(14, "VQ-VAE: log2 of the codebook's size.", minimum=1, specific=True)
+    num_latents: int = _setting(10, "VQ-VAE: codes per image.", minimum=1, specific=True)
+
+    def __post_init__(self):
+        for setting in dataclasses.fields(self):
+            _check(setting, getattr(self, setting.name))
+
+    @property
+    def steps_per_report(self) -> int:
+        return max(1, self.report_kimg * KIMG // self.batch)
+
+    @property
+    def reports(self) -> int:
+        """Report periods of the whole run.
+
+        Raises:
+            UsageError: the length is no whole number of report periods.
+        """
+        if self.total_kimg % self.report_kimg:
+            raise UsageError(
+                f"--total_kimg={self.total_kimg} is not a whole number of reports of"
+                f" {self.report_kimg} kimg; use --total_kimg="
+                f"{math.ceil(self.total_kimg / self.report_kimg) * self.report_kimg}"
+                f" or --report_kimg={math.gcd(self.total_kimg, self.report_kimg)}"
+            )
+        return self.total_kimg // self.report_kimg
+
+    def scales(self, width: int) -> int:
+        """Number of 2x poolings between an image of `width` pixels and the latent map.
+
+        Raises:
+            UsageError: latent_width is not width / 2**n.
+        """
+        scales = int(round(math.log2(max(1, width // self.latent_width))))
+        if self.latent_width << scales != width:
+            fitting = [width >> n for n in range(width.bit_length()) if not width % (1 << n)]
+            raise UsageError(
+                f"--latent_width={self.latent_width} does not divide the image width {width}"
+                f" by a power of two; use one of {', '.join(map(str, fitting))}"
+            )
+        return scales
+
+    def to_dict(self) -> dict:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Config":
+        """The Config saved by `to_dict`; settings it does not name get their defaults.
+
+        Raises:
+            UsageError: an unknown setting or a bad value.
+        """
+        unknown = set(values) - {setting.name for setting in dataclasses.fields(cls)}
+        if unknown:
+            raise UsageError(f"unknown settings in the configuration: {', '.join(sorted(unknown))}")
+        return cls(**values)
+
+
+def specific_settings() -> set[str]:
+    """Names of the settings that only some models read."""
+    return {f.name for f in dataclasses.fields(Config) if f.metadata["specific"]}
+
+
+def refuse_unread(model: str, read: tuple[str, ...], given: set[str]) -> None:
+    """Refuse settings that `model` does not read.
+
+    Args:
+        model: its name, for the message.
+        read: the model-specific settings it reads (`Autoencoder.settings`).
+        given: names of the settings that were given.
+
+    Raises:
+        UsageError: naming what is not read and what would be.
+    """
+    unread = sorted((given & specific_settings()) - set(read))
+    if unread:
+        own = ", ".join(f"--{name}" for name in read) or "none of its own"
+        raise UsageError(
+            f"model {model} does not read {', '.join(f'--{name}' for name in unread)}"
+            f" (it reads: {own})"
+        )
+
+
+def changed_settings(config: Config) -> set[str]:
+    """Names of the settings whose value is not the default."""
+    return {f.name for f in dataclasses.fields(config) if getattr(config, f.name) != f.default}
+
+
+def _check(setting: dataclasses.Field, value) -> None:
+    kind = float if setting.name == "beta" else type(setting.default)
+    if value is None and setting.default is None:
+        return
+    accepted = (int, float) if kind is float else kind
+    if not isinstance(value, accepted) or isinstance(value, bool):
+        raise UsageError(f"--{setting.name} takes {_article(kind)}, got {value!r}")
+    if kind is float and not math.isfinite(value):
+        raise UsageError(f"--{setting.name} must be finite, got {value}")
+    low, high = setting.metadata["min"], setting.metadata["max"]
+    if low is not None and value < low:
+        raise UsageError(f"--{setting.name} must be at least {low}, got {value}")
+    if high is not None and value > high:
+        raise UsageError(f"--{setting.name} must be at most {high}, got {value}")
+
+
+def _article(kind: type) -> str:
+    return {int: "a whole number", float: "a number", str: "a text"}[kind]

@@ -1,0 +1,91 @@
+"""The synthetic lines: an endless supply of 32x32 images of a line from the centre."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from acai_tf.config import Config
+from acai_tf.data.dataset import Dataset
+
+SIZE = 32
+CLASSES = 10
+TEST_IMAGES = 5000
+_TEST_STREAM = 2**32 - 1  # as a step number: one that no training run reaches
+
+
+def draw_lines(
+    angles: np.ndarray, height: int = SIZE, width: int = SIZE, thickness: float = 2.0
+) -> np.ndarray:
+    """Anti-aliased lines from the centre to one pixel inside the border, at any angles.
+
+    A line runs along the axis on which it is longer, one row (or column) of
+    pixels after another; in each, a span of `thickness` pixels is shared out
+    among the pixels it covers.
+
+    Args:
+        angles: [N], radians.
+        height, width: image size, equal.
+        thickness: in pixels.
+
+    Returns:
+        [N, height, width, 1] float32; background -1, line 1.
+    """
+    angles = np.asarray(angles, np.float64)
+    across = (height / 2 - 1) * np.cos(-angles)  # extent in columns
+    down = (width / 2 - 1) * np.sin(-angles)  # extent in rows
+    steep = np.abs(down) >= np.abs(across)
+    run = np.where(steep, down, across)
+    drift = np.where(steep, across, down)
+    centre = height / 2
+    # Walk in the direction of increasing pixels: from the far end where `run` is negative.
+    backwards = run < 0
+    start = centre + np.where(backwards, run, 0)
+    end = centre + np.where(backwards, 0, run)
+    first = centre + np.where(backwards, drift, 0) - thickness / 2
+    slope = np.divide(drift, run, out=np.zeros_like(run), where=run != 0)
+
+    pixel = np.arange(height)
+    column = [values[:, None] for values in (start, end, first, slope)]
+    start, end, first, slope = column
+    # [N, height]: how much of each row belongs to the line; only the first may be partial.
+    weight = np.where(pixel < start, np.ceil(start) - start, 1.0)
+    weight *= (pixel >= np.floor(start)) & (pixel < np.ceil(end))
+    left = first + (pixel - start - 0.5) * slope
+    # [N, height, width]: the part of each pixel that the span [left, left + thickness] covers.
+    left = left[:, :, None]
+    cover = np.minimum(pixel + 1, left + thickness) - np.maximum(pixel, left)
+    image = np.clip(2 * weight[:, :, None] * np.clip(cover, 0, 1) - 1, -1, 1).astype(np.float32)
+    image = np.where(steep[:, None, None], image, image.transpose(0, 2, 1))
+    return image[..., None]
+
+
+def line_class(angles: np.ndarray) -> np.ndarray:
+    """Which tenth of the circle: [N] radians in [0, 2 pi) -> whole numbers 0..9."""
+    return (CLASSES * angles / (2 * np.pi - 1e-6)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Lines(Dataset):
+    """Endless lines at uniformly random angles."""
+
+    def batches(self, batch, seed, first_step=0):
+        step = first_step
+        while True:
+            images, labels = _random_lines(batch, seed, step)
+            yield {"image": images, "label": labels}
+            step += 1
+
+    def train_once(self, limit):
+        return _random_lines(limit, 0, _TEST_STREAM - 1)
+
+
+def _random_lines(count: int, seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+    angles = np.random.default_rng([seed, step]).uniform(0, 2 * np.pi, count)
+    return draw_lines(angles), line_class(angles)
+
+
+def load(config: Config) -> Lines:
+    """The lines; the 5,000 test lines are the same in every run."""
+    del config
+    images, labels = _random_lines(TEST_IMAGES, 0, _TEST_STREAM)
+    return Lines("lines", (SIZE, SIZE, 1), CLASSES, images, labels)

@@ -1,0 +1,46 @@
+"""The registry of evaluators: name -> function (model, dataset) -> {name: value}.
+
+An evaluator that does not apply to a dataset (no classes, no lines) returns {}.
+"""
+
+import importlib
+
+from acai_tf.errors import UsageError
+
+EVALUATORS = {
+    "reconstruction": "acai_tf.evaluation.reconstruction:evaluate",
+    "probe": "acai_tf.evaluation.probe:evaluate",
+    "lines": "acai_tf.evaluation.lines:evaluate",
+    "clustering": "acai_tf.evaluation.clustering:evaluate",
+}
+AT_REPORTS = ("reconstruction", "probe", "lines")  # quick enough to run during training
+
+
+def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None) -> dict:
+    """The values of several evaluators in one dict.
+
+    Args:
+        model: an `Autoencoder`.
+        dataset: an `acai_tf.data.dataset.Dataset`.
+        names: which, of EVALUATORS.
+        options: evaluator's name -> its keyword arguments.
+
+    Raises:
+        UsageError: no such evaluator; lists the known ones.
+    """
+    values = {}
+    for name in names:
+        if name not in EVALUATORS:
+            raise UsageError(f"unknown evaluator {name!r}; known: {', '.join(EVALUATORS)}")
+        module, function = EVALUATORS[name].split(":")
+        evaluate = getattr(importlib.import_module(module), function)
+        values.update(evaluate(model, dataset, **(options or {}).get(name, {})))
+    return values
+
+
+def in_batches(function, images, size: int = 500):
+    """`function` applied to `size` images at a time, [N, ...] -> [N, ...] as numpy."""
+    import numpy as np
+
+    parts = [np.asarray(function(images[i : i + size])) for i in range(0, len(images), size)]
+    return np.concatenate(parts)

@@ -1,0 +1,20 @@
+"""The jointly trained linear probe."""
+
+import numpy as np
+
+from acai_tf.evaluation import in_batches
+
+
+def evaluate(model, dataset) -> dict[str, float]:
+    """Accuracy of the jointly trained probe on the whole test set, in 0..1.
+
+    The published figure is the median of this value over the last 20 reports of a
+    run (section 4.1), then mean and standard deviation over five seeds.
+
+    Returns:
+        {"probe_accuracy"}, or {} where there are no classes.
+    """
+    if dataset.classes < 2:
+        return {}
+    logits = in_batches(model.classify, dataset.test_images)
+    return {"probe_accuracy": float(np.mean(logits.argmax(-1) == dataset.test_labels))}

@@ -1,0 +1,56 @@
+"""Picture sheets: 16 x 16 grids of images, as in the original."""
+
+import pathlib
+
+import keras
+import numpy as np
+from PIL import Image
+
+ROWS = COLUMNS = 16
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """float [-1, 1] -> uint8, rounded; uint8 passes."""
+    if images.dtype == np.uint8:
+        return images
+    return np.clip(np.round(127.5 + 127.5 * images), 0, 255).astype(np.uint8)
+
+
+def grid(images: np.ndarray) -> np.ndarray:
+    """[rows, columns, H, W, C] -> one image [rows * H, columns * W, C] uint8."""
+    rows, columns, height, width, colors = images.shape
+    image = to_uint8(images).transpose(0, 2, 1, 3, 4)
+    return image.reshape(rows * height, columns * width, colors)
+
+
+def save_png(image: np.ndarray, path: pathlib.Path) -> None:
+    """Write [H, W, 1 or 3] uint8 as a PNG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+
+
+def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """The four sheets of a report.
+
+    Args:
+        model: an `Autoencoder`.
+        images: at least 128 test images [N, H, W, C].
+
+    Returns:
+        {"reconstruction": images and, right of each, its reconstruction,
+         "lerp", "slerp": in each row the way from one test image's code to another's,
+         "prior": decoded draws from N(0, I)}, each [rows * H, columns * W, C] uint8.
+    """
+    pairs = ROWS * COLUMNS // 2
+    real = images[:pairs]
+    x_hat = np.asarray(model.reconstruct(real))
+    real_float = real if real.dtype != np.uint8 else real / np.float32(127.5) - 1
+    beside = np.stack([real_float, x_hat], axis=1).reshape(ROWS, COLUMNS, *images.shape[1:])
+    made = {"reconstruction": beside}
+    starts, ends = images[:ROWS], images[ROWS : 2 * ROWS]
+    for method in ("lerp", "slerp"):
+        path = np.asarray(model.interpolate(starts, ends, steps=COLUMNS, method=method))
+        made[method] = path.swapaxes(0, 1)  # a row for each pair
+    prior = keras.random.normal((ROWS * COLUMNS, *model.latent_shape), seed=0)
+    made["prior"] = np.asarray(model.decode(prior)).reshape(ROWS, COLUMNS, *images.shape[1:])
+    return {name: grid(images) for name, images in made.items()}

@@ -1,0 +1,51 @@
+"""Interpolation between latents: mixing, lerp and slerp."""
+
+from keras import ops
+
+
+def mix(z_a, z_b, alpha):
+    """alpha * z_a + (1 - alpha) * z_b, the convex mix of section 2 of the paper.
+
+    Args:
+        z_a, z_b: latent maps [B, w, w, latent].
+        alpha: [B, 1, 1, 1].
+    """
+    return alpha * z_a + (1 - alpha) * z_b
+
+
+def lerp(z_0, z_1, steps: int):
+    """Straight line from z_0 to z_1, both ends included.
+
+    Returns:
+        [steps, B, ...] for z_0, z_1 of shape [B, ...].
+    """
+    return ops.stack([(z_0 * (steps - 1 - t) + z_1 * t) / (steps - 1) for t in range(steps)])
+
+
+def slerp(z_0, z_1, steps: int):
+    """Great arc from z_0 to z_1 (Shoemake 1985), both ends included.
+
+    omega is the angle between the flattened codes; where it is 0, and the arc
+    with it, this is the straight line.
+
+    Returns:
+        [steps, B, ...] for z_0, z_1 of shape [B, ...].
+    """
+    batch = z_0.shape[0]
+    flat_0, flat_1 = (ops.reshape(z, (batch, -1)) for z in (z_0, z_1))
+    norms = ops.norm(flat_0, axis=1) * ops.norm(flat_1, axis=1)
+    cosine = ops.sum(flat_0 * flat_1, axis=1) / ops.maximum(norms, 1e-12)
+    omega = ops.arccos(ops.clip(cosine, -1.0, 1.0))
+    omega = ops.reshape(omega, (batch,) + (1,) * (len(z_0.shape) - 1))
+    sine = ops.sin(omega)
+    straight = ops.abs(sine) < 1e-6
+    safe = ops.where(straight, ops.ones_like(sine), sine)
+    path = []
+    for t in (step / (steps - 1) for step in range(steps)):
+        weight_0 = ops.where(straight, 1.0 - t, ops.sin((1.0 - t) * omega) / safe)
+        weight_1 = ops.where(straight, t, ops.sin(t * omega) / safe)
+        path.append(weight_0 * z_0 + weight_1 * z_1)
+    return ops.stack(path)
+
+
+PATHS = {"lerp": lerp, "slerp": slerp}

@@ -1,0 +1,43 @@
+"""The objectives as pure functions of tensors, in keras.ops.
+
+Every mean runs over the batch and, for images, over every pixel and channel, as
+in the original program. Equation numbers are those of arXiv 1807.07543.
+"""
+
+from keras import ops
+
+
+def reconstruction(*, x, x_hat):
+    """Mean squared error ||x - x_hat||^2 (eq. 1), images [B, H, W, C] -> scalar."""
+    return ops.mean(ops.square(x - x_hat))
+
+
+def rmse_255(mse):
+    """Root of a mean squared error in [-1, 1] units, on the 0..255 scale of pixels."""
+    return ops.sqrt(mse) * 127.5
+
+
+def fold_alpha(uniform):
+    """Mixing coefficients: U(0, 1) folded to [0, 0.5], since alpha and 1 - alpha are one mix."""
+    return 0.5 - ops.abs(uniform - 0.5)
+
+
+def critic_mixed(*, estimate, alpha):
+    """||d(x_alpha) - alpha||^2, the first term of the critic's loss (eq. 2); [B], [B] -> scalar."""
+    return ops.mean(ops.square(estimate - alpha))
+
+
+def critic_real(*, estimate):
+    """||d(gamma x + (1 - gamma) x_hat)||^2, its second term (eq. 2); [B] -> scalar."""
+    return ops.mean(ops.square(estimate))
+
+
+def adversarial(*, estimate):
+    """||d(x_alpha)||^2, what the autoencoder adds times lambda (eq. 3); [B] -> scalar."""
+    return ops.mean(ops.square(estimate))
+
+
+def cross_entropy(*, logits, label):
+    """Softmax cross-entropy of the probe; [B, classes], whole numbers [B] -> scalar, in nats."""
+    log_p = ops.log_softmax(logits, axis=-1)
+    return -ops.mean(ops.take_along_axis(log_p, ops.expand_dims(label, -1), axis=-1))

@@ -1,0 +1,63 @@
+"""ACAI: Adversarially Constrained Autoencoder Interpolation (section 2.1)."""
+
+import keras
+from keras import ops
+
+from acai_tf import interpolation, losses, networks
+from acai_tf.models.base import Autoencoder
+
+
+@keras.saving.register_keras_serializable("acai_tf")
+class ACAI(Autoencoder):
+    """An autoencoder whose decoded mixes a critic cannot tell from real reconstructions.
+
+    The critic d estimates alpha from x_alpha = D(alpha z_1 + (1 - alpha) z_2):
+        L_d   = ||d(x_alpha) - alpha||^2 + ||d(gamma x + (1 - gamma) x_hat)||^2    (eq. 2)
+        L_f,g = ||x - x_hat||^2 + lambda ||d(x_alpha)||^2                          (eq. 3)
+    gamma is `reg`, lambda is `advweight`. z_2 are the codes of the batch in reverse order.
+    """
+
+    settings = ("advweight", "advdepth", "reg")
+    log_names = (
+        *("loss_ae", "rmse", "loss_probe"),
+        *("loss_critic", "loss_critic_real", "loss_adversarial"),
+    )
+
+    def __init__(self, config, image_shape, classes, **kwargs):
+        super().__init__(config, image_shape, classes, **kwargs)
+        depth = self.config.advdepth or self.config.depth
+        self.critic = networks.critic(self.image_shape, self.scales, depth, self.config.latent)
+
+    def players(self):
+        return {**super().players(), "critic": self.critic.trainable_variables}
+
+    def draws(self, seed, batch):
+        return {"uniform": keras.random.uniform((batch, 1, 1, 1), seed=seed)}
+
+    def objectives(self, x, label, draws):
+        latents = self.encoder(x)  # [B, w, w, latent]
+        x_hat = self.decoder(latents)
+        alpha = losses.fold_alpha(draws["uniform"])  # [B, 1, 1, 1], in [0, 0.5]
+        x_mix = self.decoder(interpolation.mix(latents, ops.flip(latents, axis=0), alpha))
+        estimate_mix = self.critic(x_mix)  # [B]
+        estimate_real = self.critic(x_hat + self.config.reg * (x - x_hat))
+
+        loss_ae = losses.reconstruction(x=x, x_hat=x_hat)
+        loss_adversarial = losses.adversarial(estimate=estimate_mix)
+        loss_critic = losses.critic_mixed(estimate=estimate_mix, alpha=ops.reshape(alpha, (-1,)))
+        loss_critic_real = losses.critic_real(estimate=estimate_real)
+        loss_probe = self.probe_loss(latents, label)
+        players = {
+            "autoencoder": loss_ae + self.config.advweight * loss_adversarial,
+            "critic": loss_critic + loss_critic_real,
+            "probe": loss_probe,
+        }
+        logs = {
+            "loss_ae": loss_ae,
+            "rmse": losses.rmse_255(loss_ae),
+            "loss_probe": loss_probe,
+            "loss_critic": loss_critic,
+            "loss_critic_real": loss_critic_real,
+            "loss_adversarial": loss_adversarial,
+        }
+        return players, logs

@@ -1,0 +1,157 @@
+"""What every autoencoder shares: four verbs and one train_step for any number of players.
+
+A *player* is a loss and the variables that it alone moves: the autoencoder, the
+probe, for ACAI the critic. A step runs one forward pass, takes every player's
+gradient at the old weights, and then updates all of them together, as the
+original's simultaneous optimisers did. Adam works element by element, so one
+optimizer over all variables is exactly the original's one per player.
+"""
+
+import keras
+from keras import ops
+
+from acai_tf import interpolation, losses, networks
+from acai_tf.config import Config
+from acai_tf.differentiation import player_gradients
+from acai_tf.draws import StepSeed
+
+
+def to_unit(images):
+    """Images as the networks take them: uint8 becomes float32 in [-1, 1], floats pass."""
+    if keras.backend.standardize_dtype(images.dtype) == "uint8":
+        return ops.cast(images, "float32") * (2.0 / 255) - 1.0
+    return ops.cast(images, "float32")
+
+
+class Autoencoder(keras.Model):
+    """Base of all autoencoders.
+
+    Args:
+        config: the run's settings.
+        image_shape: (height, width, colors), height = width.
+        classes: number of classes the probe tells apart.
+
+    A subclass names the settings it reads, the scalars it logs, and its
+    `objectives`; it adds players and random draws where it has any.
+
+    Raises:
+        UsageError: `config.latent_width` does not fit the images.
+    """
+
+    settings: tuple[str, ...] = ()  # model-specific settings of Config that it reads
+    log_names: tuple[str, ...] = ("loss_ae", "rmse", "loss_probe")
+
+    def __init__(self, config: Config | dict, image_shape, classes: int, **kwargs):
+        super().__init__(**kwargs)
+        self.config = config if isinstance(config, Config) else Config.from_dict(config)
+        self.image_shape = tuple(image_shape)
+        self.classes = classes
+        height, _, colors = self.image_shape
+        self.scales = self.config.scales(height)
+        width = self.config.latent_width
+        self.latent_shape = (width, width, self.config.latent)
+        self.encoder = networks.encoder(
+            self.image_shape, self.scales, self.config.depth, self.config.latent, "encoder"
+        )
+        self.decoder = networks.decoder(
+            self.latent_shape, self.scales, self.config.depth, colors, "decoder"
+        )
+        self.probe = networks.probe(self.latent_shape, classes)
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
+        self.built = True  # the networks have been since they were made
+
+    # The verbs. Images [B, H, W, C] are uint8, or float in [-1, 1]; what comes back is float32.
+
+    def encode(self, images):
+        """Images [B, H, W, C] -> latent maps [B, w, w, latent]."""
+        return self.encoder(to_unit(images))
+
+    def decode(self, latents):
+        """Latent maps [B, w, w, latent] -> images [B, H, W, C], about [-1, 1]."""
+        return self.decoder(latents)
+
+    def reconstruct(self, images):
+        """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""
+        return self.decode(self.encode(images))
+
+    def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp"):
+        """Images decoded along the path between the codes of two batches of images.
+
+        Args:
+            images_0, images_1: [B, H, W, C].
+            steps: images on the path, both ends included.
+            method: "lerp" or "slerp".
+
+        Returns:
+            [steps, B, H, W, C].
+        """
+        path = interpolation.PATHS[method](self.encode(images_0), self.encode(images_1), steps)
+        flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))
+        return ops.reshape(flat, (steps, -1, *self.image_shape))
+
+    def classify(self, images):
+        """Images [B, H, W, C] -> the probe's logits [B, classes]."""
+        return self.probe(self.encode(images))
+
+    def call(self, images, training=None):
+        return self.reconstruct(images)
+
+    # Training.
+
+    def players(self) -> dict[str, list]:
+        """Each player's name -> the variables that its loss moves."""
+        return {
+            "autoencoder": self.encoder.trainable_variables + self.decoder.trainable_variables,
+            "probe": self.probe.trainable_variables,
+        }
+
+    def draws(self, seed: StepSeed, batch: int) -> dict:
+        """The random numbers of one step, name -> tensor; `objectives` takes them as they are."""
+        return {}
+
+    def objectives(self, x, label, draws: dict) -> tuple[dict, dict]:
+        """The losses of one step, from one forward pass.
+
+        Args:
+            x: images [B, H, W, C], float32 in [-1, 1].
+            label: whole numbers [B].
+            draws: what `draws` returns.
+
+        Returns:
+            ({player: its loss}, {name in log_names: scalar to log}).
+        """
+        raise NotImplementedError
+
+    def probe_loss(self, latents, label):
+        """The probe's cross-entropy; it learns from the codes, they do not learn from it."""
+        return losses.cross_entropy(logits=self.probe(ops.stop_gradient(latents)), label=label)
+
+    def train_step(self, data):
+        """One simultaneous update of all players from a batch {"image", "label"}."""
+        x = to_unit(data["image"])
+        seed = StepSeed(self.config.seed, self.optimizer.iterations)
+        draws = self.draws(seed, ops.shape(x)[0])
+        _, logs, gradients = player_gradients(self, x, data["label"], draws)
+        # The same order of variables at every step, whoever's they are.
+        by_path = {
+            variable.path: gradient
+            for player, variables in self.players().items()
+            for variable, gradient in zip(variables, gradients[player], strict=True)
+        }
+        variables = self.trainable_variables
+        self.optimizer.apply([by_path[variable.path] for variable in variables], variables)
+        for name, value in logs.items():
+            self.trackers[name].update_state(value)
+        return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    @property
+    def metrics(self):
+        return list(self.trackers.values())
+
+    def get_config(self) -> dict:
+        return {
+            "config": self.config.to_dict(),
+            "image_shape": list(self.image_shape),
+            "classes": self.classes,
+            "name": self.name,
+        }

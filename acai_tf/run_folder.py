@@ -1,0 +1,149 @@
+"""One folder per run: what is in it, and whose it is.
+
+config.json       the configuration and the package versions
+metrics.jsonl     one line per report
+checkpoints/      step-N.npz
+sheets/           reconstructions, lerp, slerp and prior samples at every report
+tensorboard/      the same as scalars and images
+"""
+
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import platform
+
+from acai_tf.config import Config
+from acai_tf.errors import UsageError
+
+# What may differ between a run and its continuation: where things lie, and for how long it goes on.
+_MAY_DIFFER = {"run_dir", "data_dir", "total_kimg"}
+_PACKAGES = ("acai_tf", "tensorflow", "keras", "tensorflow-datasets", "numpy", "absl-py")
+
+
+class RunFolder:
+    """A run's folder; nothing is written before `begin`.
+
+    Args:
+        path: the folder; it need not exist.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = pathlib.Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.sheets = self.path / "sheets"
+        self.tensorboard = self.path / "tensorboard"
+        self._config = self.path / "config.json"
+        self._metrics = self.path / "metrics.jsonl"
+
+    def config(self) -> Config:
+        """The configuration it was made with.
+
+        Raises:
+            UsageError: it is no run folder, or its config.json cannot be read.
+        """
+        try:
+            saved = json.loads(self._config.read_text())
+            return Config.from_dict(saved["config"])
+        except FileNotFoundError:
+            raise UsageError(f"{self.path} is not a run folder: it has no config.json") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{self._config} cannot be read ({error})") from error
+
+    def check(self, config: Config) -> None:
+        """Refuse to train `config` here if another run's work lies here.
+
+        Raises:
+            UsageError: the run here is of another configuration (says what differs), or the
+                folder holds something else, or cannot be written.
+        """
+        try:
+            if self._config.exists():
+                theirs, ours = self.config().to_dict(), config.to_dict()
+                different = [
+                    f"{name} is {theirs[name]!r} there, {ours[name]!r} here"
+                    for name in ours
+                    if name not in _MAY_DIFFER and theirs[name] != ours[name]
+                ]
+                if different:
+                    raise UsageError(
+                        f"{self.path} holds a run of another configuration:"
+                        f" {'; '.join(different)}; give another --run_dir"
+                    )
+            elif self.path.exists() and any(self.path.iterdir()):
+                raise UsageError(
+                    f"{self.path} is not empty and is not a run folder; give another --run_dir"
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise UsageError(
+                f"cannot write to --run_dir={self.path} ({error.strerror}); give another"
+            ) from error
+
+    def begin(self, config: Config) -> None:
+        """Record the configuration and the versions it runs with."""
+        versions = _versions()
+        if self._config.exists():
+            before = json.loads(self._config.read_text()).get("versions", {})
+            changed = [f"{n} {before.get(n)} -> {v}" for n, v in versions.items() if v != before.get(n)]
+            if changed:
+                print(f"versions changed since this run began: {', '.join(changed)}")
+        saved = {"config": config.to_dict(), "versions": versions}
+        _write_atomically(self._config, json.dumps(saved, indent=2) + "\n")
+
+    def append(self, record: dict) -> None:
+        """Add one report to metrics.jsonl; values that are not finite become null."""
+        with open(self._metrics, "a") as file:
+            file.write(json.dumps({k: _finite_or_none(v) for k, v in record.items()}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def records(self) -> list[dict]:
+        """The reports so far; a line that a kill cut short is left out."""
+        if not self._metrics.exists():
+            return []
+        records = []
+        for line in self._metrics.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                continue
+        return records
+
+    def rewind(self, step: int) -> None:
+        """Drop the reports after `step`: the run goes on from there and will make them again."""
+        kept = [record for record in self.records() if record["step"] <= step]
+        _write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def default_run_dir(config: Config) -> str:
+    """runs/<dataset>/<model>-d<code size>-seed<seed>."""
+    size = config.latent * config.latent_width**2
+    return f"runs/{config.dataset}/{config.model}-d{size}-seed{config.seed}"
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:  # run from a clone without installing
+            continue
+    return versions
+
+
+def _write_atomically(path: pathlib.Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _finite_or_none(value):
+    return None if isinstance(value, float) and not math.isfinite(value) else value

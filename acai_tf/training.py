@@ -1,0 +1,85 @@
+"""The story of a run, in one function."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from acai_tf import checkpoints
+from acai_tf.callbacks import Progress, Report, StopOnNonFinite
+from acai_tf.config import Config, changed_settings, refuse_unread
+from acai_tf.data import canonical_name, load_dataset
+from acai_tf.data.dataset import Dataset
+from acai_tf.models import build_model, model_class
+from acai_tf.models.base import Autoencoder
+from acai_tf.run_folder import RunFolder, default_run_dir
+
+
+def train(config: Config) -> Autoencoder:
+    """Train `config`, or go on with it where its run folder left off.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        UsageError: bad input; see the messages.
+        DivergedError: a loss or a weight is no longer finite.
+    """
+    config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
+    config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
+    refuse_unread(config.model, model_class(config.model).settings, changed_settings(config))
+    steps, reports = config.steps_per_report, config.reports
+    run = RunFolder(config.run_dir)
+    run.check(config)
+    print(describe(config))
+    dataset = load_dataset(config)
+
+    keras.utils.set_random_seed(config.seed)  # of the initial weights
+    model = build_model(config, dataset.image_shape, dataset.classes)
+    model.compile(optimizer=adam(config))
+    model.optimizer.build(model.trainable_variables)  # before a checkpoint can restore it
+
+    run.begin(config)
+    step = checkpoints.restore_newest(run.checkpoints, model)
+    run.rewind(step)
+    if step:
+        print(f"continuing {run.path} from step {step}")
+    callbacks = [StopOnNonFinite(), Progress(config, step), Report(config, dataset, run)]
+    model.fit(
+        pipeline(dataset, config, step),
+        epochs=reports,
+        initial_epoch=step // steps,
+        steps_per_epoch=steps,
+        callbacks=callbacks,
+        verbose=0,
+    )
+    print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
+    return model
+
+
+def adam(config: Config) -> keras.optimizers.Optimizer:
+    """Adam as TF1 had it; Keras' own default epsilon is ten times the original's."""
+    return keras.optimizers.Adam(config.lr, epsilon=1e-8, name="adam")
+
+
+def pipeline(dataset: Dataset, config: Config, first_step: int) -> tf.data.Dataset:
+    """The training batches from `first_step` on, drawn ahead in the background."""
+    batches = dataset.batches(config.batch, config.seed, first_step)
+    shapes = {name: (array.dtype, array.shape) for name, array in next(batches).items()}
+    return tf.data.Dataset.from_generator(
+        lambda: dataset.batches(config.batch, config.seed, first_step),
+        output_signature={
+            name: tf.TensorSpec(shape, dtype) for name, (dtype, shape) in shapes.items()
+        },
+    ).prefetch(tf.data.AUTOTUNE)
+
+
+def describe(config: Config) -> str:
+    """The resolved configuration, one setting a line; * marks what is not the default."""
+    changed = changed_settings(config)
+    width = max(len(name) for name in config.to_dict())
+    lines = [
+        f"  {name:<{width}}  {value}{'  *' if name in changed else ''}"
+        for name, value in config.to_dict().items()
+    ]
+    return "\n".join(["configuration (* differs from the default):", *lines])

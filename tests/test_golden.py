@@ -1,0 +1,89 @@
+"""Faithful means equal to the original program's numbers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from acai_tf.differentiation import player_gradients
+from acai_tf.models import MODELS
+from tests.reference import FOLDER, OBJECTIVES, Golden
+
+FORWARD, GRADIENT = 1e-5, 1e-4  # relative
+
+
+def assert_near(got, expected, relative, what):
+    """Largest difference over the largest magnitude."""
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.shape == expected.shape, f"{what}: shape {got.shape}, expected {expected.shape}"
+    error = np.max(np.abs(got - expected)) / np.max(np.abs(expected))
+    assert error < relative, f"{what}: relative error {error:.2e}"
+
+
+@pytest.fixture(params=MODELS)
+def golden(request):
+    return Golden(request.param)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_golden_numbers(name):
+    assert (FOLDER / f"{name}.npz").exists()
+    assert name in OBJECTIVES
+
+
+def test_initial_weights_are_all_recorded(golden):
+    """No variable of ours is left at its own random value in the tests below."""
+    ours = {v.path for v in golden.model().trainable_variables}
+    assert ours == set(golden.under("init/"))
+
+
+def test_verbs(golden):
+    model = golden.model()
+    assert_near(model.encode(golden.x), golden.arrays["encode"], FORWARD, "encode")
+    assert_near(model.reconstruct(golden.x), golden.arrays["reconstruct"], FORWARD, "reconstruct")
+    assert_near(model.decode(golden.arrays["h"]), golden.arrays["decode_h"], FORWARD, "decode")
+
+
+def test_losses_and_gradients_of_every_player(golden):
+    model = golden.model()
+    losses, logs, gradients = player_gradients(model, golden.x, golden.label, golden.draws)
+    assert set(golden.scalars("loss/")) == set(logs)
+    for name, expected in golden.scalars("loss/").items():
+        assert float(logs[name]) == pytest.approx(expected, rel=FORWARD), name
+    seen = set()
+    for index, players in enumerate(OBJECTIVES[golden.name]):
+        total = sum(float(losses[player]) for player in players)
+        assert total == pytest.approx(float(golden.arrays[f"objective/{index}"]), rel=FORWARD)
+        ours = {
+            variable.path: gradient
+            for player in players
+            for variable, gradient in zip(model.players()[player], gradients[player], strict=True)
+        }
+        expected = golden.under(f"grad/{index}/")
+        assert set(ours) == set(expected)
+        for path, gradient in expected.items():
+            assert_near(ours[path], gradient, GRADIENT, f"gradient {index} of {path}")
+        seen |= set(players)
+    assert seen == set(losses)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
+def test_weights_after_steps(golden, compiled, monkeypatch):
+    model = golden.model()
+    monkeypatch.setattr(model, "draws", lambda seed, batch: golden.draws)
+    step = tf.function(model.train_step) if compiled else model.train_step
+    batch = {"image": tf.constant(golden.x), "label": tf.constant(golden.label)}
+    for count in (1, 2, 3):
+        step(batch)
+        if count != 2:
+            # What must agree is the change, so that a step of the wrong size cannot hide
+            # behind the size of the weight itself.
+            initial, expected = golden.under("init/"), golden.under(f"step{count}/")
+            got = {v.path: v.numpy() for v in model.trainable_variables}
+            for path in expected:
+                assert_near(got[path], expected[path], GRADIENT, f"{path} after {count}")
+                change, wanted = got[path] - initial[path], expected[path] - initial[path]
+                # 32-bit weights hold changes of 1e-4 only to about 1e-7.
+                np.testing.assert_allclose(change, wanted, atol=2e-6, err_msg=path)
+    _, logs, _ = player_gradients(model, golden.x, golden.label, golden.draws)
+    for name, expected in golden.scalars("loss_after_3/").items():
+        assert float(logs[name]) == pytest.approx(expected, rel=GRADIENT), name
