@@ -47,7 +47,7 @@ class Config:
     latent: int = _setting(16, "Channels of the latent map.", minimum=1)
     latent_width: int = _setting(4, "Height and width of the latent map.", minimum=1)
 
-    # Settings that only some models read (each model names its own in `settings`).
+    # Settings that only some models read (named in its line of acai_tf.models.MODELS).
     advweight: float = _setting(
         0.5, "ACAI: weight lambda of the adversarial loss.", minimum=0.0, specific=True
     )
@@ -133,26 +133,6 @@ class Config:
 def specific_settings() -> set[str]:
     """Names of the settings that only some models read."""
     return {f.name for f in dataclasses.fields(Config) if f.metadata["specific"]}
-
-
-def refuse_unread(model: str, read: tuple[str, ...], given: set[str]) -> None:
-    """Refuse settings that `model` does not read.
-
-    Args:
-        model: its name, for the message.
-        read: the model-specific settings it reads (`Autoencoder.settings`).
-        given: names of the settings that were given.
-
-    Raises:
-        UsageError: naming what is not read and what would be.
-    """
-    unread = sorted((given & specific_settings()) - set(read))
-    if unread:
-        own = ", ".join(f"--{name}" for name in read) or "none of its own"
-        raise UsageError(
-            f"model {model} does not read {', '.join(f'--{name}' for name in unread)}"
-            f" (it reads: {own})"
-        )
 
 
 def changed_settings(config: Config) -> set[str]:

@@ -5,6 +5,7 @@ metrics.jsonl     one line per report
 checkpoints/      step-N.npz
 sheets/           reconstructions, lerp, slerp and prior samples at every report
 tensorboard/      the same as scalars and images
+eval.json         what evaluate.py last measured
 """
 
 import importlib.metadata
@@ -118,6 +119,11 @@ class RunFolder:
         """Drop the reports after `step`: the run goes on from there and will make them again."""
         kept = [record for record in self.records() if record["step"] <= step]
         _write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
+
+    def write_evaluation(self, values: dict) -> None:
+        """Write eval.json; values that are not finite become null."""
+        finite = {name: _finite_or_none(value) for name, value in values.items()}
+        _write_atomically(self.path / "eval.json", json.dumps(finite, indent=2) + "\n")
 
 
 def default_run_dir(config: Config) -> str:

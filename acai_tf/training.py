@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from acai_tf import checkpoints
 from acai_tf.callbacks import Progress, Report, StopOnNonFinite
-from acai_tf.config import Config, changed_settings, refuse_unread
+from acai_tf.config import Config, changed_settings
 from acai_tf.data import canonical_name, load_dataset
 from acai_tf.data.dataset import Dataset
-from acai_tf.models import build_model, model_class
+from acai_tf.models import build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
 from acai_tf.run_folder import RunFolder, default_run_dir
 
@@ -27,7 +27,7 @@ def train(config: Config) -> Autoencoder:
     """
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
-    refuse_unread(config.model, model_class(config.model).settings, changed_settings(config))
+    refuse_unread(config.model, changed_settings(config))
     steps, reports = config.steps_per_report, config.reports
     run = RunFolder(config.run_dir)
     run.check(config)
@@ -51,6 +51,7 @@ def train(config: Config) -> Autoencoder:
         initial_epoch=step // steps,
         steps_per_epoch=steps,
         callbacks=callbacks,
+        shuffle=False,  # the pipeline has its own order
         verbose=0,
     )
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")

@@ -3,6 +3,10 @@
 Images are held in memory as uint8 and normalised on the device.
 """
 
+import pathlib
+import socket
+import urllib.parse
+import urllib.request
 from collections.abc import Callable
 
 import numpy as np
@@ -44,7 +48,7 @@ def celeba(config: Config) -> ArrayDataset:
         small = tf.compat.v1.image.resize_bicubic(images[:, 36:-36, 16:-16], (32, 32))
         return np.clip(np.round(small.numpy()), 0, 255).astype(np.uint8)
 
-    return _load("celeba", "celeba", config, ["train"], ["test"], 1, crop_and_resize)
+    return _load("celeba", "celeb_a", config, ["train"], ["test"], 1, crop_and_resize)
 
 
 def _load(
@@ -69,25 +73,50 @@ def _prepared_builder(tfds_name: str, data_dir: str):
     """tfds' builder, its data downloaded and prepared if they were not.
 
     Raises:
-        UsageError: they are not there and cannot be had.
+        UsageError: they are not there and cannot be had; says which files to put where.
     """
     import tensorflow_datasets as tfds
 
-    try:
-        builder = tfds.builder(tfds_name, data_dir=data_dir or None)
-        if not builder.data_path.exists():
-            print(f"{tfds_name} is not in {builder.data_path}; downloading it")
-            builder.download_and_prepare()
+    builder = tfds.builder(tfds_name, data_dir=data_dir or None)
+    if builder.is_prepared():
         return builder
+    root = pathlib.Path(builder.data_path).parents[1]
+    by_hand = root / "downloads" / "manual"  # where tfds looks before it downloads
+    urls = list(builder.url_infos or {})
+    remedy = f"fetch {', '.join(urls)} into {by_hand} and run this again" if urls else (
+        f"on a machine with a network run: tfds build {tfds_name}, and copy its folder into {root}"
+    )
+    missing = f"{tfds_name} is not prepared in {root}"
+    if not _fetched_by_hand(by_hand) and not _any_host_resolves(urls):
+        raise UsageError(f"{missing} and there is no network; {remedy}")
+    print(f"{missing}; preparing it")
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(
+                manual_dir=by_hand if _fetched_by_hand(by_hand) else None
+            )
+        )
     except Exception as error:  # tfds and its downloader raise many kinds
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        where = data_dir or "~/tensorflow_datasets"
-        raise UsageError(
-            f"{tfds_name} is not prepared in {where} and could not be fetched ({reason[:200]});"
-            f" on a machine with a network run: python -c \"import tensorflow_datasets as t;"
-            f" t.load('{tfds_name}', data_dir='{where}')\", copy {where}/{tfds_name} here,"
-            f" and pass --data_dir"
-        ) from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UsageError(f"{missing} and preparing it failed ({reason}); {remedy}") from error
+    return builder
+
+
+def _fetched_by_hand(folder: pathlib.Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _any_host_resolves(urls: list[str]) -> bool:
+    """False only where a download is hopeless: tfds would retry for minutes before saying so."""
+    if urllib.request.getproxies() or not urls:
+        return True
+    for host in {urllib.parse.urlparse(url).hostname for url in urls}:
+        try:
+            socket.getaddrinfo(host, 443)
+            return True
+        except OSError:
+            continue
+    return False
 
 
 def _read(builder, splits: list[str], prepare) -> tuple[np.ndarray, np.ndarray]:

@@ -29,13 +29,19 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
         UsageError: no such evaluator; lists the known ones.
     """
     values = {}
-    for name in names:
-        if name not in EVALUATORS:
-            raise UsageError(f"unknown evaluator {name!r}; known: {', '.join(EVALUATORS)}")
+    for name in check_names(names):
         module, function = EVALUATORS[name].split(":")
         evaluate = getattr(importlib.import_module(module), function)
         values.update(evaluate(model, dataset, **(options or {}).get(name, {})))
     return values
+
+
+def check_names(names):
+    """The names as they are; raises UsageError if one is not in EVALUATORS."""
+    for name in names:
+        if name not in EVALUATORS:
+            raise UsageError(f"unknown evaluator {name!r}; known: {', '.join(EVALUATORS)}")
+    return names
 
 
 def in_batches(function, images, size: int = 500):

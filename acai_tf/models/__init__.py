@@ -1,31 +1,49 @@
 """The registry of autoencoders: name -> where its class is."""
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from acai_tf.config import Config, changed_settings, refuse_unread
+from acai_tf.config import Config, changed_settings, specific_settings
 from acai_tf.errors import UsageError
 
 if TYPE_CHECKING:
     from acai_tf.models.base import Autoencoder
 
+
+class Registered(NamedTuple):
+    """A model: where its class is, and the model-specific settings of Config that it reads."""
+
+    where: str
+    reads: tuple[str, ...] = ()
+
+
 # Named by module so that the list is there without importing Keras.
 MODELS = {
-    "baseline": "acai_tf.models.baseline:Baseline",
-    "acai": "acai_tf.models.acai:ACAI",
+    "baseline": Registered("acai_tf.models.baseline:Baseline"),
+    "acai": Registered("acai_tf.models.acai:ACAI", ("advweight", "advdepth", "reg")),
 }
 
 
-def model_class(name: str) -> type["Autoencoder"]:
-    """The class registered as `name`.
+def refuse_unread(model: str, given: set[str]) -> None:
+    """Refuse settings that a model does not read.
+
+    Args:
+        model: its name.
+        given: names of the settings that were given.
 
     Raises:
-        UsageError: no such model; lists the known ones.
+        UsageError: unknown model (lists the known ones), or a setting that it does not read.
     """
-    if name not in MODELS:
-        raise UsageError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
-    module, attribute = MODELS[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    if model not in MODELS:
+        raise UsageError(f"unknown model {model!r}; known: {', '.join(MODELS)}")
+    reads = MODELS[model].reads
+    unread = sorted((given & specific_settings()) - set(reads))
+    if unread:
+        own = ", ".join(f"--{name}" for name in reads) or "none of its own"
+        raise UsageError(
+            f"model {model} does not read {', '.join(f'--{name}' for name in unread)}"
+            f" (it reads: {own})"
+        )
 
 
 def build_model(config: Config, image_shape: tuple[int, int, int], classes: int) -> "Autoencoder":
@@ -39,6 +57,7 @@ def build_model(config: Config, image_shape: tuple[int, int, int], classes: int)
     Raises:
         UsageError: unknown model, a setting it does not read, a latent_width that does not fit.
     """
-    cls = model_class(config.model)
-    refuse_unread(config.model, cls.settings, changed_settings(config))
+    refuse_unread(config.model, changed_settings(config))
+    module, attribute = MODELS[config.model].where.split(":")
+    cls = getattr(importlib.import_module(module), attribute)
     return cls(config=config, image_shape=image_shape, classes=classes)

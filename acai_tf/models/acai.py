@@ -17,7 +17,6 @@ class ACAI(Autoencoder):
     gamma is `reg`, lambda is `advweight`. z_2 are the codes of the batch in reverse order.
     """
 
-    settings = ("advweight", "advdepth", "reg")
     log_names = (
         *("loss_ae", "rmse", "loss_probe"),
         *("loss_critic", "loss_critic_real", "loss_adversarial"),

@@ -31,14 +31,12 @@ class Autoencoder(keras.Model):
         image_shape: (height, width, colors), height = width.
         classes: number of classes the probe tells apart.
 
-    A subclass names the settings it reads, the scalars it logs, and its
-    `objectives`; it adds players and random draws where it has any.
+    A subclass names the scalars it logs and its `objectives`; it adds players and random draws where it has any.
 
     Raises:
         UsageError: `config.latent_width` does not fit the images.
     """
 
-    settings: tuple[str, ...] = ()  # model-specific settings of Config that it reads
     log_names: tuple[str, ...] = ("loss_ae", "rmse", "loss_probe")
 
     def __init__(self, config: Config | dict, image_shape, classes: int, **kwargs):

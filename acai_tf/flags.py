@@ -1,0 +1,84 @@
+"""absl flags generated from Config, and how a command line becomes a Config.
+
+Later wins: Config's defaults, then configs/<dataset>.cfg, then the command line
+(flag files named there are expanded in place). Where no dataset is named the
+command line is preceded by configs/quickstart.cfg.
+"""
+
+import dataclasses
+import pathlib
+import typing
+
+from absl import flags
+
+from acai_tf.config import Config
+from acai_tf.data import canonical_name
+from acai_tf.errors import UsageError
+from acai_tf.models import refuse_unread
+
+QUICKSTART = "quickstart"
+_DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+
+
+def define(flag_values: flags.FlagValues) -> None:
+    """Define one flag for each setting of Config."""
+    kinds = typing.get_type_hints(Config)
+    for setting in dataclasses.fields(Config):
+        kind = kinds[setting.name]
+        kind = next((k for k in typing.get_args(kind) if k in _DEFINE), kind)
+        holder = _DEFINE[kind](
+            setting.name, setting.default, setting.metadata["help"], flag_values=flag_values
+        )
+        flags.declare_key_flag(holder.name, flag_values=flag_values)
+
+
+def parse(
+    argv: list[str], configs: pathlib.Path, flag_values: flags.FlagValues | None = None
+) -> Config:
+    """The Config of a command line.
+
+    Args:
+        argv: the command line, program name first.
+        configs: the folder of the flag files.
+        flag_values: flags defined by `define`; made here if not given.
+
+    Raises:
+        UsageError: an unknown flag, dataset or model, a bad value, a flag file that is not there,
+            a setting that the model does not read.
+    """
+    program, *given = argv
+    dataset = _scan(argv)["dataset"]
+    if not dataset.present:
+        given = [f"--flagfile={configs / QUICKSTART}.cfg", *given]
+        dataset = _scan([program, *given])["dataset"]
+    recipe = configs / f"{canonical_name(dataset.value)}.cfg"
+    if flag_values is None:
+        flag_values = flags.FlagValues()
+        define(flag_values)
+    try:
+        rest = flag_values([program, f"--flagfile={recipe}", *given])[1:]
+    except flags.Error as error:
+        raise UsageError(_one_line(error)) from error
+    if rest:
+        raise UsageError(f"{rest[0]!r} is not a flag; flags start with --")
+    values = {s.name: flag_values[s.name].value for s in dataclasses.fields(Config)}
+    values["dataset"] = canonical_name(values["dataset"])
+    config = Config(**values)
+    present = {name for name in values if flag_values[name].present}
+    refuse_unread(config.model, present)
+    return config
+
+
+def _scan(argv: list[str]) -> flags.FlagValues:
+    """The flags that are ours, whatever else is on the command line."""
+    scratch = flags.FlagValues()
+    define(scratch)
+    try:
+        scratch(argv, known_only=True)
+    except flags.Error as error:
+        raise UsageError(_one_line(error)) from error
+    return scratch
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
