@@ -1,5 +1,6 @@
 """What happens around the steps: progress, reports, and a stop when training diverges."""
 
+import datetime
 import math
 import sys
 import time
@@ -124,8 +125,6 @@ def _line(record: dict, total_kimg: int, seconds_left: float) -> str:
         if name not in ("step", "kimg", "images_per_second")
     }
     scores = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
-    minutes, seconds = divmod(int(seconds_left), 60)
-    return (
-        f"kimg {record['kimg']}/{total_kimg}  {scores}"
-        f"  {record['images_per_second']:.0f} img/s  ETA {minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-    )
+    left = datetime.timedelta(seconds=round(seconds_left))
+    speed = f"{record['images_per_second']:.0f} img/s"
+    return f"kimg {record['kimg']}/{total_kimg}  {scores}  {speed}  ETA {left}"

@@ -105,7 +105,7 @@ class Config:
         Raises:
             UsageError: latent_width is not width / 2**n.
         """
-        scales = int(round(math.log2(max(1, width // self.latent_width))))
+        scales = round(math.log2(max(1, width // self.latent_width)))
         if self.latent_width << scales != width:
             fitting = [width >> n for n in range(width.bit_length()) if not width % (1 << n)]
             raise UsageError(

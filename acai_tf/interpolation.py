@@ -25,8 +25,8 @@ def lerp(z_0, z_1, steps: int):
 def slerp(z_0, z_1, steps: int):
     """Great arc from z_0 to z_1 (Shoemake 1985), both ends included.
 
-    omega is the angle between the flattened codes; where it is 0, and the arc
-    with it, this is the straight line.
+    omega is the angle between the flattened codes. Where there is no one great arc
+    (codes parallel, opposite or zero) this is the straight line.
 
     Returns:
         [steps, B, ...] for z_0, z_1 of shape [B, ...].
@@ -37,8 +37,9 @@ def slerp(z_0, z_1, steps: int):
     cosine = ops.sum(flat_0 * flat_1, axis=1) / ops.maximum(norms, 1e-12)
     omega = ops.arccos(ops.clip(cosine, -1.0, 1.0))
     omega = ops.reshape(omega, (batch,) + (1,) * (len(z_0.shape) - 1))
+    norms = ops.reshape(norms, omega.shape)
     sine = ops.sin(omega)
-    straight = ops.abs(sine) < 1e-6
+    straight = ops.logical_or(ops.abs(sine) < 1e-6, norms < 1e-12)
     safe = ops.where(straight, ops.ones_like(sine), sine)
     path = []
     for t in (step / (steps - 1) for step in range(steps)):

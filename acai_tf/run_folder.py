@@ -8,6 +8,7 @@ tensorboard/      the same as scalars and images
 eval.json         what evaluate.py last measured
 """
 
+import contextlib
 import importlib.metadata
 import json
 import math
@@ -18,8 +19,15 @@ import platform
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 
+try:
+    import fcntl
+except ImportError:  # Windows: two runs in one folder go unnoticed there
+    fcntl = None
+
 # What may differ between a run and its continuation: where things lie, and for how long it goes on.
 _MAY_DIFFER = {"run_dir", "data_dir", "total_kimg"}
+_LOCK = "lock"
+_TRACES = {_LOCK, ".config.json.partial"}  # what a run killed before its first word leaves
 _PACKAGES = ("acai_tf", "tensorflow", "keras", "tensorflow-datasets", "numpy", "absl-py")
 
 
@@ -72,7 +80,7 @@ class RunFolder:
                         f"{self.path} holds a run of another configuration:"
                         f" {'; '.join(different)}; give another --run_dir"
                     )
-            elif self.path.exists() and any(self.path.iterdir()):
+            elif self.path.exists() and {p.name for p in self.path.iterdir()} - _TRACES:
                 raise UsageError(
                     f"{self.path} is not empty and is not a run folder; give another --run_dir"
                 )
@@ -90,11 +98,28 @@ class RunFolder:
         versions = _versions()
         if self._config.exists():
             before = json.loads(self._config.read_text()).get("versions", {})
-            changed = [f"{n} {before.get(n)} -> {v}" for n, v in versions.items() if v != before.get(n)]
+            changed = [
+                f"{n} {before.get(n)} -> {v}" for n, v in versions.items() if v != before.get(n)
+            ]
             if changed:
                 print(f"versions changed since this run began: {', '.join(changed)}")
         saved = {"config": config.to_dict(), "versions": versions}
         _write_atomically(self._config, json.dumps(saved, indent=2) + "\n")
+
+    @contextlib.contextmanager
+    def held(self):
+        """Within this context no other process can train here; a killed one lets go by itself.
+
+        Raises:
+            UsageError: another process is training here.
+        """
+        with open(self.path / _LOCK, "w") as lock:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UsageError(f"another process is training in {self.path}") from None
+            yield
 
     def append(self, record: dict) -> None:
         """Add one report to metrics.jsonl; values that are not finite become null."""
@@ -143,7 +168,7 @@ def _versions() -> dict[str, str]:
 
 
 def _write_atomically(path: pathlib.Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
+    partial = path.with_name(f".{path.name}.partial")
     with open(partial, "w") as file:
         file.write(text)
         file.flush()

@@ -39,21 +39,22 @@ def train(config: Config) -> Autoencoder:
     model.compile(optimizer=adam(config))
     model.optimizer.build(model.trainable_variables)  # before a checkpoint can restore it
 
-    run.begin(config)
-    step = checkpoints.restore_newest(run.checkpoints, model)
-    run.rewind(step)
-    if step:
-        print(f"continuing {run.path} from step {step}")
-    callbacks = [StopOnNonFinite(), Progress(config, step), Report(config, dataset, run)]
-    model.fit(
-        pipeline(dataset, config, step),
-        epochs=reports,
-        initial_epoch=step // steps,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        shuffle=False,  # the pipeline has its own order
-        verbose=0,
-    )
+    with run.held():
+        run.begin(config)
+        step = checkpoints.restore_newest(run.checkpoints, model)
+        run.rewind(step)
+        if step:
+            print(f"continuing {run.path} from step {step}")
+        callbacks = [StopOnNonFinite(), Progress(config, step), Report(config, dataset, run)]
+        model.fit(
+            pipeline(dataset, config, step),
+            epochs=reports,
+            initial_epoch=step // steps,
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            shuffle=False,  # the pipeline has its own order
+            verbose=0,
+        )
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     return model
 

@@ -64,9 +64,7 @@ def _load(
     train_images, train_labels = _read(builder, train_splits, prepare)
     test_images, test_labels = _read(builder, test_splits, prepare)
     shape = train_images.shape[1:]
-    return ArrayDataset(
-        name, shape, classes, test_images, test_labels, train_images, train_labels
-    )
+    return ArrayDataset(name, shape, classes, test_images, test_labels, train_images, train_labels)
 
 
 def _prepared_builder(tfds_name: str, data_dir: str):
@@ -83,9 +81,10 @@ def _prepared_builder(tfds_name: str, data_dir: str):
     root = pathlib.Path(builder.data_path).parents[1]
     by_hand = root / "downloads" / "manual"  # where tfds looks before it downloads
     urls = list(builder.url_infos or {})
-    remedy = f"fetch {', '.join(urls)} into {by_hand} and run this again" if urls else (
-        f"on a machine with a network run: tfds build {tfds_name}, and copy its folder into {root}"
+    remedy = (
+        f"fetch {', '.join(urls)} into {by_hand}" if urls else f"prepare it with tfds in {root}"
     )
+    remedy += " and run this again"
     missing = f"{tfds_name} is not prepared in {root}"
     if not _fetched_by_hand(by_hand) and not _any_host_resolves(urls):
         raise UsageError(f"{missing} and there is no network; {remedy}")

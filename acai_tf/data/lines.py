@@ -28,7 +28,7 @@ def draw_lines(
         thickness: in pixels.
 
     Returns:
-        [N, height, width, 1] float32; background -1, line 1.
+        [N, height, width, 1] float64; background -1, line 1.
     """
     angles = np.asarray(angles, np.float64)
     across = (height / 2 - 1) * np.cos(-angles)  # extent in columns
@@ -54,7 +54,7 @@ def draw_lines(
     # [N, height, width]: the part of each pixel that the span [left, left + thickness] covers.
     left = left[:, :, None]
     cover = np.minimum(pixel + 1, left + thickness) - np.maximum(pixel, left)
-    image = np.clip(2 * weight[:, :, None] * np.clip(cover, 0, 1) - 1, -1, 1).astype(np.float32)
+    image = np.clip(2 * weight[:, :, None] * np.clip(cover, 0, 1) - 1, -1, 1)
     image = np.where(steep[:, None, None], image, image.transpose(0, 2, 1))
     return image[..., None]
 
@@ -81,7 +81,7 @@ class Lines(Dataset):
 
 def _random_lines(count: int, seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
     angles = np.random.default_rng([seed, step]).uniform(0, 2 * np.pi, count)
-    return draw_lines(angles), line_class(angles)
+    return draw_lines(angles).astype(np.float32), line_class(angles)
 
 
 def load(config: Config) -> Lines:

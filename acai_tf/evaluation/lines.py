@@ -8,12 +8,14 @@ from acai_tf.data.lines import SIZE, draw_lines
 
 TEMPLATES = 10_000
 INTERPOLATIONS, STEPS = 256, 16
+TIE = 1e-12
 
 
 @functools.cache
 def _templates() -> tuple[np.ndarray, np.ndarray]:
     """Angles [10000] and their lines [10000, H*W], each scaled to unit length."""
     angles = np.linspace(0, 2 * np.pi - 2 * np.pi / TEMPLATES, TEMPLATES)
+    # In 64 bits throughout: neighbouring lines differ by less than 32 bits can tell.
     lines = draw_lines(angles).reshape(TEMPLATES, -1)
     return angles, lines / np.linalg.norm(lines, axis=1, keepdims=True)
 
@@ -34,11 +36,10 @@ def closest_line(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         flat = part.reshape(len(part), SIZE * SIZE).astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore"):
             flat /= np.linalg.norm(flat, axis=1, keepdims=True)
-        # The search in 32 bits finds the nearest; its distance is then computed in 64.
-        index = np.argmax(flat.astype(np.float32) @ lines.T, axis=1)
-        best = lines[index].astype(np.float64)
-        best /= np.linalg.norm(best, axis=1, keepdims=True)
-        distances.append(1 - np.sum(flat * best, axis=1))
+        cosine = flat @ lines.T
+        # Mirror images tie to the last bit, and rounding would choose: the smallest angle wins.
+        index = np.argmax(cosine >= cosine.max(axis=1, keepdims=True) - TIE, axis=1)
+        distances.append(1 - cosine[np.arange(len(part)), index])
         nearest.append(angles[index])
     return np.concatenate(distances), np.concatenate(nearest)
 

@@ -31,7 +31,8 @@ class Autoencoder(keras.Model):
         image_shape: (height, width, colors), height = width.
         classes: number of classes the probe tells apart.
 
-    A subclass names the scalars it logs and its `objectives`; it adds players and random draws where it has any.
+    A subclass names the scalars it logs and its `objectives`; it adds players and
+    random draws where it has any.
 
     Raises:
         UsageError: `config.latent_width` does not fit the images.

@@ -1,0 +1,34 @@
+"""Install acai_tf. Every lower bound below has run the tests (CONTRIBUTING.md says how)."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+setup(
+    name="acai_tf",
+    version="0.1.0",
+    description="Adversarially Constrained Autoencoder Interpolation in Keras 3 / TensorFlow",
+    long_description=(pathlib.Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["acai_tf", "acai_tf.*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "absl-py>=2.1.0",
+        "importlib_resources>=6.4.0",  # tensorflow-datasets 4.9.10 imports it undeclared
+        "keras>=3.9.0",
+        "numpy>=1.26.0",
+        "pillow>=10.3.0",
+        "scikit-learn>=1.5.0",
+        "scipy>=1.13.0",
+        "tensorboard>=2.19.0",
+        "tensorflow>=2.19.0",
+        "tensorflow-datasets>=4.9.8",
+        "tqdm>=4.66.0",
+    ],
+    extras_require={
+        "test": ["pytest>=8.0.0", "ruff==0.17.5"],
+        "gpu": ["tensorflow[and-cuda]>=2.19.0"],
+        "jax": ["jax>=0.5.0"],
+    },
+)

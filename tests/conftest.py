@@ -1,0 +1,40 @@
+"""What tests share. Two logical CPU devices let MirroredStrategy be tested on any machine."""
+
+import dataclasses
+import os
+import pathlib
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+import tensorflow as tf
+
+from acai_tf.config import Config
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture
+def tiny(tmp_path) -> Config:
+    """A run of two reports of 128 steps that takes seconds."""
+    return Config(
+        model="acai",
+        dataset="lines",
+        depth=2,
+        latent=2,
+        batch=8,
+        lr=1e-3,
+        total_kimg=2,
+        report_kimg=1,
+        run_dir=str(tmp_path / "run"),
+    )
+
+
+@pytest.fixture
+def configured(tiny):
+    """A function that changes settings of `tiny`."""
+    return lambda **changes: dataclasses.replace(tiny, **changes)

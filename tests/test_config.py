@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from acai_tf.config import Config, changed_settings
+from acai_tf.errors import UsageError
+
+
+def test_defaults_are_the_originals():
+    config = Config()
+    assert (config.batch, config.lr, config.total_kimg, config.report_kimg) == (64, 1e-4, 16384, 64)
+    assert (config.advweight, config.reg, config.advdepth) == (0.5, 0.2, 0)
+    assert config.steps_per_report == 1024
+    assert config.reports * config.steps_per_report == 262_144  # 2**24 images
+
+
+def test_survives_json():
+    config = Config(model="baseline", lr=3e-4, seed=7)
+    assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_from_dict_names_unknown_settings():
+    with pytest.raises(UsageError, match="colour"):
+        Config.from_dict({"colour": 3})
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("batch", 0, "at least 1"),
+        ("batch", 2.5, "whole number"),
+        ("batch", True, "whole number"),
+        ("lr", -1.0, "at least 0"),
+        ("lr", float("nan"), "finite"),
+        ("lr", "fast", "a number"),
+        ("dropout", 1.5, "at most 1"),
+        ("seed", -1, "at least 0"),
+        ("dataset", 3, "a text"),
+    ],
+)
+def test_bad_values_are_refused_by_name(setting, value, says):
+    with pytest.raises(UsageError, match=f"--{setting}.*{says}"):
+        Config(**{setting: value})
+
+
+def test_a_length_that_is_no_whole_number_of_reports_is_refused():
+    with pytest.raises(UsageError, match=r"--total_kimg=112 or --report_kimg=4"):
+        Config(total_kimg=100, report_kimg=16).reports  # noqa: B018
+
+
+@pytest.mark.parametrize(("width", "latent_width", "scales"), [(32, 4, 3), (32, 2, 4), (64, 4, 4)])
+def test_scales(width, latent_width, scales):
+    assert Config(latent_width=latent_width).scales(width) == scales
+
+
+@pytest.mark.parametrize("latent_width", [3, 5, 64])
+def test_latent_width_must_divide(latent_width):
+    with pytest.raises(UsageError, match=r"one of 32, 16, 8, 4, 2, 1"):
+        Config(latent_width=latent_width).scales(32)
+
+
+def test_changed_settings():
+    assert changed_settings(Config(lr=1.0, batch=64)) == {"lr"}

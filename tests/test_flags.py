@@ -1,0 +1,84 @@
+import dataclasses
+
+import pytest
+from absl import flags
+
+from acai_tf import flags as our_flags
+from acai_tf.config import Config
+from acai_tf.data import DATASETS
+from acai_tf.errors import UsageError
+from tests.conftest import ROOT
+
+CONFIGS = ROOT / "configs"
+
+
+def parse(*words: str) -> Config:
+    return our_flags.parse(["train.py", *words], CONFIGS)
+
+
+def test_every_setting_is_a_flag_with_its_default_and_a_help_text():
+    values = flags.FlagValues()
+    our_flags.define(values)
+    for setting in dataclasses.fields(Config):
+        assert values[setting.name].default == setting.default
+        assert values[setting.name].help
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_dataset_has_a_config_that_says_how_to_use_it(name):
+    config = parse(f"--dataset={name}")
+    assert config.dataset == name
+    assert config.reports > 0
+    assert f"--dataset={name}" in (CONFIGS / f"{name}.cfg").read_text()
+
+
+def test_published_shapes():
+    assert (parse("--dataset=mnist").depth, parse("--dataset=mnist").latent) == (16, 2)
+    assert (parse("--dataset=svhn").depth, parse("--dataset=svhn").latent) == (64, 16)
+    lines = parse("--dataset=lines")
+    assert (lines.depth, lines.latent, lines.latent_width) == (16, 16, 2)
+
+
+@pytest.mark.parametrize(
+    "words", [("--latent=5", "--dataset=mnist"), ("--dataset=mnist", "--latent=5")]
+)
+def test_explicit_flags_win_wherever_they_stand(words):
+    config = parse(*words)
+    assert (config.latent, config.depth) == (5, 16)
+
+
+def test_a_flag_file_on_the_command_line_wins_over_the_datasets(tmp_path):
+    file = tmp_path / "mine.cfg"
+    file.write_text("# mine\n--dataset=mnist\n--depth=3\n")
+    config = parse(f"--flagfile={file}")
+    assert (config.dataset, config.depth, config.latent) == ("mnist", 3, 2)
+
+
+def test_without_a_dataset_the_quickstart():
+    config = parse()
+    assert config == parse(f"--flagfile={CONFIGS}/quickstart.cfg")
+    assert config.dataset == "lines"
+    assert config.total_kimg < 1024
+
+
+@pytest.mark.parametrize("name", ["mnist32", "svhn32", "celeba32", "lines32", "cifar10"])
+def test_the_originals_names_are_accepted(name):
+    assert parse(f"--dataset={name}").dataset == name.removesuffix("32")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--dataset=imagenet"], "imagenet.*known: lines, digits, mnist"),
+        (["--model=gan"], "gan.*known: baseline, acai"),
+        (["--latnt=3"], "latnt.*Did you mean: latent"),
+        (["--lr=fast"], "lr=fast"),
+        (["mnist"], "'mnist' is not a flag"),
+        (["--flagfile=/none.cfg"], "none.cfg"),
+        (["--model=baseline", "--reg=0.2"], "baseline does not read --reg"),
+        (["--model=acai", "--noise=0.5"], "acai does not read --noise.*--advweight"),
+    ],
+)
+def test_bad_command_lines_are_refused(words, says):
+    with pytest.raises(UsageError, match=says):
+        parse(*words)

@@ -1,0 +1,56 @@
+"""Losses by hand-computed values and by invariances."""
+
+import math
+
+import numpy as np
+import pytest
+
+from acai_tf import losses
+
+
+def test_reconstruction_is_the_mean_over_every_value():
+    x = np.zeros((2, 1, 2, 1), np.float32)
+    x_hat = np.array([1.0, 2.0, 0.0, 3.0], np.float32).reshape(x.shape)
+    assert float(losses.reconstruction(x=x, x_hat=x_hat)) == pytest.approx((1 + 4 + 0 + 9) / 4)
+
+
+def test_rmse_is_on_the_scale_of_pixels():
+    assert float(losses.rmse_255(np.float32(4.0))) == pytest.approx(255.0)  # black for white
+
+
+def test_alpha_is_folded_about_one_half():
+    uniform = np.array([0.0, 0.2, 0.5, 0.8, 1.0], np.float32)
+    np.testing.assert_allclose(losses.fold_alpha(uniform), [0, 0.2, 0.5, 0.2, 0], atol=1e-7)
+
+
+def test_critic_and_adversarial_terms():
+    estimate = np.array([0.1, 0.4], np.float32)
+    alpha = np.array([0.3, 0.4], np.float32)
+    assert float(losses.critic_mixed(estimate=estimate, alpha=alpha)) == pytest.approx(0.02)
+    assert float(losses.critic_real(estimate=estimate)) == pytest.approx(0.085)
+    assert float(losses.adversarial(estimate=estimate)) == pytest.approx(0.085)
+
+
+def test_a_critic_that_is_right_has_no_loss():
+    alpha = np.linspace(0, 0.5, 5, dtype=np.float32)
+    assert float(losses.critic_mixed(estimate=alpha, alpha=alpha)) == 0
+
+
+def test_cross_entropy_by_hand():
+    logits = np.log(np.array([[1, 1, 2], [3, 1, 0.5]], np.float32))
+    expected = -(math.log(2 / 4) + math.log(3 / 4.5)) / 2
+    assert float(losses.cross_entropy(logits=logits, label=np.array([2, 0]))) == pytest.approx(
+        expected
+    )
+
+
+def test_cross_entropy_does_not_see_a_constant_added_to_the_logits():
+    logits = np.random.default_rng(0).normal(size=(4, 10)).astype(np.float32)
+    label = np.array([0, 3, 9, 1])
+    plain = float(losses.cross_entropy(logits=logits, label=label))
+    assert float(losses.cross_entropy(logits=logits + 50, label=label)) == pytest.approx(
+        plain, rel=1e-4
+    )
+    assert float(losses.cross_entropy(logits=np.zeros_like(logits), label=label)) == pytest.approx(
+        math.log(10)
+    )

@@ -1,0 +1,227 @@
+"""One kit, run over every registered model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from acai_tf.config import Config
+from acai_tf.differentiation import player_gradients
+from acai_tf.draws import StepSeed
+from acai_tf.errors import UsageError
+from acai_tf.models import MODELS, build_model
+from acai_tf.models.base import to_unit
+from acai_tf.training import adam
+from tests.conftest import ROOT
+from tests.reference import Golden
+
+SHAPE, CLASSES = (16, 16, 3), 10
+
+
+def make(name, seed=0, compiled=True):
+    config = Config(model=name, depth=4, latent=3, latent_width=4, seed=seed)
+    keras.utils.set_random_seed(seed)
+    model = build_model(config, SHAPE, CLASSES)
+    if compiled:
+        model.compile(optimizer=adam(config))
+        model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def batch_of(count, dtype="uint8"):
+    rng = np.random.default_rng(count)
+    images = rng.integers(0, 256, (count, *SHAPE), dtype=np.uint8)
+    if dtype == "float32":
+        images = np.asarray(to_unit(images))
+    return {"image": images, "label": rng.integers(0, CLASSES, count)}
+
+
+@pytest.fixture(params=MODELS)
+def name(request):
+    return request.param
+
+
+def weights_of(model):
+    return {v.path: v.numpy() for v in model.weights}
+
+
+def test_the_readme_and_the_changelog_name_every_model(name):
+    assert f"`{name}`" in (ROOT / "README.md").read_text()
+
+
+def test_shapes_and_types(name):
+    model = make(name)
+    images = batch_of(5)["image"]
+    codes = model.encode(images)
+    assert codes.shape == (5, 4, 4, 3)
+    assert model.decode(codes).shape == images.shape
+    assert model.reconstruct(images).shape == images.shape
+    assert model(images).shape == images.shape
+    assert model.classify(images).shape == (5, CLASSES)
+    for method in ("lerp", "slerp"):
+        path = model.interpolate(images, images[::-1], steps=7, method=method)
+        assert path.shape == (7, *images.shape)
+        assert path.dtype == "float32"
+
+
+def test_bytes_and_floats_are_the_same_images(name):
+    model = make(name)
+    as_bytes, as_floats = batch_of(3)["image"], batch_of(3, "float32")["image"]
+    assert as_floats.min() >= -1
+    assert as_floats.max() <= 1
+    np.testing.assert_array_equal(model.encode(as_bytes), model.encode(as_floats))
+    np.testing.assert_allclose(to_unit(np.array([0, 255], np.uint8)), [-1, 1], atol=1e-6)
+
+
+def test_interpolation_begins_and_ends_at_the_reconstructions(name):
+    model = make(name)
+    first, last = batch_of(4)["image"], batch_of(4)["image"][::-1]
+    for method in ("lerp", "slerp"):
+        path = np.asarray(model.interpolate(first, last, steps=5, method=method))
+        np.testing.assert_allclose(path[0], model.reconstruct(first), atol=1e-5)
+        np.testing.assert_allclose(path[-1], model.reconstruct(last), atol=1e-5)
+
+
+def test_players_share_out_the_variables(name):
+    model = make(name)
+    paths = [v.path for variables in model.players().values() for v in variables]
+    assert sorted(paths) == sorted(v.path for v in model.trainable_variables)
+    assert len(set(paths)) == len(paths)
+
+
+def test_each_player_is_moved_by_its_own_loss_alone(name):
+    """A player's variables change by its own loss's gradient, others' losses do not reach them."""
+    model = make(name)
+    data = batch_of(8, "float32")
+    draws = model.draws(StepSeed(0, 0), 8)
+    _, _, gradients = player_gradients(model, data["image"], data["label"], draws)
+    for player, own in model.players().items():
+        before = weights_of(model)
+        model.optimizer.build(model.trainable_variables)
+        zero = {p: [tf.zeros_like(g) for g in gs] for p, gs in gradients.items()} | {
+            player: gradients[player]
+        }
+        flat = {
+            v.path: g
+            for p, variables in model.players().items()
+            for v, g in zip(variables, zero[p], strict=True)
+        }
+        fresh = adam(model.config)
+        fresh.build(model.trainable_variables)
+        fresh.apply([flat[v.path] for v in model.trainable_variables], model.trainable_variables)
+        moved = {p for p, w in weights_of(model).items() if not np.array_equal(w, before[p])}
+        assert moved == {v.path for v in own}
+        for variable in model.weights:
+            variable.assign(before[variable.path])
+
+
+def test_a_step_moves_every_variable_and_counts_itself(name):
+    model = make(name)
+    before = weights_of(model)
+    logs = model.train_step(batch_of(8))
+    assert set(logs) == set(model.log_names)
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    after = weights_of(model)
+    assert [p for p in before if np.array_equal(before[p], after[p])] == []
+    assert int(model.optimizer.iterations) == 1
+
+
+def test_the_probe_does_not_reach_the_codes(name):
+    """Labels change what the probe learns and nothing else."""
+    one, other = make(name), make(name)
+    data = batch_of(8)
+    one.train_step(data)
+    other.train_step({**data, "label": (data["label"] + 1) % CLASSES})
+    differ = {p for p, w in weights_of(one).items() if not np.array_equal(w, weights_of(other)[p])}
+    assert differ == {v.path for v in one.players()["probe"]}
+
+
+def test_a_seed_determines_everything(name):
+    def trained(seed):
+        model = make(name, seed)
+        for _ in range(2):
+            model.train_step(batch_of(8))
+        return weights_of(model)
+
+    one, same, other = trained(1), trained(1), trained(2)
+    for path in one:
+        np.testing.assert_array_equal(one[path], same[path])
+    assert any(not np.array_equal(one[path], other[path]) for path in one)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_a_batch_of_one_and_an_odd_batch(name, count):
+    model = make(name)
+    logs = model.train_step(batch_of(count))
+    assert all(np.isfinite(float(value)) for value in logs.values())
+    assert np.isfinite(np.asarray(model.reconstruct(batch_of(count)["image"]))).all()
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_saved_by_keras_and_loaded(name, suffix, tmp_path):
+    model = make(name)
+    model.train_step(batch_of(8))
+    path = tmp_path / f"model{suffix}"
+    if suffix == ".keras":
+        model.save(path)
+        loaded = keras.saving.load_model(path)
+        assert int(loaded.optimizer.iterations) == 1
+    else:
+        model.save_weights(path)
+        loaded = make(name, seed=5)
+        loaded.load_weights(path)
+    images = batch_of(3)["image"]
+    np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
+    np.testing.assert_array_equal(loaded.classify(images), model.classify(images))
+
+
+def test_get_config_makes_the_same_model(name):
+    model = make(name)
+    again = type(model).from_config(model.get_config())
+    assert again.config == model.config
+    assert {v.path: v.shape for v in again.weights} == {v.path: v.shape for v in model.weights}
+
+
+def test_two_replicas_sum_to_the_step_of_one(name):
+    """On two replicas, each with half the batch, the gradients add up to the whole batch's."""
+    if name == "acai":
+        pytest.skip("its mixing partners are chosen within a replica")
+    golden = Golden(name)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model = golden.model()
+    half = len(golden.x) // 2
+
+    def share(context):
+        part = slice(*(half * (context.replica_id_in_sync_group + i) for i in (0, 1)))
+        return {"image": tf.constant(golden.x[part]), "label": tf.constant(golden.label[part])}
+
+    batches = strategy.experimental_distribute_values_from_function(share)
+    tf.function(lambda: strategy.run(model.train_step, (batches,)))()
+    expected = golden.under("step1/")
+    initial = golden.under("init/")
+    for variable in model.trainable_variables:
+        got = np.asarray(variable.value) - initial[variable.path]
+        wanted = expected[variable.path] - initial[variable.path]
+        np.testing.assert_allclose(got, wanted, atol=2e-6, err_msg=variable.path)
+
+
+def test_an_unknown_model_lists_the_known_ones():
+    with pytest.raises(UsageError, match="known: baseline, acai"):
+        build_model(Config(model="gan"), SHAPE, CLASSES)
+
+
+def test_a_setting_that_is_not_read_is_refused():
+    with pytest.raises(UsageError, match="baseline does not read --advweight"):
+        build_model(Config(model="baseline", advweight=1.0), SHAPE, CLASSES)
+
+
+def test_acai_partners_are_the_batch_in_reverse():
+    """With alpha folded to 0, x_alpha is the decoded partner itself."""
+    model = make("acai")
+    x = batch_of(4, "float32")["image"]
+    seen = []
+    original = model.critic.call
+    model.critic.call = lambda images, **kwargs: seen.append(images) or original(images, **kwargs)
+    model.objectives(x, np.zeros(4, int), {"uniform": np.zeros((4, 1, 1, 1), np.float32)})
+    np.testing.assert_allclose(seen[0], model.reconstruct(x[::-1]), atol=1e-6)

@@ -1,0 +1,45 @@
+import keras
+import numpy as np
+import pytest
+
+from acai_tf import networks
+
+
+def test_leaky_relu_slope_is_the_originals():
+    conv = networks._convolution(1, 1, "conv", size=1)
+    conv.build((None, 1, 1, 1))
+    conv.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1)])
+    out = np.asarray(conv(np.array([-1.0, 1.0], np.float32).reshape(2, 1, 1, 1)))
+    np.testing.assert_allclose(out.ravel(), [-0.2, 1.0], rtol=1e-6)
+
+
+def test_kernels_start_normal_with_the_originals_width():
+    keras.utils.set_random_seed(0)
+    net = networks.encoder((32, 32, 3), scales=3, depth=64, latent=16, name="encoder")
+    for layer in net.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = layer.get_weights()
+            fan_in = np.prod(kernel.shape[:3])
+            assert not bias.any()
+            if kernel.size > 10_000:
+                assert kernel.std() == pytest.approx((1.04 * fan_in) ** -0.5, rel=0.03)
+                beyond_two_sigma = np.mean(np.abs(kernel) > 2 * kernel.std())
+                assert beyond_two_sigma == pytest.approx(0.0455, rel=0.2)  # normal, not truncated
+
+
+@pytest.mark.parametrize(("scales", "width"), [(2, 8), (3, 4), (4, 2)])
+def test_shapes(scales, width):
+    encoder = networks.encoder((32, 32, 3), scales, 4, 5, "encoder")
+    decoder = networks.decoder((width, width, 5), scales, 4, 3, "decoder")
+    assert encoder.output_shape == (None, width, width, 5)
+    assert decoder.output_shape == (None, 32, 32, 3)
+
+
+def test_the_critics_estimate_is_the_mean_of_its_map():
+    critic = networks.critic((16, 16, 1), 2, 4, 3)
+    body = networks.encoder((16, 16, 1), 2, 4, 3, "critic")
+    body.set_weights(critic.get_weights())
+    x = np.random.default_rng(0).normal(size=(5, 16, 16, 1)).astype(np.float32)
+    np.testing.assert_allclose(
+        np.asarray(critic(x)), np.asarray(body(x)).mean((1, 2, 3)), rtol=1e-5, atol=1e-7
+    )
