@@ -21,8 +21,10 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.err
 
 
 def state(model) -> dict:
-    """All that a step changes: path -> variable, the model's and its optimizer's."""
-    return {variable.path: variable for variable in [*model.weights, *model.optimizer.variables]}
+    """All that a step changes, path -> variable: the model's and, once compiled, the optimizer's."""
+    optimizer = getattr(model, "optimizer", None)  # there is no such attribute before compile()
+    variables = [*model.weights, *(optimizer.variables if optimizer else [])]
+    return {variable.path: variable for variable in variables}
 
 
 def save(folder: pathlib.Path, model) -> pathlib.Path:
@@ -67,10 +69,7 @@ def restore(path: pathlib.Path, model) -> None:
     """
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}  # reads and checks all of it
-    if model.optimizer is None:
-        variables = {variable.path: variable for variable in model.weights}
-    else:
-        variables = state(model)
+    variables = state(model)
     for name, variable in variables.items():
         if name not in arrays:
             raise UsageError(f"{path} has no variable {name}: it is of another model")

@@ -20,13 +20,14 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 @pytest.fixture
 def tiny(tmp_path) -> Config:
-    """A run of two reports of 128 steps that takes seconds."""
+    """A run of two reports of 64 steps that takes seconds."""
     return Config(
         model="acai",
-        dataset="lines",
+        dataset="digits",
         depth=2,
         latent=2,
-        batch=8,
+        latent_width=8,
+        batch=16,
         lr=1e-3,
         total_kimg=2,
         report_kimg=1,

@@ -1,0 +1,130 @@
+"""The commands as a user runs them: in a process of their own."""
+
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from acai_tf.run_folder import RunFolder
+from tests.conftest import ROOT
+from tests.test_training import assert_same_outcome
+
+SMALL = [
+    "--dataset=digits",
+    "--depth=2",
+    "--latent_width=8",
+    "--batch=16",
+    "--lr=1e-3",
+    "--report_kimg=1",
+]
+
+
+def start(script, *words, **kwargs):
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / script), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **kwargs,
+    )
+
+
+def run(script, *words, **kwargs):
+    process = start(script, *words, **kwargs)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "says"),
+    [
+        ("train.py", ["--dataset=imagenet"], "known: lines, digits, mnist"),
+        ("train.py", ["--model=gan"], "known: baseline, acai"),
+        ("train.py", ["--latnt=2"], "Did you mean: latent"),
+        ("train.py", ["--model=baseline", "--advweight=1"], "does not read --advweight"),
+        ("train.py", [*SMALL, "--total_kimg=1", "--latent_width=7"], "use one of 32, 16"),
+        ("train.py", [*SMALL, "--total_kimg=1", "--batch=5000"], "larger than the 1437"),
+        ("train.py", [*SMALL, "--run_dir=/dev/null/run"], "cannot write to --run_dir"),
+        ("evaluate.py", [], "--run_dir is needed"),
+        ("evaluate.py", ["--run_dir=/nowhere"], "not a run folder"),
+        ("evaluate.py", ["--run_dir=/nowhere", "--evaluators=beauty"], "known: reconstruction"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(script, words, says, tmp_path):
+    status, _, err = run(script, *words, cwd=tmp_path)
+    assert status == 2
+    assert err.startswith("error: ")
+    assert says in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.rglob("config.json"))
+
+
+def test_a_killed_run_ends_as_the_unbroken_one(tmp_path):
+    kill_and_compare(tmp_path, kimg=3, kills=1)
+
+
+@pytest.mark.slow
+def test_a_run_killed_ten_times_ends_as_the_unbroken_one(tmp_path):
+    kill_and_compare(tmp_path, kimg=8, kills=10)
+
+
+def kill_and_compare(tmp_path, kimg, kills):
+    words = [*SMALL, f"--total_kimg={kimg}"]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    status, out, err = run("train.py", *words, f"--run_dir={unbroken}")
+    assert status == 0, err
+    assert f"kimg {kimg}/{kimg}" in out
+    moments = random.Random(0)
+    for count in range(kills):
+        process = start("train.py", *words, f"--run_dir={broken}", start_new_session=True)
+        # Each session gets some way into a period: into the first, past a report, ...
+        wait_for_reports(broken, min(kimg - 1, 1 + count * kimg // (kills + 1)), process)
+        time.sleep(moments.uniform(0, 1.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    status, out, err = run("train.py", *words, f"--run_dir={broken}")
+    assert status == 0, err
+    assert "continuing" in out
+    assert_same_outcome(broken, unbroken)
+
+
+def wait_for_reports(run_dir: pathlib.Path, count: int, process):
+    while len(RunFolder(run_dir).records()) < count:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def test_lines_from_a_clean_folder_to_pictures_and_scores(tmp_path):
+    words = ["--depth=2", "--latent=2", "--batch=32", "--total_kimg=1", "--report_kimg=1"]
+    status, out, err = run("train.py", *words, cwd=tmp_path)
+    assert status == 0, err
+    assert err == ""
+    assert "dataset           lines" in out
+    assert "line_distance" in out
+    assert "img/s" in out
+    folder = tmp_path / "runs" / "lines" / "acai-d8-seed0"
+    assert (folder / "sheets" / "lerp-000001.png").exists()
+    status, out, err = run("evaluate.py", f"--run_dir={folder}", "--n_init=1", cwd=tmp_path)
+    assert status == 0, err
+    assert "clustering_accuracy" in out
+    assert (folder / "eval.json").exists()
+
+
+@pytest.mark.slow
+def test_real_mnist_trains(tmp_path):
+    """Needs tfds' prepared MNIST; set ACAI_DATA_DIR to the folder that holds it."""
+    data_dir = os.environ.get("ACAI_DATA_DIR")
+    if not data_dir:
+        pytest.skip("ACAI_DATA_DIR is not set")
+    words = ["--dataset=mnist", f"--data_dir={data_dir}", "--model=baseline", "--lr=1e-3"]
+    words += ["--total_kimg=32", "--report_kimg=32", f"--run_dir={tmp_path}/run"]
+    status, _, err = run("train.py", *words)
+    assert status == 0, err
+    record = RunFolder(tmp_path / "run").records()[-1]
+    assert record["probe_accuracy"] > 0.3
+    assert record["test_rmse"] < 50

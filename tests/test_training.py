@@ -1,0 +1,220 @@
+"""Whole runs, small: what a run leaves behind, and what continuing one means."""
+
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acai_tf import checkpoints
+from acai_tf.callbacks import Report
+from acai_tf.data import load_dataset
+from acai_tf.errors import DivergedError, UsageError
+from acai_tf.evaluation.run import evaluate_run
+from acai_tf.run_folder import RunFolder
+from acai_tf.training import train
+
+TIMES = ("images_per_second",)  # what may differ between two runs of the same thing
+
+
+def outcome(run_dir):
+    """What a run ends with: its last checkpoint and its metrics, less the times."""
+    folder = RunFolder(run_dir)
+    with np.load(checkpoints.checkpoints(folder.checkpoints)[-1]) as file:
+        state = dict(file)
+    records = [{k: v for k, v in r.items() if k not in TIMES} for r in folder.records()]
+    return state, records
+
+
+def assert_same_outcome(left, right):
+    (state, records), (other_state, other_records) = outcome(left), outcome(right)
+    assert set(state) == set(other_state)
+    for path in state:
+        np.testing.assert_array_equal(state[path], other_state[path], err_msg=path)
+    assert records == other_records
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """A finished run of the `tiny` configuration, shared by the tests that compare with it."""
+    from tests.conftest import tiny
+
+    config = tiny.__wrapped__(tmp_path_factory.mktemp("unbroken"))
+    train(config)
+    return config
+
+
+def test_a_run_leaves_all_it_should(unbroken):
+    folder = pathlib.Path(unbroken.run_dir)
+    saved = json.loads((folder / "config.json").read_text())
+    assert saved["config"] == unbroken.to_dict()
+    assert {"python", "tensorflow", "keras"} <= set(saved["versions"])
+    records = RunFolder(folder).records()
+    assert [(r["kimg"], r["step"]) for r in records] == [(1, 64), (2, 128)]
+    expected = {
+        *("loss_ae", "rmse", "loss_probe", "loss_critic", "loss_critic_real", "loss_adversarial"),
+        *("test_rmse", "probe_accuracy", "images_per_second"),
+    }
+    assert expected | {"step", "kimg"} == set(records[0])
+    assert records[1]["loss_ae"] < records[0]["loss_ae"]  # it learns
+    for sheet in ("reconstruction", "lerp", "slerp", "prior"):
+        for kimg in (1, 2):
+            image = Image.open(folder / "sheets" / f"{sheet}-{kimg:06d}.png")
+            assert image.size == (16 * 32, 16 * 32)
+            assert image.mode == "L"
+            assert np.asarray(image).std() > 0
+    names = [path.name for path in checkpoints.checkpoints(folder / "checkpoints")]
+    assert names == ["step-00000064.npz", "step-00000128.npz"]
+
+
+def test_tensorboard_gets_scalars_and_images(unbroken):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(RunFolder(unbroken.run_dir).tensorboard)).Reload()
+    tags = events.Tags()
+    assert {"loss_ae", "probe_accuracy"} <= set(tags["tensors"])
+    assert {"lerp", "slerp", "reconstruction", "prior"} <= set(tags["tensors"])
+    assert [event.step for event in events.Tensors("loss_ae")] == [64, 128]
+
+
+def test_the_sheets_show_the_images_beside_their_reconstructions(unbroken):
+    sheet = Image.open(RunFolder(unbroken.run_dir).sheets / "reconstruction-000002.png")
+    pixels = np.asarray(sheet).reshape(16, 32, 16, 32).transpose(0, 2, 1, 3)  # [row, column, h, w]
+    test = load_dataset(unbroken).test_images[:128, ..., 0].reshape(16, 8, 32, 32)
+    np.testing.assert_allclose(pixels[:, ::2], test)
+    assert not np.array_equal(pixels[:, 1::2], pixels[:, ::2])
+
+
+def test_a_finished_run_is_left_as_it_is(unbroken):
+    folder = pathlib.Path(unbroken.run_dir)
+    before = {p: p.read_bytes() for p in folder.rglob("*.npz")}
+    records = RunFolder(folder).records()
+    train(unbroken)
+    assert {p: p.read_bytes() for p in folder.rglob("*.npz")} == before
+    assert RunFolder(folder).records() == records
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the package catches it."""
+
+
+@pytest.mark.parametrize("when", ["before_metrics", "before_checkpoint", "mid_period"])
+def test_an_interrupted_run_ends_as_the_unbroken_one(when, configured, unbroken, monkeypatch):
+    config = configured()
+    with monkeypatch.context() as patch:
+        if when == "before_metrics":
+            patch.setattr(RunFolder, "append", _kill_at_call(2, RunFolder.append))
+        elif when == "before_checkpoint":
+            patch.setattr(checkpoints, "save", _kill_at_call(2, checkpoints.save))
+        else:
+            patch.setattr(Report, "on_train_batch_end", _kill_at_call(100, lambda *a, **k: None))
+        with pytest.raises(Killed):
+            train(config)
+    assert int(checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)[-1].stem[5:]) == 64
+    train(config)
+    assert_same_outcome(config.run_dir, unbroken.run_dir)
+
+
+def _kill_at_call(number, function):
+    calls = iter(range(1, number + 1))
+
+    def wrapped(*args, **kwargs):
+        if next(calls) == number:
+            raise Killed
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
+def test_a_damaged_newest_checkpoint_is_trained_again(configured, unbroken, capsys):
+    config = configured()
+    train(config)
+    newest = checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    train(config)
+    assert "is damaged" in capsys.readouterr().out
+    assert_same_outcome(config.run_dir, unbroken.run_dir)
+
+
+def test_a_longer_total_goes_on_where_the_shorter_ended(configured, unbroken):
+    train(configured(total_kimg=1))
+    config = configured(total_kimg=2)
+    train(config)
+    assert_same_outcome(config.run_dir, unbroken.run_dir)
+    assert RunFolder(config.run_dir).config().total_kimg == 2
+
+
+def test_another_configuration_is_refused_with_what_differs(configured, unbroken):
+    other = configured(run_dir=unbroken.run_dir, lr=0.5, advweight=0.1)
+    before = sorted(pathlib.Path(unbroken.run_dir).rglob("*"))
+    with pytest.raises(UsageError, match=r"lr is 0\.001 there, 0\.5 here") as refused:
+        train(other)
+    assert "advweight is 0.5 there, 0.1 here" in str(refused.value)
+    assert sorted(pathlib.Path(unbroken.run_dir).rglob("*")) == before
+
+
+def test_a_folder_with_something_else_in_it_is_refused(configured, tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(UsageError, match="not empty and is not a run folder"):
+        train(configured(run_dir=str(tmp_path)))
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_run_folder_that_cannot_be_made_is_refused(configured, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot write to --run_dir=.*file/run"):
+        train(configured(run_dir=str(tmp_path / "file" / "run")))
+
+
+def test_a_run_folder_in_use_is_refused(configured):
+    config = configured()
+    folder = RunFolder(config.run_dir)
+    folder.check(config)
+    with folder.held(), pytest.raises(UsageError, match="another process is training"):
+        train(config)
+    train(configured(total_kimg=1))  # let go: free again
+
+
+def test_an_unreadable_config_is_refused(configured, tmp_path):
+    config = configured()
+    pathlib.Path(config.run_dir).mkdir()
+    (pathlib.Path(config.run_dir) / "config.json").write_text('{"config": {')
+    with pytest.raises(UsageError, match="cannot be read"):
+        train(config)
+
+
+def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(configured, monkeypatch):
+    config = configured()
+    train(configured(total_kimg=1))
+    good = checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)
+    content = good[0].read_bytes()
+    from acai_tf.models.base import Autoencoder
+
+    monkeypatch.setattr(
+        Autoencoder, "probe_loss", lambda self, z, label: z[0, 0, 0, 0] * float("nan")
+    )
+    with pytest.raises(DivergedError, match=r"no longer finite at step .*lower --lr"):
+        train(config)
+    assert checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints) == good
+    assert good[0].read_bytes() == content
+
+
+def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
+    values = evaluate_run(unbroken.run_dir, ["reconstruction", "probe"])
+    last = RunFolder(unbroken.run_dir).records()[-1]
+    for name in ("test_rmse", "probe_accuracy"):
+        assert values[name] == pytest.approx(last[name], rel=1e-6)
+    assert json.loads((pathlib.Path(unbroken.run_dir) / "eval.json").read_text())["step"] == 128
+    assert "probe_accuracy" in capsys.readouterr().out
+
+
+def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
+    config = configured()
+    folder = RunFolder(config.run_dir)
+    folder.check(config)
+    folder.begin(config)
+    with pytest.raises(UsageError, match="no checkpoint yet; the first comes after 1 kimg"):
+        evaluate_run(config.run_dir)
+    with pytest.raises(UsageError, match="not a run folder"):
+        evaluate_run(str(tmp_path))
