@@ -21,7 +21,7 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.err
 
 
 def state(model) -> dict:
-    """All that a step changes, path -> variable: the model's and, once compiled, the optimizer's."""
+    """Path -> variable of all that a step changes: the model and, once compiled, its optimizer."""
     optimizer = getattr(model, "optimizer", None)  # there is no such attribute before compile()
     variables = [*model.weights, *(optimizer.variables if optimizer else [])]
     return {variable.path: variable for variable in variables}
