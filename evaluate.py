@@ -7,6 +7,7 @@ import sys
 
 from absl import app, flags
 
+import acai_tf.flags
 from acai_tf import command
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import EVALUATORS
@@ -20,12 +21,7 @@ flags.DEFINE_integer("seed", 0, "Seed of the evaluation.", lower_bound=0)
 
 
 def main() -> None:
-    try:
-        rest = FLAGS(sys.argv)[1:]
-    except flags.Error as error:
-        raise UsageError(str(error)) from error
-    if rest:
-        raise UsageError(f"{rest[0]!r} is not a flag; flags start with --")
+    acai_tf.flags.read(FLAGS, sys.argv)
     if not FLAGS.run_dir:
         raise UsageError("--run_dir is needed: the folder of a run that train.py made")
     command.load_tensorflow()

@@ -16,19 +16,19 @@ setup(
     install_requires=[
         "absl-py>=2.1.0",
         "importlib_resources>=6.4.0",  # tensorflow-datasets 4.9.10 imports it undeclared
-        "keras>=3.9.0",
+        "keras>=3.10.0",
         "numpy>=1.26.0",
         "pillow>=10.3.0",
         "scikit-learn>=1.5.0",
         "scipy>=1.13.0",
-        "tensorboard>=2.19.0",
-        "tensorflow>=2.19.0",
+        "tensorboard>=2.20.0",
+        "tensorflow>=2.20.0",
         "tensorflow-datasets>=4.9.8",
         "tqdm>=4.66.0",
     ],
     extras_require={
         "test": ["pytest>=8.0.0", "ruff==0.17.5"],
-        "gpu": ["tensorflow[and-cuda]>=2.19.0"],
+        "gpu": ["tensorflow[and-cuda]>=2.20.0"],
         "jax": ["jax>=0.5.0"],
     },
 )

@@ -22,7 +22,7 @@ def run(main: Callable[[], None]) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from the last report", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         return 130
     return 0
 

@@ -55,12 +55,7 @@ def parse(
     if flag_values is None:
         flag_values = flags.FlagValues()
         define(flag_values)
-    try:
-        rest = flag_values([program, f"--flagfile={recipe}", *given])[1:]
-    except flags.Error as error:
-        raise UsageError(_one_line(error)) from error
-    if rest:
-        raise UsageError(f"{rest[0]!r} is not a flag; flags start with --")
+    read(flag_values, [program, f"--flagfile={recipe}", *given])
     values = {s.name: flag_values[s.name].value for s in dataclasses.fields(Config)}
     values["dataset"] = canonical_name(values["dataset"])
     config = Config(**values)
@@ -69,16 +64,28 @@ def parse(
     return config
 
 
+def read(flag_values: flags.FlagValues, argv: list[str], known_only: bool = False) -> None:
+    """Give flags the values of a command line.
+
+    Args:
+        flag_values: the flags.
+        argv: the command line, program name first.
+        known_only: pass over what is not one of these flags.
+
+    Raises:
+        UsageError: an unknown flag, a bad value, a word that is no flag.
+    """
+    try:
+        rest = flag_values(argv, known_only=known_only)[1:]
+    except flags.Error as error:
+        raise UsageError(str(error)) from error
+    if rest and not known_only:
+        raise UsageError(f"{rest[0]!r} is not a flag; flags start with --")
+
+
 def _scan(argv: list[str]) -> flags.FlagValues:
     """The flags that are ours, whatever else is on the command line."""
     scratch = flags.FlagValues()
     define(scratch)
-    try:
-        scratch(argv, known_only=True)
-    except flags.Error as error:
-        raise UsageError(_one_line(error)) from error
+    read(scratch, argv, known_only=True)
     return scratch
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

@@ -46,15 +46,19 @@ def train(config: Config) -> Autoencoder:
         if step:
             print(f"continuing {run.path} from step {step}")
         callbacks = [StopOnNonFinite(), Progress(config, step), Report(config, dataset, run)]
-        model.fit(
-            pipeline(dataset, config, step),
-            epochs=reports,
-            initial_epoch=step // steps,
-            steps_per_epoch=steps,
-            callbacks=callbacks,
-            shuffle=False,  # the pipeline has its own order
-            verbose=0,
-        )
+        try:
+            model.fit(
+                pipeline(dataset, config, step),
+                epochs=reports,
+                initial_epoch=step // steps,
+                steps_per_epoch=steps,
+                callbacks=callbacks,
+                shuffle=False,  # the pipeline has its own order
+                verbose=0,
+            )
+        except KeyboardInterrupt:
+            print(f"\nthe same command goes on from the last report in {run.path}")
+            raise
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     return model
 

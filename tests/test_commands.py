@@ -105,7 +105,8 @@ def test_lines_from_a_clean_folder_to_pictures_and_scores(tmp_path):
     words = ["--depth=2", "--latent=2", "--batch=32", "--total_kimg=1", "--report_kimg=1"]
     status, out, err = run("train.py", *words, cwd=tmp_path)
     assert status == 0, err
-    assert err == ""
+    assert "Traceback" not in err
+    assert "Warning" not in err  # what TensorFlow's C++ logs differs between its versions
     assert "dataset           lines" in out
     assert "line_distance" in out
     assert "img/s" in out
