@@ -92,26 +92,30 @@ class Report(keras.callbacks.Callback):
         config = self._config
         seconds = time.perf_counter() - self._began
         step = int(self.model.optimizer.iterations)
-        kimg = step * config.batch // KIMG
-        record = {"step": step, "kimg": kimg}
-        record |= {name: float(value) for name, value in logs.items()}
-        record |= run_evaluators(self.model, self._dataset)
-        record["images_per_second"] = round(config.steps_per_report * config.batch / seconds, 1)
-        report_seconds = time.perf_counter() - self._began - seconds
-        pictures = figures.sheets(self.model, self._dataset.test_images)
-        for name, picture in pictures.items():
-            figures.save_png(picture, self._run.sheets / f"{name}-{kimg:06d}.png")
+        record = {
+            "step": step,
+            "kimg": step * config.batch // KIMG,
+            **{name: float(value) for name, value in logs.items()},
+            **run_evaluators(self.model, self._dataset),
+            "images_per_second": round(config.steps_per_report * config.batch / seconds, 1),
+        }
+        sheets = figures.sheets(self.model, self._dataset.test_images)
+        for name, sheet in sheets.items():
+            figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
+        self._to_tensorboard(step, record, sheets)
+        self._run.append(record)
+        checkpoints.save(self._run.checkpoints, self.model)
+        left = (config.reports - epoch - 1) * (time.perf_counter() - self._began)
+        tqdm.write(_line(record, config.reports * config.report_kimg, left), file=sys.stdout)
+        sys.stdout.flush()
+
+    def _to_tensorboard(self, step, record, sheets):
         with self._writer.as_default(step=step):
             for name, value in record.items():
                 tf.summary.scalar(name, value)
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[None])
+            for name, sheet in sheets.items():
+                tf.summary.image(name, sheet[None])
             self._writer.flush()
-        self._run.append(record)
-        checkpoints.save(self._run.checkpoints, self.model)
-        left = (config.reports - epoch - 1) * (seconds + report_seconds)
-        tqdm.write(_line(record, config.reports * config.report_kimg, left), file=sys.stdout)
-        sys.stdout.flush()
 
     def on_train_end(self, logs=None):
         self._writer.close()
