@@ -10,7 +10,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from acai_tf import checkpoints, figures
-from acai_tf.config import KIMG, Config
+from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import DivergedError
 from acai_tf.evaluation import run_evaluators
@@ -34,8 +34,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
         if bad:
             step = int(self.model.optimizer.iterations)
             raise DivergedError(
-                f"{', '.join(bad)} no longer finite at step {step}; the run folder keeps the last"
-                f" good checkpoint. Try a lower --lr (it was {self.model.config.lr:g})"
+                f"{', '.join(bad)} no longer finite at step {step}; checkpoints of earlier reports"
+                f" are kept. Try a lower --lr (it was {self.model.config.lr:g})"
             )
 
 
@@ -44,7 +44,7 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         config: the run's settings.
-        step: steps taken before this session.
+        step: steps taken so far.
     """
 
     def __init__(self, config: Config, step: int):
@@ -83,7 +83,9 @@ class Report(keras.callbacks.Callback):
         self._config = config
         self._dataset = dataset
         self._run = run
-        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
+
+    def on_train_begin(self, logs=None):
+        self._writer = None  # a run that is finished already leaves no empty event file
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
@@ -94,11 +96,13 @@ class Report(keras.callbacks.Callback):
         step = int(self.model.optimizer.iterations)
         record = {
             "step": step,
-            "kimg": step * config.batch // KIMG,
+            "kimg": (epoch + 1) * config.report_kimg,
             **{name: float(value) for name, value in logs.items()},
             **run_evaluators(self.model, self._dataset),
             "images_per_second": round(config.steps_per_report * config.batch / seconds, 1),
         }
+        if not math.isfinite(record["test_rmse"]):
+            raise DivergedError(f"test_rmse is no longer finite at step {step}; nothing is saved")
         sheets = figures.sheets(self.model, self._dataset.test_images)
         for name, sheet in sheets.items():
             figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
@@ -110,6 +114,7 @@ class Report(keras.callbacks.Callback):
         sys.stdout.flush()
 
     def _to_tensorboard(self, step, record, sheets):
+        self._writer = self._writer or tf.summary.create_file_writer(str(self._run.tensorboard))
         with self._writer.as_default(step=step):
             for name, value in record.items():
                 tf.summary.scalar(name, value)
@@ -118,7 +123,8 @@ class Report(keras.callbacks.Callback):
             self._writer.flush()
 
     def on_train_end(self, logs=None):
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
 
 def _line(record: dict, total_kimg: int, seconds_left: float) -> str:

@@ -7,17 +7,13 @@ file from a sound one, and it is the same whatever Keras backend wrote it.
 import os
 import pathlib
 import re
-import zipfile
-import zlib
 
 import numpy as np
 
-from acai_tf.errors import AcaiError, DivergedError, UsageError
+from acai_tf.errors import DivergedError, UsageError
 
 KEEP = 3  # newest checkpoints kept: one may be damaged, one more is for comfort
 _NAME = re.compile(r"step-(\d+)\.npz")
-# What reading a truncated or corrupted .npz raises.
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def state(model) -> dict:
@@ -63,19 +59,23 @@ def checkpoints(folder: pathlib.Path) -> list[pathlib.Path]:
 def restore(path: pathlib.Path, model) -> None:
     """Set every variable of the model, and of its optimizer if it has one, from a checkpoint.
 
+    All or nothing: where it raises, no variable has changed.
+
     Raises:
-        UsageError: it is a checkpoint of another model; names the first variable.
-        OSError, ValueError, ...: it is damaged (see `restore_newest`).
+        UsageError: it is damaged, or of another model; says which variable.
     """
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}  # reads and checks all of it
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}  # reads and checks all of it
+    except Exception as error:  # one flipped bit makes zipfile and numpy raise some ten kinds
+        raise UsageError(f"checkpoint {path} is damaged ({error})") from error
     variables = state(model)
     for name, variable in variables.items():
         if name not in arrays:
-            raise UsageError(f"{path} has no variable {name}: it is of another model")
+            raise UsageError(f"checkpoint {path} has no variable {name}: it is of another model")
         if arrays[name].shape != tuple(variable.shape):
             raise UsageError(
-                f"{path}: {name} has shape {arrays[name].shape}, the model's is"
+                f"checkpoint {path}: {name} has shape {arrays[name].shape}, the model's is"
                 f" {tuple(variable.shape)}"
             )
     for name, variable in variables.items():
@@ -83,27 +83,24 @@ def restore(path: pathlib.Path, model) -> None:
 
 
 def restore_newest(folder: pathlib.Path, model) -> int:
-    """Restore the newest sound checkpoint; a damaged one is named and passed over.
+    """Restore the newest checkpoint that can be; one that cannot is named and passed over.
 
     Returns:
         The step it was taken at; 0 where there is none.
 
     Raises:
-        UsageError: it is a checkpoint of another model.
-        AcaiError: there are checkpoints and all of them are damaged.
+        UsageError: there are checkpoints and none can be restored; says why not the newest.
     """
-    found = checkpoints(folder)
-    for path in reversed(found):
+    refusals = []
+    for path in reversed(checkpoints(folder)):
         try:
             restore(path, model)
-        except UsageError:
-            raise
-        except _DAMAGE as error:
-            print(f"checkpoint {path} is damaged ({error}); trying the one before")
+        except UsageError as refusal:
+            refusals.append(refusal)
             continue
+        if refusals:
+            print(f"{refusals[0]}; going on from {path.name}")
         return int(_NAME.fullmatch(path.name)[1])
-    if found:
-        raise AcaiError(
-            f"every checkpoint in {folder} is damaged; move the folder away to start afresh"
-        )
+    if refusals:
+        raise UsageError(f"{refusals[0]}; no older one can be restored; give another --run_dir")
     return 0

@@ -21,6 +21,11 @@ def run(main: Callable[[], None]) -> int:
     except AcaiError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_status
+    except OSError as error:
+        if error.filename is None:  # not about a file: a defect of ours
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

@@ -6,6 +6,7 @@ the run folder, and everything in the package takes it as an argument.
 
 import dataclasses
 import math
+import numbers
 from dataclasses import dataclass, field
 
 from acai_tf.errors import UsageError
@@ -33,13 +34,15 @@ class Config:
     model: str = _setting("acai", "Autoencoder to train (see acai_tf.models.MODELS).")
     dataset: str = _setting("lines", "Dataset to train on (see acai_tf.data.DATASETS).")
     data_dir: str = _setting("", "Where tfds keeps its data; empty: tfds' own default.")
-    run_dir: str = _setting("", "Run folder; empty: runs/<dataset>-<model>-<seed>.")
-    seed: int = _setting(0, "Seed of weights, data order and random draws.", minimum=0)
+    run_dir: str = _setting("", "Run folder; empty: runs/<dataset>/<model>-d<size>-seed<seed>.")
+    seed: int = _setting(
+        0, "Seed of weights, data order and random draws.", minimum=0, maximum=2**32 - 1
+    )
 
     # Length and optimiser. 2**14 kimg = 16,777,216 images is the published length.
     total_kimg: int = _setting(1 << 14, "Length of training in units of 1,024 images.", minimum=1)
     report_kimg: int = _setting(64, "Report, evaluate and checkpoint this often.", minimum=1)
-    batch: int = _setting(64, "Images per step (over all devices).", minimum=1)
+    batch: int = _setting(64, "Images per step (over all devices).", minimum=1, maximum=2**16)
     lr: float = _setting(1e-4, "Learning rate of Adam.", minimum=0.0)
 
     # The autoencoder's shape: code size d = latent * latent_width**2.
@@ -81,7 +84,20 @@ class Config:
 
     @property
     def steps_per_report(self) -> int:
-        return max(1, self.report_kimg * KIMG // self.batch)
+        """Steps of one report period.
+
+        Raises:
+            UsageError: the period is no whole number of batches.
+        """
+        images = self.report_kimg * KIMG
+        if images % self.batch:
+            fitting = [n for n in range(1, 2**16 + 1) if not images % n]
+            near = sorted(sorted(fitting, key=lambda n: abs(n - self.batch))[:2])
+            raise UsageError(
+                f"--batch={self.batch} does not divide the {images} images of a report"
+                f" (--report_kimg={self.report_kimg}); use {' or '.join(map(str, near))}"
+            )
+        return images // self.batch
 
     @property
     def reports(self) -> int:
@@ -140,13 +156,20 @@ def changed_settings(config: Config) -> set[str]:
     return {f.name for f in dataclasses.fields(config) if getattr(config, f.name) != f.default}
 
 
+_KINDS = {
+    int: (numbers.Integral, "a whole number"),
+    float: (numbers.Real, "a number"),
+    str: (str, "a text"),
+}
+
+
 def _check(setting: dataclasses.Field, value) -> None:
     kind = float if setting.name == "beta" else type(setting.default)
     if value is None and setting.default is None:
         return
-    accepted = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or isinstance(value, bool):
-        raise UsageError(f"--{setting.name} takes {_article(kind)}, got {value!r}")
+    abstract, description = _KINDS[kind]
+    if not isinstance(value, abstract) or isinstance(value, bool):
+        raise UsageError(f"--{setting.name} takes {description}, got {value!r}")
     if kind is float and not math.isfinite(value):
         raise UsageError(f"--{setting.name} must be finite, got {value}")
     low, high = setting.metadata["min"], setting.metadata["max"]
@@ -154,7 +177,3 @@ def _check(setting: dataclasses.Field, value) -> None:
         raise UsageError(f"--{setting.name} must be at least {low}, got {value}")
     if high is not None and value > high:
         raise UsageError(f"--{setting.name} must be at most {high}, got {value}")
-
-
-def _article(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "a text"}[kind]

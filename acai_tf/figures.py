@@ -6,13 +6,13 @@ import keras
 import numpy as np
 from PIL import Image
 
+from acai_tf.models.base import to_unit
+
 ROWS = COLUMNS = 16
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """float [-1, 1] -> uint8, rounded; uint8 passes."""
-    if images.dtype == np.uint8:
-        return images
+    """float [-1, 1] -> uint8, rounded."""
     return np.clip(np.round(127.5 + 127.5 * images), 0, 255).astype(np.uint8)
 
 
@@ -43,9 +43,8 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
     """
     pairs = ROWS * COLUMNS // 2
     real = images[:pairs]
-    x_hat = np.asarray(model.reconstruct(real))
-    real_float = real if real.dtype != np.uint8 else real / np.float32(127.5) - 1
-    beside = np.stack([real_float, x_hat], axis=1).reshape(ROWS, COLUMNS, *images.shape[1:])
+    beside = np.stack([np.asarray(to_unit(real)), np.asarray(model.reconstruct(real))], axis=1)
+    beside = beside.reshape(ROWS, COLUMNS, *images.shape[1:])
     made = {"reconstruction": beside}
     starts, ends = images[:ROWS], images[ROWS : 2 * ROWS]
     for method in ("lerp", "slerp"):

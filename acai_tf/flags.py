@@ -77,7 +77,7 @@ def read(flag_values: flags.FlagValues, argv: list[str], known_only: bool = Fals
     """
     try:
         rest = flag_values(argv, known_only=known_only)[1:]
-    except flags.Error as error:
+    except (flags.Error, UnicodeDecodeError) as error:
         raise UsageError(str(error)) from error
     if rest and not known_only:
         raise UsageError(f"{rest[0]!r} is not a flag; flags start with --")

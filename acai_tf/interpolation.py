@@ -18,7 +18,11 @@ def lerp(z_0, z_1, steps: int):
 
     Returns:
         [steps, B, ...] for z_0, z_1 of shape [B, ...].
+
+    Raises:
+        ValueError: fewer than 2 steps.
     """
+    _check(steps)
     return ops.stack([(z_0 * (steps - 1 - t) + z_1 * t) / (steps - 1) for t in range(steps)])
 
 
@@ -30,7 +34,11 @@ def slerp(z_0, z_1, steps: int):
 
     Returns:
         [steps, B, ...] for z_0, z_1 of shape [B, ...].
+
+    Raises:
+        ValueError: fewer than 2 steps.
     """
+    _check(steps)
     batch = z_0.shape[0]
     flat_0, flat_1 = (ops.reshape(z, (batch, -1)) for z in (z_0, z_1))
     norms = ops.norm(flat_0, axis=1) * ops.norm(flat_1, axis=1)
@@ -47,6 +55,11 @@ def slerp(z_0, z_1, steps: int):
         weight_1 = ops.where(straight, t, ops.sin(t * omega) / safe)
         path.append(weight_0 * z_0 + weight_1 * z_1)
     return ops.stack(path)
+
+
+def _check(steps: int) -> None:
+    if steps < 2:
+        raise ValueError(f"a path has both its ends: steps must be at least 2, got {steps}")
 
 
 PATHS = {"lerp": lerp, "slerp": slerp}

@@ -39,7 +39,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path)
+        self.path = pathlib.Path(path).expanduser()
         self.checkpoints = self.path / "checkpoints"
         self.sheets = self.path / "sheets"
         self.tensorboard = self.path / "tensorboard"
@@ -61,43 +61,62 @@ class RunFolder:
             raise UsageError(f"{self._config} cannot be read ({error})") from error
 
     def check(self, config: Config) -> None:
-        """Refuse to train `config` here if another run's work lies here.
+        """Refuse to train `config` here if another run's work lies here. Writes nothing.
 
         Raises:
             UsageError: the run here is of another configuration (says what differs), or the
                 folder holds something else, or cannot be written.
         """
-        try:
-            if self._config.exists():
-                theirs, ours = self.config().to_dict(), config.to_dict()
-                different = [
-                    f"{name} is {theirs[name]!r} there, {ours[name]!r} here"
-                    for name in ours
-                    if name not in _MAY_DIFFER and theirs[name] != ours[name]
-                ]
-                if different:
-                    raise UsageError(
-                        f"{self.path} holds a run of another configuration:"
-                        f" {'; '.join(different)}; give another --run_dir"
-                    )
-            elif self.path.exists() and {p.name for p in self.path.iterdir()} - _TRACES:
+        if self._config.exists():
+            theirs, ours = self.config().to_dict(), config.to_dict()
+            different = [
+                f"{name} is {theirs[name]!r} there, {ours[name]!r} here"
+                for name in ours
+                if name not in _MAY_DIFFER and theirs[name] != ours[name]
+            ]
+            if different:
                 raise UsageError(
-                    f"{self.path} is not empty and is not a run folder; give another --run_dir"
+                    f"{self.path} holds a run of another configuration:"
+                    f" {'; '.join(different)}; give another --run_dir"
                 )
+        elif self.path.is_dir() and {p.name for p in self.path.iterdir()} - _TRACES:
+            raise UsageError(
+                f"{self.path} is not empty and is not a run folder; give another --run_dir"
+            )
+        existing = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            raise UsageError(f"cannot write to --run_dir={self.path}; give another")
+
+    @contextlib.contextmanager
+    def held(self):
+        """Make the folder and keep other processes from training here within this context.
+
+        A process that is killed lets go by itself.
+
+        Raises:
+            UsageError: another process is training here, or the folder cannot be written.
+        """
+        try:
             self.path.mkdir(parents=True, exist_ok=True)
-            probe = self.path / ".writable"
-            probe.touch()
-            probe.unlink()
+            lock = open(self.path / _LOCK, "w")  # noqa: SIM115 - closed below
         except OSError as error:
             raise UsageError(
                 f"cannot write to --run_dir={self.path} ({error.strerror}); give another"
             ) from error
+        with lock:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise UsageError(f"another process is training in {self.path}") from None
+            yield
 
     def begin(self, config: Config) -> None:
         """Record the configuration and the versions it runs with."""
         versions = _versions()
         if self._config.exists():
-            before = json.loads(self._config.read_text()).get("versions", {})
+            before = json.loads(self._config.read_text()).get("versions")
+            before = before if isinstance(before, dict) else {}
             changed = [
                 f"{n} {before.get(n)} -> {v}" for n, v in versions.items() if v != before.get(n)
             ]
@@ -105,21 +124,6 @@ class RunFolder:
                 print(f"versions changed since this run began: {', '.join(changed)}")
         saved = {"config": config.to_dict(), "versions": versions}
         _write_atomically(self._config, json.dumps(saved, indent=2) + "\n")
-
-    @contextlib.contextmanager
-    def held(self):
-        """Within this context no other process can train here; a killed one lets go by itself.
-
-        Raises:
-            UsageError: another process is training here.
-        """
-        with open(self.path / _LOCK, "w") as lock:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise UsageError(f"another process is training in {self.path}") from None
-            yield
 
     def append(self, record: dict) -> None:
         """Add one report to metrics.jsonl; values that are not finite become null."""
@@ -129,20 +133,43 @@ class RunFolder:
             os.fsync(file.fileno())
 
     def records(self) -> list[dict]:
-        """The reports so far; a line that a kill cut short is left out."""
+        """The reports so far; a last line that a kill cut short is left out.
+
+        Raises:
+            UsageError: another line is not a report.
+        """
         if not self._metrics.exists():
             return []
         records = []
-        for line in self._metrics.read_text().splitlines():
+        lines = self._metrics.read_bytes().splitlines()
+        for number, line in enumerate(lines, start=1):
             try:
-                records.append(json.loads(line))
-            except ValueError:
-                continue
+                record = json.loads(line)
+                record["step"]
+            except (ValueError, TypeError, KeyError):
+                if number == len(lines):
+                    break
+                raise UsageError(
+                    f"{self._metrics}, line {number}, is not a report; mend or remove the line"
+                ) from None
+            records.append(record)
         return records
 
     def rewind(self, step: int) -> None:
-        """Drop the reports after `step`: the run goes on from there and will make them again."""
-        kept = [record for record in self.records() if record["step"] <= step]
+        """Drop the reports after `step`: the run goes on from there and will make them again.
+
+        Raises:
+            UsageError: there are reports whose checkpoints are all gone.
+        """
+        records = self.records()
+        if not step and len(records) > 1:  # one: a kill between the first report and checkpoint
+            raise UsageError(
+                f"{self.path} has reports up to kimg {records[-1]['kimg']} and no checkpoint;"
+                " put checkpoints/ back or give another --run_dir"
+            )
+        kept = [record for record in records if record["step"] <= step]
+        if step and (not kept or kept[-1]["step"] != step):
+            print(f"{self._metrics} lacks the report of step {step}: it was changed")
         _write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write_evaluation(self, values: dict) -> None:

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from acai_tf import checkpoints
 from acai_tf.callbacks import Progress, Report, StopOnNonFinite
-from acai_tf.config import Config, changed_settings
+from acai_tf.config import Config, changed_settings, specific_settings
 from acai_tf.data import canonical_name, load_dataset
 from acai_tf.data.dataset import Dataset
-from acai_tf.models import build_model, refuse_unread
+from acai_tf.errors import UsageError
+from acai_tf.models import MODELS, build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
 from acai_tf.run_folder import RunFolder, default_run_dir
 
@@ -28,9 +29,11 @@ def train(config: Config) -> Autoencoder:
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
     refuse_unread(config.model, changed_settings(config))
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(f"KERAS_BACKEND={keras.backend.backend()}: training needs tensorflow")
     steps, reports = config.steps_per_report, config.reports
     run = RunFolder(config.run_dir)
-    run.check(config)
+    run.check(config)  # now, before data are loaded; and again once the folder is ours
     print(describe(config))
     dataset = load_dataset(config)
 
@@ -40,11 +43,17 @@ def train(config: Config) -> Autoencoder:
     model.optimizer.build(model.trainable_variables)  # before a checkpoint can restore it
 
     with run.held():
-        run.begin(config)
+        run.check(config)
         step = checkpoints.restore_newest(run.checkpoints, model)
+        if step > reports * steps:
+            raise UsageError(
+                f"{run.path} is past --total_kimg={config.total_kimg} already"
+                f" (kimg {step // steps * config.report_kimg})"
+            )
         run.rewind(step)
+        run.begin(config)
         if step:
-            print(f"continuing {run.path} from step {step}")
+            print(f"continuing {run.path} from kimg {step // steps * config.report_kimg}")
         callbacks = [StopOnNonFinite(), Progress(config, step), Report(config, dataset, run)]
         try:
             model.fit(
@@ -81,11 +90,13 @@ def pipeline(dataset: Dataset, config: Config, first_step: int) -> tf.data.Datas
 
 
 def describe(config: Config) -> str:
-    """The resolved configuration, one setting a line; * marks what is not the default."""
+    """The settings that the run reads, one a line; * marks what is not the default."""
     changed = changed_settings(config)
-    width = max(len(name) for name in config.to_dict())
+    unread = specific_settings() - set(MODELS[config.model].reads)
+    read = {name: value for name, value in config.to_dict().items() if name not in unread}
+    width = max(map(len, read))
     lines = [
         f"  {name:<{width}}  {value}{'  *' if name in changed else ''}"
-        for name, value in config.to_dict().items()
+        for name, value in read.items()
     ]
     return "\n".join(["configuration (* differs from the default):", *lines])

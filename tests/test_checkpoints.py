@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from acai_tf import checkpoints
-from acai_tf.errors import AcaiError, DivergedError, UsageError
+from acai_tf.errors import DivergedError, UsageError
 from tests.test_models import batch_of, make
 
 
@@ -63,7 +63,27 @@ def other_file(path):
     path.write_text("not a checkpoint")
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, other_file])
+def flip_in_directory(offset, bit):
+    """A bit of the zip file's directory, where names, versions and flags are."""
+
+    def flip(path):
+        data = bytearray(path.read_bytes())
+        data[data.rindex(b"PK\x01\x02") + offset] ^= bit
+        path.write_bytes(data)
+
+    flip.__name__ = f"directory_byte_{offset}_bit_{bit}"
+    return flip
+
+
+DAMAGES = [
+    *(truncate, flip_a_bit, empty, other_file),
+    flip_in_directory(6, 0x40),  # version needed: zipfile raises NotImplementedError
+    flip_in_directory(8, 0x01),  # encrypted: RuntimeError
+    flip_in_directory(48, 0x01),  # a variable's name
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_a_damaged_newest_falls_back_and_says_so(damage, tmp_path, capsys):
     _, at = saved_twice(tmp_path)
     damage(tmp_path / "step-00000002.npz")
@@ -71,7 +91,8 @@ def test_a_damaged_newest_falls_back_and_says_so(damage, tmp_path, capsys):
     assert checkpoints.restore_newest(tmp_path, fresh) == 1
     assert_equal(values(fresh), at[1])
     said = capsys.readouterr().out
-    assert "step-00000002.npz is damaged" in said
+    assert "step-00000002.npz" in said
+    assert "going on from step-00000001.npz" in said
 
 
 def test_when_all_are_damaged_nothing_is_started_over(tmp_path):
@@ -80,7 +101,7 @@ def test_when_all_are_damaged_nothing_is_started_over(tmp_path):
         truncate(path)
     model = make("acai")
     before = values(model)
-    with pytest.raises(AcaiError, match=r"every checkpoint .* is damaged"):
+    with pytest.raises(UsageError, match=r"step-00000002.npz is damaged.*no older one"):
         checkpoints.restore_newest(tmp_path, model)
     assert_equal(values(model), before)
 
@@ -89,6 +110,22 @@ def test_a_half_written_checkpoint_is_not_one(tmp_path):
     _, at = saved_twice(tmp_path)
     whole = (tmp_path / "step-00000002.npz").read_bytes()
     (tmp_path / "step-00000003.partial").write_bytes(whole[:100])
+    fresh = make("acai", seed=9)
+    assert checkpoints.restore_newest(tmp_path, fresh) == 2
+    assert_equal(values(fresh), at[2])
+
+
+def test_a_kill_while_writing_leaves_no_checkpoint_by_that_name(tmp_path, monkeypatch):
+    model, at = saved_twice(tmp_path)
+    model.train_step(batch_of(8))
+
+    def killed(file, **arrays):
+        file.write(b"PK half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", killed)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoints.save(tmp_path, model)
     fresh = make("acai", seed=9)
     assert checkpoints.restore_newest(tmp_path, fresh) == 2
     assert_equal(values(fresh), at[2])

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from acai_tf.config import Config, changed_settings
@@ -12,6 +13,10 @@ def test_defaults_are_the_originals():
     assert (config.advweight, config.reg, config.advdepth) == (0.5, 0.2, 0)
     assert config.steps_per_report == 1024
     assert config.reports * config.steps_per_report == 262_144  # 2**24 images
+
+
+def test_numpys_numbers_are_numbers():
+    assert Config(batch=np.int64(8), lr=np.float32(0.5)).batch == 8
 
 
 def test_survives_json():
@@ -35,6 +40,8 @@ def test_from_dict_names_unknown_settings():
         ("lr", "fast", "a number"),
         ("dropout", 1.5, "at most 1"),
         ("seed", -1, "at least 0"),
+        ("seed", 2**32, "at most"),
+        ("batch", 10**8, "at most"),
         ("dataset", 3, "a text"),
     ],
 )
@@ -46,6 +53,14 @@ def test_bad_values_are_refused_by_name(setting, value, says):
 def test_a_length_that_is_no_whole_number_of_reports_is_refused():
     with pytest.raises(UsageError, match=r"--total_kimg=112 or --report_kimg=4"):
         Config(total_kimg=100, report_kimg=16).reports  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("batch", "says"), [(100, "use 64 or 128"), (65535, "use 32768 or 65536"), (3, "use 2 or 4")]
+)
+def test_a_batch_that_does_not_divide_a_report_is_refused(batch, says):
+    with pytest.raises(UsageError, match=f"--batch={batch} does not divide.*{says}"):
+        Config(batch=batch).steps_per_report  # noqa: B018
 
 
 @pytest.mark.parametrize(("width", "latent_width", "scales"), [(32, 4, 3), (32, 2, 4), (64, 4, 4)])

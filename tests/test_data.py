@@ -163,19 +163,55 @@ def test_mnist_is_padded_not_resized(monkeypatch):
     assert not border.any()
 
 
-def test_celeba_crops_the_face(monkeypatch):
-    """What lies outside the crop does not reach the image, what lies inside does."""
+def test_celeba_is_cropped_and_resized_by_tf1s_bicubic(monkeypatch):
+    """Against the crop and Keys' cubic (a = -0.75, no antialiasing) worked out here."""
     prepared = {}
 
     def fake_load(name, tfds_name, config, train, test, classes, prepare):
-        picture = np.full((1, 218, 178, 3), 200, np.uint8)
-        picture[:, 36:-36, 16:-16] = 50
         prepared["image"] = prepare(picture)
 
+    picture = np.random.default_rng(0).integers(60, 200, (1, 218, 178, 3), dtype=np.uint8)
     monkeypatch.setattr(images, "_load", fake_load)
     images.celeba(Config(dataset="celeba"))
     assert prepared["image"].shape == (1, 32, 32, 3)
-    assert (prepared["image"] == 50).all()
+    face = picture[0, 36:-36, 16:-16].astype(np.float64)  # 146 x 146
+    weights = bicubic(len(face), 32)
+    expected = np.einsum("ih,hwc,jw->ijc", weights, face, weights)
+    np.testing.assert_allclose(prepared["image"][0], np.clip(expected, 0, 255), atol=1.5)
+
+
+def bicubic(size, small):
+    """[small, size] weights of cubic interpolation at i * size / small."""
+
+    def kernel(t):
+        t, a = abs(t), -0.75
+        if t <= 1:
+            return (a + 2) * t**3 - (a + 3) * t**2 + 1
+        return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0
+
+    weights = np.zeros((small, size))
+    for i in range(small):
+        position = i * size / small
+        for pixel in range(int(position) - 1, int(position) + 3):
+            weights[i, min(max(pixel, 0), size - 1)] += kernel(position - pixel)
+    return weights
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [("mnist", ["train"], ["test"]), ("svhn", ["train", "extra"], ["test"])],
+)
+def test_which_splits_are_read(name, train, test, monkeypatch):
+    monkeypatch.setattr(images, "_prepared_builder", lambda tfds_name, data_dir: None)
+    read = []
+
+    def fake_read(builder, splits, prepare):
+        read.append(splits)
+        return np.zeros((4, 32, 32, 1), np.uint8), np.zeros(4, np.int64)
+
+    monkeypatch.setattr(images, "_read", fake_read)
+    load_dataset(Config(dataset=name, batch=2))
+    assert read == [train, test]
 
 
 def test_missing_data_without_a_network_says_what_to_fetch_and_where_to(tmp_path, monkeypatch):

@@ -39,3 +39,9 @@ def test_mix_at_its_ends_and_in_the_middle():
     a, b = np.full((2, 1, 1, 1), 4.0), np.full((2, 1, 1, 1), 8.0)
     alpha = np.array([1.0, 0.5]).reshape(2, 1, 1, 1)
     np.testing.assert_allclose(interpolation.mix(a, b, alpha).ravel(), [4, 6])
+
+
+@pytest.mark.parametrize("method", interpolation.PATHS)
+def test_a_path_has_at_least_its_two_ends(method):
+    with pytest.raises(ValueError, match="at least 2, got 1"):
+        interpolation.PATHS[method](REFERENCE["z0"], REFERENCE["z1"], 1)

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 from acai_tf.config import Config
-from acai_tf.differentiation import player_gradients
 from acai_tf.draws import StepSeed
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model
@@ -45,7 +44,7 @@ def weights_of(model):
     return {v.path: v.numpy() for v in model.weights}
 
 
-def test_the_readme_and_the_changelog_name_every_model(name):
+def test_the_readme_names_every_model(name):
     assert f"`{name}`" in (ROOT / "README.md").read_text()
 
 
@@ -89,30 +88,55 @@ def test_players_share_out_the_variables(name):
     assert len(set(paths)) == len(paths)
 
 
-def test_each_player_is_moved_by_its_own_loss_alone(name):
-    """A player's variables change by its own loss's gradient, others' losses do not reach them."""
-    model = make(name)
-    data = batch_of(8, "float32")
-    draws = model.draws(StepSeed(0, 0), 8)
-    _, _, gradients = player_gradients(model, data["image"], data["label"], draws)
-    for player, own in model.players().items():
+def test_each_player_is_moved_by_its_own_loss_alone(name, monkeypatch):
+    """With every loss but one player's at zero, a step moves that player's variables alone."""
+    for player in make(name).players():
+        model = make(name)
+        objectives = model.objectives
+
+        def only(x, label, draws, player=player, objectives=objectives):
+            losses, logs = objectives(x, label, draws)
+            return {p: loss * (p == player) for p, loss in losses.items()}, logs
+
+        monkeypatch.setattr(model, "objectives", only)
         before = weights_of(model)
-        model.optimizer.build(model.trainable_variables)
-        zero = {p: [tf.zeros_like(g) for g in gs] for p, gs in gradients.items()} | {
-            player: gradients[player]
-        }
-        flat = {
-            v.path: g
-            for p, variables in model.players().items()
-            for v, g in zip(variables, zero[p], strict=True)
-        }
-        fresh = adam(model.config)
-        fresh.build(model.trainable_variables)
-        fresh.apply([flat[v.path] for v in model.trainable_variables], model.trainable_variables)
+        model.train_step(batch_of(8))
         moved = {p for p, w in weights_of(model).items() if not np.array_equal(w, before[p])}
-        assert moved == {v.path for v in own}
-        for variable in model.weights:
-            variable.assign(before[variable.path])
+        assert moved == {v.path for v in model.players()[player]}
+
+
+def test_each_step_and_each_seed_draws_its_own_numbers(name, monkeypatch):
+    """In the compiled step too; and a model restored at a step draws what belongs to that step."""
+
+    def drawn(seed, first_step, steps):
+        model = make(name, seed)
+        model.optimizer.iterations.assign(first_step)
+        original = model.draws
+
+        def spied(key, batch):
+            draws = original(key, batch)
+            for value in draws.values():
+                tf.py_function(lambda v: seen.append(v.numpy()), [value], [])
+            return draws
+
+        monkeypatch.setattr(model, "draws", spied)
+        step = tf.function(model.train_step)
+        seen = []
+        data = {key: tf.constant(value) for key, value in batch_of(8).items()}
+        for _ in range(steps):
+            step(data)
+        return seen
+
+    unbroken = drawn(seed=0, first_step=0, steps=3)
+    if not unbroken:
+        assert make(name).draws(StepSeed(0, 0), 8) == {}
+        return
+    assert len({values.tobytes() for values in unbroken}) == len(unbroken)
+    other = drawn(seed=1, first_step=0, steps=3)
+    assert {v.tobytes() for v in other}.isdisjoint({v.tobytes() for v in unbroken})
+    resumed = drawn(seed=0, first_step=2, steps=1)
+    for value, expected in zip(resumed, unbroken[-len(resumed) :], strict=True):
+        np.testing.assert_array_equal(value, expected)
 
 
 def test_a_step_moves_every_variable_and_counts_itself(name):
@@ -214,6 +238,14 @@ def test_an_unknown_model_lists_the_known_ones():
 def test_a_setting_that_is_not_read_is_refused():
     with pytest.raises(UsageError, match="baseline does not read --advweight"):
         build_model(Config(model="baseline", advweight=1.0), SHAPE, CLASSES)
+
+
+@pytest.mark.parametrize(("advdepth", "channels"), [(0, 4), (7, 7)])
+def test_acai_critic_has_a_depth_of_its_own(advdepth, channels):
+    config = Config(model="acai", depth=4, latent=3, advdepth=advdepth)
+    model = build_model(config, SHAPE, CLASSES)
+    assert model.critic.layers[0].kernel.shape == (1, 1, 3, channels)
+    assert model.encoder.layers[0].kernel.shape == (1, 1, 3, 4)
 
 
 def test_acai_partners_are_the_batch_in_reverse():

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -145,6 +146,48 @@ def test_a_longer_total_goes_on_where_the_shorter_ended(configured, unbroken):
     assert RunFolder(config.run_dir).config().total_kimg == 2
 
 
+def test_a_shorter_total_than_is_trained_already_is_refused(unbroken, configured):
+    config = configured(run_dir=unbroken.run_dir, total_kimg=1)
+    with pytest.raises(UsageError, match=r"past --total_kimg=1 already \(kimg 2\)"):
+        train(config)
+    assert RunFolder(unbroken.run_dir).config().total_kimg == 2
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_started_over(configured, unbroken):
+    folder = RunFolder(configured().run_dir)
+    shutil.copytree(unbroken.run_dir, folder.path)
+    before = folder.records()
+    shutil.rmtree(folder.checkpoints)
+    with pytest.raises(UsageError, match="reports up to kimg 2 and no checkpoint"):
+        train(configured())
+    assert folder.records() == before
+
+
+@pytest.mark.parametrize("line", [b"[]", b"{}", b"null", b"junk", b"\xff\xfe"])
+def test_a_metrics_line_that_is_no_report_is_named_not_dropped(line, configured, unbroken):
+    folder = RunFolder(configured().run_dir)
+    shutil.copytree(unbroken.run_dir, folder.path)
+    metrics = folder.path / "metrics.jsonl"
+    first, second = metrics.read_bytes().splitlines()
+    metrics.write_bytes(b"\n".join([first, line, second, b""]))
+    with pytest.raises(UsageError, match=r"metrics\.jsonl, line 2, is not a report"):
+        train(configured())
+    metrics.write_bytes(b"\n".join([first, second[: len(second) // 2]]))  # as a kill leaves it
+    assert [record["kimg"] for record in folder.records()] == [1]
+
+
+def test_versions_that_changed_are_said(configured, unbroken, capsys):
+    folder = configured().run_dir
+    shutil.copytree(unbroken.run_dir, folder)
+    path = pathlib.Path(folder) / "config.json"
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps({**saved, "versions": {**saved["versions"], "keras": "3.0"}}))
+    train(configured())
+    assert "versions changed since this run began: keras 3.0 ->" in capsys.readouterr().out
+    path.write_text(json.dumps({**saved, "versions": None}))
+    train(configured())
+
+
 def test_another_configuration_is_refused_with_what_differs(configured, unbroken):
     other = configured(run_dir=unbroken.run_dir, lr=0.5, advweight=0.1)
     before = sorted(pathlib.Path(unbroken.run_dir).rglob("*"))
@@ -170,7 +213,6 @@ def test_a_run_folder_that_cannot_be_made_is_refused(configured, tmp_path):
 def test_a_run_folder_in_use_is_refused(configured):
     config = configured()
     folder = RunFolder(config.run_dir)
-    folder.check(config)
     with folder.held(), pytest.raises(UsageError, match="another process is training"):
         train(config)
     train(configured(total_kimg=1))  # let go: free again
@@ -212,8 +254,8 @@ def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
 def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
     config = configured()
     folder = RunFolder(config.run_dir)
-    folder.check(config)
-    folder.begin(config)
+    with folder.held():
+        folder.begin(config)
     with pytest.raises(UsageError, match="no checkpoint yet; the first comes after 1 kimg"):
         evaluate_run(config.run_dir)
     with pytest.raises(UsageError, match="not a run folder"):

@@ -8,52 +8,49 @@ from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
 
 SIZE = 32
+LENGTH = SIZE / 2 - 1  # from the centre, along the longer axis of a vertical or horizontal line
+THICKNESS = 2
 CLASSES = 10
 TEST_IMAGES = 5000
 _TEST_STREAM = 2**32 - 1  # as a step number: one that no training run reaches
 
 
-def draw_lines(
-    angles: np.ndarray, height: int = SIZE, width: int = SIZE, thickness: float = 2.0
-) -> np.ndarray:
+def draw_lines(angles: np.ndarray) -> np.ndarray:
     """Anti-aliased lines from the centre to one pixel inside the border, at any angles.
 
     A line runs along the axis on which it is longer, one row (or column) of
-    pixels after another; in each, a span of `thickness` pixels is shared out
-    among the pixels it covers.
+    pixels after another; in each, a span two pixels wide is shared out among the
+    pixels it covers.
 
     Args:
         angles: [N], radians.
-        height, width: image size, equal.
-        thickness: in pixels.
 
     Returns:
-        [N, height, width, 1] float64; background -1, line 1.
+        [N, 32, 32, 1] float64; background -1, line 1.
     """
     angles = np.asarray(angles, np.float64)
-    across = (height / 2 - 1) * np.cos(-angles)  # extent in columns
-    down = (width / 2 - 1) * np.sin(-angles)  # extent in rows
+    across = LENGTH * np.cos(-angles)  # extent in columns
+    down = LENGTH * np.sin(-angles)  # extent in rows
     steep = np.abs(down) >= np.abs(across)
     run = np.where(steep, down, across)
     drift = np.where(steep, across, down)
-    centre = height / 2
+    centre = SIZE / 2
     # Walk in the direction of increasing pixels: from the far end where `run` is negative.
     backwards = run < 0
     start = centre + np.where(backwards, run, 0)
     end = centre + np.where(backwards, 0, run)
-    first = centre + np.where(backwards, drift, 0) - thickness / 2
+    first = centre + np.where(backwards, drift, 0) - THICKNESS / 2
     slope = np.divide(drift, run, out=np.zeros_like(run), where=run != 0)
 
-    pixel = np.arange(height)
-    column = [values[:, None] for values in (start, end, first, slope)]
-    start, end, first, slope = column
-    # [N, height]: how much of each row belongs to the line; only the first may be partial.
+    pixel = np.arange(SIZE)
+    start, end, first, slope = (values[:, None] for values in (start, end, first, slope))
+    # [N, 32]: how much of each row belongs to the line; only the first may be partial.
     weight = np.where(pixel < start, np.ceil(start) - start, 1.0)
     weight *= (pixel >= np.floor(start)) & (pixel < np.ceil(end))
     left = first + (pixel - start - 0.5) * slope
-    # [N, height, width]: the part of each pixel that the span [left, left + thickness] covers.
+    # [N, 32, 32]: the part of each pixel that the span [left, left + 2] covers.
     left = left[:, :, None]
-    cover = np.minimum(pixel + 1, left + thickness) - np.maximum(pixel, left)
+    cover = np.minimum(pixel + 1, left + THICKNESS) - np.maximum(pixel, left)
     image = np.clip(2 * weight[:, :, None] * np.clip(cover, 0, 1) - 1, -1, 1)
     image = np.where(steep[:, None, None], image, image.transpose(0, 2, 1))
     return image[..., None]

@@ -8,11 +8,11 @@ one per optimiser; `step1/` and `step3/`, the weights after 1 and 3 steps.
 import json
 import pathlib
 
-import keras
 import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.models import build_model
+from acai_tf.training import adam
 
 FOLDER = pathlib.Path(__file__).parent
 SCOPES = {
@@ -90,7 +90,7 @@ class Golden:
         )
         shape = (settings["size"], settings["size"], settings["colors"])
         model = build_model(config, shape, classes=10)
-        model.compile(optimizer=keras.optimizers.Adam(settings["lr"], epsilon=1e-8))
+        model.compile(optimizer=adam(config))  # the one that train() uses
         model.optimizer.build(model.trainable_variables)
         initial = self.under("init/")
         for variable in model.variables:
