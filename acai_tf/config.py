@@ -130,6 +130,19 @@ class Config:
             )
         return scales
 
+    def layer_sizes(self, setting: str) -> list[int]:
+        """A setting that lists layer sizes, "100,100", as numbers.
+
+        Raises:
+            UsageError: it is no list of positive whole numbers.
+        """
+        words = getattr(self, setting).split(",")
+        if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+            raise UsageError(
+                f"--{setting} takes layer sizes such as 100,100, got {getattr(self, setting)!r}"
+            )
+        return [int(word) for word in words]
+
     def to_dict(self) -> dict:
         return dataclasses.asdict(self)
 

@@ -41,3 +41,36 @@ def cross_entropy(*, logits, label):
     """Softmax cross-entropy of the probe; [B, classes], whole numbers [B] -> scalar, in nats."""
     log_p = ops.log_softmax(logits, axis=-1)
     return -ops.mean(ops.take_along_axis(log_p, ops.expand_dims(label, -1), axis=-1))
+
+
+def kl_to_unit_normal(*, mu, log_variance):
+    """KL(N(mu, sigma^2) || N(0, I)), [B, d] each: sum over latents, mean over the batch."""
+    terms = ops.exp(log_variance) + ops.square(mu) - 1 - log_variance
+    return 0.5 * ops.sum(terms) / ops.cast(ops.shape(mu)[0], mu.dtype)
+
+
+def bernoulli_log_likelihood(*, logits, target):
+    """log p(target) under Bernoulli(logits), images [B, ...] with targets in [0, 1].
+
+    Sum over every pixel and channel, mean over the batch.
+    """
+    return -ops.sum(_sigmoid_cross_entropy(logits, target)) / ops.cast(
+        ops.shape(logits)[0], logits.dtype
+    )
+
+
+def binary_cross_entropy(*, logits, target: float):
+    """Mean cross-entropy of sigmoid(logits) to one target, 0 or 1, for all of them."""
+    return ops.mean(_sigmoid_cross_entropy(logits, target))
+
+
+def discriminator_accuracy(*, of_prior, of_code):
+    """How often the AAE's discriminator is right, half over prior draws, half over codes."""
+    right_prior = ops.mean(ops.cast(of_prior > 0, "float32"))
+    right_code = ops.mean(ops.cast(of_code <= 0, "float32"))
+    return (right_prior + right_code) / 2
+
+
+def _sigmoid_cross_entropy(logits, target):
+    """-target log s(l) - (1 - target) log(1 - s(l)) without overflow at large |l|."""
+    return ops.maximum(logits, 0.0) - logits * target + ops.log1p(ops.exp(-ops.abs(logits)))

@@ -86,3 +86,15 @@ def probe(latent_shape: tuple[int, int, int], classes: int, name: str = "probe")
         ],
         name=name,
     )
+
+
+def discriminator(
+    latent_shape: tuple[int, int, int], sizes: list[int], name: str = "discriminator"
+) -> keras.Sequential:
+    """The AAE's: latent map [B, w, w, latent] -> logit [B, 1] that it is a draw of the prior."""
+    stack = [keras.Input(latent_shape), layers.Flatten(name="flatten")]
+    for index, size in enumerate(sizes):
+        activation = layers.LeakyReLU(negative_slope=SLOPE)
+        stack.append(layers.Dense(size, activation=activation, name=f"dense{index}"))
+    stack.append(layers.Dense(1, name=f"dense{len(sizes)}"))
+    return keras.Sequential(stack, name=name)

@@ -13,6 +13,7 @@ from acai_tf.data.dataset import Dataset
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
+from acai_tf.optimizer import adam
 from acai_tf.run_folder import RunFolder, default_run_dir
 
 
@@ -39,8 +40,7 @@ def train(config: Config) -> Autoencoder:
 
     keras.utils.set_random_seed(config.seed)  # of the initial weights
     model = build_model(config, dataset.image_shape, dataset.classes)
-    model.compile(optimizer=adam(config))
-    model.optimizer.build(model.trainable_variables)  # before a checkpoint can restore it
+    model.compile(optimizer=adam(model))
 
     with run.held():
         run.check(config)
@@ -70,11 +70,6 @@ def train(config: Config) -> Autoencoder:
             raise
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     return model
-
-
-def adam(config: Config) -> keras.optimizers.Optimizer:
-    """Adam as TF1 had it; Keras' own default epsilon is ten times the original's."""
-    return keras.optimizers.Adam(config.lr, epsilon=1e-8, name="adam")
 
 
 def pipeline(dataset: Dataset, config: Config, first_step: int) -> tf.data.Dataset:

@@ -47,7 +47,7 @@ def run(script, *words, **kwargs):
     ("script", "words", "says"),
     [
         ("train.py", ["--dataset=imagenet"], "known: lines, digits, mnist"),
-        ("train.py", ["--model=gan"], "known: baseline, acai"),
+        ("train.py", ["--model=gan"], "known: baseline, denoising"),
         ("train.py", ["--latnt=2"], "Did you mean: latent"),
         ("train.py", ["--model=baseline", "--advweight=1"], "does not read --advweight"),
         ("train.py", [*SMALL, "--total_kimg=1", "--latent_width=7"], "use one of 32, 16"),

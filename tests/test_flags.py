@@ -70,7 +70,7 @@ def test_the_originals_names_are_accepted(name):
     ("words", "says"),
     [
         (["--dataset=imagenet"], "imagenet.*known: lines, digits, mnist"),
-        (["--model=gan"], "gan.*known: baseline, acai"),
+        (["--model=gan"], "gan.*known: baseline, denoising"),
         (["--latnt=3"], "latnt.*Did you mean: latent"),
         (["--lr=fast"], "lr=fast"),
         (["mnist"], "'mnist' is not a flag"),

@@ -54,3 +54,37 @@ def test_cross_entropy_does_not_see_a_constant_added_to_the_logits():
     assert float(losses.cross_entropy(logits=np.zeros_like(logits), label=label)) == pytest.approx(
         math.log(10)
     )
+
+
+def test_kl_is_zero_for_the_prior_and_by_hand():
+    zero = np.zeros((3, 5), np.float32)
+    assert float(losses.kl_to_unit_normal(mu=zero, log_variance=zero)) == 0
+    mu = np.array([[1.0, 0.0]], np.float32)
+    log_variance = np.log(np.array([[1.0, 4.0]], np.float32))
+    expected = 0.5 * 1 + 0.5 * (4 - 1 - math.log(4))
+    got = losses.kl_to_unit_normal(mu=mu, log_variance=log_variance)
+    assert float(got) == pytest.approx(expected, rel=1e-6)
+
+
+def test_bernoulli_log_likelihood_sums_over_pixels_and_means_over_the_batch():
+    p = np.array([[0.5, 0.9], [0.2, 0.5]])
+    target = np.array([[1.0, 1.0], [0.0, 0.5]], np.float32)
+    expected = (math.log(0.5) + math.log(0.9) + math.log(0.8) + math.log(0.5)) / 2
+    logits = np.log(p / (1 - p)).astype(np.float32)
+    got = losses.bernoulli_log_likelihood(logits=logits, target=target)
+    assert float(got) == pytest.approx(expected, rel=1e-5)
+
+
+def test_binary_cross_entropy_by_hand_and_without_overflow():
+    zero = np.zeros(4, np.float32)
+    assert float(losses.binary_cross_entropy(logits=zero, target=1.0)) == pytest.approx(math.log(2))
+    large = np.array([1000.0], np.float32)
+    assert float(losses.binary_cross_entropy(logits=large, target=1.0)) == 0
+    assert float(losses.binary_cross_entropy(logits=large, target=0.0)) == pytest.approx(1000)
+    assert float(losses.binary_cross_entropy(logits=-large, target=1.0)) == pytest.approx(1000)
+
+
+def test_discriminator_accuracy():
+    of_prior, of_code = np.array([1.0, 2.0, -1.0, 3.0]), np.array([-1.0, 1.0])
+    accuracy = losses.discriminator_accuracy(of_prior=of_prior, of_code=of_code)
+    assert float(accuracy) == pytest.approx((3 / 4 + 1 / 2) / 2)

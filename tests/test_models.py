@@ -10,7 +10,7 @@ from acai_tf.draws import StepSeed
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model
 from acai_tf.models.base import to_unit
-from acai_tf.training import adam
+from acai_tf.optimizer import adam
 from tests.conftest import ROOT
 from tests.reference import Golden
 
@@ -22,8 +22,7 @@ def make(name, seed=0, compiled=True):
     keras.utils.set_random_seed(seed)
     model = build_model(config, SHAPE, CLASSES)
     if compiled:
-        model.compile(optimizer=adam(config))
-        model.optimizer.build(model.trainable_variables)
+        model.compile(optimizer=adam(model))
     return model
 
 
@@ -206,11 +205,45 @@ def test_get_config_makes_the_same_model(name):
     assert {v.path: v.shape for v in again.weights} == {v.path: v.shape for v in model.weights}
 
 
+def test_vae_codes_are_the_mean_unless_given_noise():
+    model = make("vae")
+    images = batch_of(4)["image"]
+    epsilon = np.random.default_rng(0).normal(size=(2000, 4, model.code_size)).astype("float32")
+    samples = np.mean([model.encode(images, e) for e in epsilon[:200]], axis=0)
+    spread = np.std([model.encode(images, e) for e in epsilon[:200]], axis=0)
+    np.testing.assert_array_equal(model.encode(images), model.encode(images))
+    assert np.abs(samples - model.encode(images)).max() < 5 * spread.max() / 200**0.5
+    assert spread.min() > 0.1
+
+
+def test_aae_discriminator_learns_at_its_own_rate():
+    def first_step(**settings):
+        config = Config(model="aae", depth=4, latent=3, lr=1e-4, **settings)
+        keras.utils.set_random_seed(0)
+        model = build_model(config, SHAPE, CLASSES)
+        model.compile(optimizer=adam(model))
+        before = weights_of(model)
+        model.train_step(batch_of(8))
+        return {p: np.abs(w - before[p]).max() for p, w in weights_of(model).items()}
+
+    same, faster = first_step(), first_step(adversary_lr=1e-3)
+    for path in same:  # Adam's first step is as long as the learning rate
+        expected = 1e-3 if path.startswith("discriminator/") else 1e-4
+        assert faster[path] == pytest.approx(expected, rel=0.1), path
+        assert same[path] == pytest.approx(1e-4, rel=0.1), path
+
+
+@pytest.mark.parametrize("sizes", ["", "100,", "0", "a", "10,-3"])
+def test_bad_layer_sizes_are_refused(sizes):
+    with pytest.raises(UsageError, match="--disc_layer_sizes takes layer sizes such as 100,100"):
+        build_model(Config(model="aae", disc_layer_sizes=sizes), SHAPE, CLASSES)
+
+
 def test_two_replicas_sum_to_the_step_of_one(name):
     """On two replicas, each with half the batch, the gradients add up to the whole batch's."""
-    if name == "acai":
-        pytest.skip("its mixing partners are chosen within a replica")
     golden = Golden(name)
+    if golden.draws:
+        pytest.skip("it draws, and mixes, within a replica")
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         model = golden.model()
@@ -231,7 +264,7 @@ def test_two_replicas_sum_to_the_step_of_one(name):
 
 
 def test_an_unknown_model_lists_the_known_ones():
-    with pytest.raises(UsageError, match="known: baseline, acai"):
+    with pytest.raises(UsageError, match="known: baseline, denoising, dropout, vae, aae, acai"):
         build_model(Config(model="gan"), SHAPE, CLASSES)
 
 

@@ -40,13 +40,13 @@ def fit(arguments) -> None:
     from acai_tf.callbacks import Progress, StopOnNonFinite
     from acai_tf.data import load_dataset
     from acai_tf.models import build_model
-    from acai_tf.training import adam, pipeline
+    from acai_tf.optimizer import adam
+    from acai_tf.training import pipeline
 
     config = Config(model=arguments.model, depth=arguments.depth, latent=2)
     dataset = load_dataset(config)
     model = build_model(config, dataset.image_shape, dataset.classes)
-    model.compile(optimizer=adam(config))
-    model.optimizer.build(model.trainable_variables)
+    model.compile(optimizer=adam(model))
     batch = next(iter(pipeline(dataset, config, 0)))
     step = tf.function(model.train_step)
     data = pipeline(dataset, config, 0)

@@ -20,6 +20,10 @@ class Registered(NamedTuple):
 # Named by module so that the list is there without importing Keras.
 MODELS = {
     "baseline": Registered("acai_tf.models.baseline:Baseline"),
+    "denoising": Registered("acai_tf.models.denoising:Denoising", ("noise",)),
+    "dropout": Registered("acai_tf.models.dropout:Dropout", ("dropout",)),
+    "vae": Registered("acai_tf.models.vae:VAE", ("beta",)),
+    "aae": Registered("acai_tf.models.aae:AAE", ("adversary_lr", "disc_layer_sizes")),
     "acai": Registered("acai_tf.models.acai:ACAI", ("advweight", "advdepth", "reg")),
 }
 

@@ -49,6 +49,7 @@ class Autoencoder(keras.Model):
         self.scales = self.config.scales(height)
         width = self.config.latent_width
         self.latent_shape = (width, width, self.config.latent)
+        self.code_size = width * width * self.config.latent  # the paper's d
         self.encoder = networks.encoder(
             self.image_shape, self.scales, self.config.depth, self.config.latent, "encoder"
         )
@@ -103,6 +104,10 @@ class Autoencoder(keras.Model):
             "autoencoder": self.encoder.trainable_variables + self.decoder.trainable_variables,
             "probe": self.probe.trainable_variables,
         }
+
+    def learning_rates(self) -> dict[str, float]:
+        """Each player's name -> its learning rate."""
+        return dict.fromkeys(self.players(), self.config.lr)
 
     def draws(self, seed: StepSeed, batch: int) -> dict:
         """The random numbers of one step, name -> tensor; `objectives` takes them as they are."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.models import build_model
-from acai_tf.training import adam
+from acai_tf.optimizer import adam
 
 FOLDER = pathlib.Path(__file__).parent
 SCOPES = {
@@ -20,9 +20,15 @@ SCOPES = {
     "ae_enc": "encoder",
     "ae_decoder": "decoder",
     "ae_dec": "decoder",
+    "ae_latent": "posterior",
     "disc": "critic",
     "single_layer_classifier": "probe",
 }
+VAE_LAYERS = {"dense": "mu", "dense_1": "log_variance"}
+SETTINGS = (
+    *("advweight", "advdepth", "reg", "noise", "dropout", "beta"),
+    *("adversary_lr", "disc_layer_sizes"),
+)
 LOGS = {
     "loss": "loss_ae",
     "loss_ae": "loss_ae",
@@ -31,11 +37,22 @@ LOGS = {
     "loss_disc": "loss_critic",
     "loss_disc_real": "loss_critic_real",
     "loss_ae_disc": "loss_adversarial",
+    "loss_kl": "loss_kl",
+    "loss_ll": "loss_ll",
+    "elbo": "elbo",
+    "loss_adv_latent": "loss_disc_code",
+    "loss_adv_prior": "loss_disc_prior",
+    "loss_ae_latent": "loss_adversarial",
+    "adversary_accuracy": "disc_accuracy",
 }
-DRAWS = ("uniform",)
+DRAWS = ("uniform", "noise", "keep_mask", "epsilon", "prior")
 # The original's optimisers in the order created -> the players whose losses each one minimised.
 OBJECTIVES = {
     "baseline": [("autoencoder", "probe")],
+    "denoising": [("autoencoder", "probe")],
+    "dropout": [("autoencoder", "probe")],
+    "vae": [("autoencoder",), ("probe",)],
+    "aae": [("autoencoder",), ("discriminator",), ("probe",)],
     "acai": [("autoencoder",), ("critic",), ("probe",)],
 }
 
@@ -43,9 +60,15 @@ OBJECTIVES = {
 def our_path(original: str) -> str:
     """`ae_enc/conv2d_3/kernel` -> `encoder/conv3/kernel`."""
     scope, layer, kind = original.split("/")
+    network = SCOPES[scope]
+    number = layer.rpartition("_")[2] if "_" in layer else "0"
     if layer.startswith("conv2d"):
-        layer = "conv" + (layer.removeprefix("conv2d").removeprefix("_") or "0")
-    return f"{SCOPES[scope]}/{layer}/{kind}"
+        layer = f"conv{number}"
+    elif network == "posterior":
+        return f"{VAE_LAYERS[layer]}/{kind}"
+    elif network == "critic":  # dense: the AAE's "disc", not ACAI's
+        network, layer = "discriminator", f"dense{number}"
+    return f"{network}/{layer}/{kind}"
 
 
 class Golden:
@@ -78,7 +101,7 @@ class Golden:
     def model(self):
         """Our model with the recorded initial weights, compiled."""
         settings = self.settings
-        own = {key: settings[key] for key in ("advweight", "advdepth", "reg") if key in settings}
+        own = {key: settings[key] for key in SETTINGS if key in settings}
         config = Config(
             model=self.name,
             depth=settings["depth"],
@@ -90,8 +113,7 @@ class Golden:
         )
         shape = (settings["size"], settings["size"], settings["colors"])
         model = build_model(config, shape, classes=10)
-        model.compile(optimizer=adam(config))  # the one that train() uses
-        model.optimizer.build(model.trainable_variables)
+        model.compile(optimizer=adam(model))  # the one that train() uses
         initial = self.under("init/")
         for variable in model.variables:
             if variable.path in initial:
