@@ -86,7 +86,9 @@ def test_weights_after_steps(golden, compiled, monkeypatch):
             initial, expected = golden.under("init/"), golden.under(f"step{count}/")
             got = {v.path: v.numpy() for v in model.trainable_variables}
             for path in expected:
-                assert_near(got[path], expected[path], GRADIENT, f"{path} after {count}")
+                # By the norm: a single weight whose gradient is next to nothing may differ.
+                error = np.linalg.norm(got[path] - expected[path])
+                assert error < GRADIENT * np.linalg.norm(expected[path]), f"{path} after {count}"
                 change, wanted = got[path] - initial[path], expected[path] - initial[path]
                 far = np.linalg.norm(change - wanted) / np.linalg.norm(wanted)
                 assert far < 0.02, f"{path} changed otherwise after {count}: {far:.1e}"
