@@ -100,7 +100,11 @@ def test_each_player_is_moved_by_its_own_loss_alone(name, monkeypatch):
         monkeypatch.setattr(model, "objectives", only)
         before = weights_of(model)
         model.train_step(batch_of(8))
-        moved = {p for p, w in weights_of(model).items() if not np.array_equal(w, before[p])}
+        moved = {
+            v.path
+            for v in model.trainable_variables
+            if not np.array_equal(v.numpy(), before[v.path])
+        }
         assert moved == {v.path for v in model.players()[player]}
 
 
@@ -242,8 +246,8 @@ def test_bad_layer_sizes_are_refused(sizes):
 def test_two_replicas_sum_to_the_step_of_one(name):
     """On two replicas, each with half the batch, the gradients add up to the whole batch's."""
     golden = Golden(name)
-    if golden.draws:
-        pytest.skip("it draws, and mixes, within a replica")
+    if golden.draws or name == "vqvae":
+        pytest.skip("it draws, mixes or averages within a replica")
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     with strategy.scope():
         model = golden.model()
@@ -264,7 +268,7 @@ def test_two_replicas_sum_to_the_step_of_one(name):
 
 
 def test_an_unknown_model_lists_the_known_ones():
-    with pytest.raises(UsageError, match="known: baseline, denoising, dropout, vae, aae, acai"):
+    with pytest.raises(UsageError, match=f"known: {', '.join(MODELS)}"):
         build_model(Config(model="gan"), SHAPE, CLASSES)
 
 

@@ -24,10 +24,18 @@ SCOPES = {
     "disc": "critic",
     "single_layer_classifier": "probe",
 }
+VQVAE_NAMES = {
+    "vqvae/dense": "project",
+    "vqvae/bottleneck/vch2": "hidden",
+    "vqvae/bottleneck/vcfin": "restore",
+    "means": "codebook/means",
+    "ema_count_0": "codebook/ema_count",
+    "ema_means_0": "codebook/ema_sums",
+}
 VAE_LAYERS = {"dense": "mu", "dense_1": "log_variance"}
 SETTINGS = (
     *("advweight", "advdepth", "reg", "noise", "dropout", "beta"),
-    *("adversary_lr", "disc_layer_sizes"),
+    *("adversary_lr", "disc_layer_sizes", "z_log_size", "num_latents"),
 )
 LOGS = {
     "loss": "loss_ae",
@@ -43,6 +51,7 @@ LOGS = {
     "loss_adv_latent": "loss_disc_code",
     "loss_adv_prior": "loss_disc_prior",
     "loss_ae_latent": "loss_adversarial",
+    "vqvae_loss": "loss_commitment",
     "adversary_accuracy": "disc_accuracy",
 }
 DRAWS = ("uniform", "noise", "keep_mask", "epsilon", "prior")
@@ -52,6 +61,7 @@ OBJECTIVES = {
     "denoising": [("autoencoder", "probe")],
     "dropout": [("autoencoder", "probe")],
     "vae": [("autoencoder",), ("probe",)],
+    "vqvae": [("autoencoder", "probe")],
     "aae": [("autoencoder",), ("discriminator",), ("probe",)],
     "acai": [("autoencoder",), ("critic",), ("probe",)],
 }
@@ -59,7 +69,10 @@ OBJECTIVES = {
 
 def our_path(original: str) -> str:
     """`ae_enc/conv2d_3/kernel` -> `encoder/conv3/kernel`."""
-    scope, layer, kind = original.split("/")
+    for theirs, ours in VQVAE_NAMES.items():
+        if original == theirs or original.startswith(theirs + "/"):
+            return ours + original.removeprefix(theirs)
+    scope, layer, kind = original.removeprefix("vqvae/").split("/")
     network = SCOPES[scope]
     number = layer.rpartition("_")[2] if "_" in layer else "0"
     if layer.startswith("conv2d"):
@@ -84,11 +97,15 @@ class Golden:
 
     def under(self, prefix: str) -> dict[str, np.ndarray]:
         """Our variable path -> the array recorded for it under `prefix`."""
-        return {
+        recorded = {
             our_path(key.removeprefix(prefix)): self.arrays[key]
             for key in self.arrays.files
             if key.startswith(prefix)
         }
+        for path in recorded:
+            if path.startswith("codebook/"):  # theirs have axes of one for blocks and residuals
+                recorded[path] = recorded[path].squeeze()
+        return recorded
 
     def scalars(self, prefix: str) -> dict[str, float]:
         """Our log name -> the scalar recorded for it under `prefix`."""
