@@ -5,8 +5,10 @@ the run folder, and everything in the package takes it as an argument.
 """
 
 import dataclasses
+import functools
 import math
 import numbers
+import typing
 from dataclasses import dataclass, field
 
 from acai_tf.errors import UsageError
@@ -80,7 +82,8 @@ class Config:
 
     def __post_init__(self):
         for setting in dataclasses.fields(self):
-            _check(setting, getattr(self, setting.name))
+            value = _checked(setting, getattr(self, setting.name))
+            object.__setattr__(self, setting.name, value)  # frozen for everyone else
 
     @property
     def steps_per_report(self) -> int:
@@ -169,6 +172,13 @@ def changed_settings(config: Config) -> set[str]:
     return {f.name for f in dataclasses.fields(config) if getattr(config, f.name) != f.default}
 
 
+@functools.cache
+def setting_kinds() -> dict[str, type]:
+    """Each setting's name -> int, float or str; what may also be None is what it is otherwise."""
+    hints = typing.get_type_hints(Config)
+    return {name: next(iter(typing.get_args(hint)), hint) for name, hint in hints.items()}
+
+
 _KINDS = {
     int: (numbers.Integral, "a whole number"),
     float: (numbers.Real, "a number"),
@@ -176,10 +186,11 @@ _KINDS = {
 }
 
 
-def _check(setting: dataclasses.Field, value) -> None:
-    kind = float if setting.name == "beta" else type(setting.default)
+def _checked(setting: dataclasses.Field, value):
+    """The value as a plain int, float or str, which JSON can hold; refused if it is a bad one."""
     if value is None and setting.default is None:
-        return
+        return None
+    kind = setting_kinds()[setting.name]
     abstract, description = _KINDS[kind]
     if not isinstance(value, abstract) or isinstance(value, bool):
         raise UsageError(f"--{setting.name} takes {description}, got {value!r}")
@@ -190,3 +201,4 @@ def _check(setting: dataclasses.Field, value) -> None:
         raise UsageError(f"--{setting.name} must be at least {low}, got {value}")
     if high is not None and value > high:
         raise UsageError(f"--{setting.name} must be at most {high}, got {value}")
+    return kind(value)

@@ -7,11 +7,10 @@ command line is preceded by configs/quickstart.cfg.
 
 import dataclasses
 import pathlib
-import typing
 
 from absl import flags
 
-from acai_tf.config import Config
+from acai_tf.config import Config, setting_kinds
 from acai_tf.data import canonical_name
 from acai_tf.errors import UsageError
 from acai_tf.models import refuse_unread
@@ -22,11 +21,8 @@ _DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFI
 
 def define(flag_values: flags.FlagValues) -> None:
     """Define one flag for each setting of Config."""
-    kinds = typing.get_type_hints(Config)
     for setting in dataclasses.fields(Config):
-        kind = kinds[setting.name]
-        kind = next((k for k in typing.get_args(kind) if k in _DEFINE), kind)
-        holder = _DEFINE[kind](
+        holder = _DEFINE[setting_kinds()[setting.name]](
             setting.name, setting.default, setting.metadata["help"], flag_values=flag_values
         )
         flags.declare_key_flag(holder.name, flag_values=flag_values)

@@ -27,8 +27,8 @@ def encoder(
     image_shape: tuple[int, int, int], scales: int, depth: int, latent: int, name: str
 ) -> keras.Sequential:
     """Image [B, H, W, C] -> latent map [B, H >> scales, W >> scales, latent]."""
-    convs = [_convolution(depth, image_shape[-1], "conv0", size=1, linear=True)]
-    stack = [keras.Input(image_shape), convs[0]]
+    first = _convolution(depth, image_shape[-1], "conv0", size=1, linear=True)
+    stack = [keras.Input(image_shape), first]
     channels = depth
     index = 1
     for scale in range(scales):

@@ -11,24 +11,24 @@ class PlayerAdam(keras.optimizers.Adam):
     only the learning rates may differ.
 
     Args:
-        factors: variable's path -> factor on the learning rate; 1 where it is not named.
+        rates: variable's path -> its learning rate; the common one where it is not named.
     """
 
-    def __init__(self, *args, factors: dict[str, float] | None = None, **kwargs):
+    def __init__(self, *args, rates: dict[str, float] | None = None, **kwargs):
         super().__init__(*args, **kwargs)
-        self.factors = dict(factors or {})
+        self.rates = dict(rates or {})
 
     def build(self, variables):
         super().build(variables)
-        self._factor_list = [self.factors.get(variable.path, 1.0) for variable in variables]
+        self._rate_list = [self.rates.get(variable.path) for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
         # `variable` is the backend's own here, without a path; Keras' optimizers go by its index.
-        factor = self._factor_list[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
+        own = self._rate_list[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate if own is None else own)
 
     def get_config(self):
-        return {**super().get_config(), "factors": dict(self.factors)}
+        return {**super().get_config(), "rates": dict(self.rates)}
 
 
 def adam(model) -> PlayerAdam:
@@ -36,13 +36,13 @@ def adam(model) -> PlayerAdam:
 
     Its epsilon is TF1's 1e-8; Keras' own default is ten times that.
     """
-    rate = model.config.lr
-    factors = {
-        variable.path: own_rate / rate
-        for player, own_rate in model.learning_rates().items()
-        if own_rate != rate
+    common = model.config.lr
+    rates = {
+        variable.path: rate
+        for player, rate in model.learning_rates().items()
+        if rate != common
         for variable in model.players()[player]
     }
-    optimizer = PlayerAdam(rate, epsilon=1e-8, factors=factors, name="adam")
+    optimizer = PlayerAdam(common, epsilon=1e-8, rates=rates, name="adam")
     optimizer.build(model.trainable_variables)  # before a checkpoint can restore it
     return optimizer

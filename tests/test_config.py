@@ -16,7 +16,9 @@ def test_defaults_are_the_originals():
 
 
 def test_numpys_numbers_are_numbers():
-    assert Config(batch=np.int64(8), lr=np.float32(0.5)).batch == 8
+    config = Config(batch=np.int64(8), lr=np.float32(0.5))
+    assert config == Config(batch=8, lr=0.5)
+    assert json.loads(json.dumps(config.to_dict()))["batch"] == 8
 
 
 def test_survives_json():

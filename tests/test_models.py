@@ -237,6 +237,15 @@ def test_aae_discriminator_learns_at_its_own_rate():
         assert same[path] == pytest.approx(1e-4, rel=0.1), path
 
 
+def test_a_learning_rate_of_zero_stops_its_players_alone():
+    model = build_model(Config(model="aae", depth=4, latent=3, lr=0.0), SHAPE, CLASSES)
+    model.compile(optimizer=adam(model))
+    before = weights_of(model)
+    model.train_step(batch_of(8))
+    moved = {p for p, w in weights_of(model).items() if not np.array_equal(w, before[p])}
+    assert moved == {v.path for v in model.players()["discriminator"]}
+
+
 @pytest.mark.parametrize("sizes", ["", "100,", "0", "a", "10,-3"])
 def test_bad_layer_sizes_are_refused(sizes):
     with pytest.raises(UsageError, match="--disc_layer_sizes takes layer sizes such as 100,100"):

@@ -18,7 +18,7 @@ class ACAI(Autoencoder):
     """
 
     log_names = (
-        *("loss_ae", "rmse", "loss_probe"),
+        *Autoencoder.log_names,
         *("loss_critic", "loss_critic_real", "loss_adversarial"),
     )
 
@@ -41,22 +41,13 @@ class ACAI(Autoencoder):
         estimate_mix = self.critic(x_mix)  # [B]
         estimate_real = self.critic(x_hat + self.config.reg * (x - x_hat))
 
-        loss_ae = losses.reconstruction(x=x, x_hat=x_hat)
         loss_adversarial = losses.adversarial(estimate=estimate_mix)
         loss_critic = losses.critic_mixed(estimate=estimate_mix, alpha=ops.reshape(alpha, (-1,)))
         loss_critic_real = losses.critic_real(estimate=estimate_real)
-        loss_probe = self.probe_loss(latents, label)
-        players = {
-            "autoencoder": loss_ae + self.config.advweight * loss_adversarial,
-            "critic": loss_critic + loss_critic_real,
-            "probe": loss_probe,
-        }
-        logs = {
-            "loss_ae": loss_ae,
-            "rmse": losses.rmse_255(loss_ae),
-            "loss_probe": loss_probe,
-            "loss_critic": loss_critic,
-            "loss_critic_real": loss_critic_real,
-            "loss_adversarial": loss_adversarial,
-        }
+        players, logs = self.plain_objectives(x, x_hat, latents, label)
+        players["autoencoder"] += self.config.advweight * loss_adversarial
+        players["critic"] = loss_critic + loss_critic_real
+        logs["loss_critic"] = loss_critic
+        logs["loss_critic_real"] = loss_critic_real
+        logs["loss_adversarial"] = loss_adversarial
         return players, logs

@@ -126,6 +126,22 @@ class Autoencoder(keras.Model):
         """
         raise NotImplementedError
 
+    def plain_objectives(self, x, x_hat, latents, label) -> tuple[dict, dict]:
+        """Reconstruction (eq. 1) and probe: what most objectives are, or begin with.
+
+        Args:
+            x, x_hat: images and their reconstructions [B, H, W, C].
+            latents: the code that the probe reads [B, w, w, latent].
+            label: whole numbers [B].
+
+        Returns:
+            As `objectives`.
+        """
+        loss_ae = losses.reconstruction(x=x, x_hat=x_hat)
+        loss_probe = self.probe_loss(latents, label)
+        logs = {"loss_ae": loss_ae, "rmse": losses.rmse_255(loss_ae), "loss_probe": loss_probe}
+        return {"autoencoder": loss_ae, "probe": loss_probe}, logs
+
     def probe_loss(self, latents, label):
         """The probe's cross-entropy; it learns from the codes, they do not learn from it."""
         return losses.cross_entropy(logits=self.probe(ops.stop_gradient(latents)), label=label)

@@ -2,7 +2,6 @@
 
 import keras
 
-from acai_tf import losses
 from acai_tf.models.base import Autoencoder
 
 
@@ -12,7 +11,4 @@ class Baseline(Autoencoder):
 
     def objectives(self, x, label, draws):
         latents = self.encoder(x)
-        loss_ae = losses.reconstruction(x=x, x_hat=self.decoder(latents))
-        loss_probe = self.probe_loss(latents, label)
-        logs = {"loss_ae": loss_ae, "rmse": losses.rmse_255(loss_ae), "loss_probe": loss_probe}
-        return {"autoencoder": loss_ae, "probe": loss_probe}, logs
+        return self.plain_objectives(x, self.decoder(latents), latents, label)

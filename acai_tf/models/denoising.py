@@ -2,7 +2,6 @@
 
 import keras
 
-from acai_tf import losses
 from acai_tf.models.base import Autoencoder
 
 
@@ -18,7 +17,5 @@ class Denoising(Autoencoder):
 
     def objectives(self, x, label, draws):
         noisy = x + self.config.noise * draws["noise"]
-        loss_ae = losses.reconstruction(x=x, x_hat=self.decoder(self.encoder(noisy)))
-        loss_probe = self.probe_loss(self.encoder(x), label)
-        logs = {"loss_ae": loss_ae, "rmse": losses.rmse_255(loss_ae), "loss_probe": loss_probe}
-        return {"autoencoder": loss_ae, "probe": loss_probe}, logs
+        x_hat = self.decoder(self.encoder(noisy))
+        return self.plain_objectives(x, x_hat, self.encoder(x), label)

@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from acai_tf import losses
 from acai_tf.models.base import Autoencoder
 
 
@@ -22,7 +21,4 @@ class Dropout(Autoencoder):
     def objectives(self, x, label, draws):
         latents = self.encoder(x)
         kept = latents * ops.reshape(draws["keep_mask"], ops.shape(latents)) / self.config.dropout
-        loss_ae = losses.reconstruction(x=x, x_hat=self.decoder(kept))
-        loss_probe = self.probe_loss(latents, label)
-        logs = {"loss_ae": loss_ae, "rmse": losses.rmse_255(loss_ae), "loss_probe": loss_probe}
-        return {"autoencoder": loss_ae, "probe": loss_probe}, logs
+        return self.plain_objectives(x, self.decoder(kept), latents, label)

@@ -60,7 +60,7 @@ class VQVAE(Autoencoder):
     player's: a training step moves it by its moving averages, in the forward pass.
     """
 
-    log_names = ("loss_ae", "rmse", "loss_probe", "loss_commitment")
+    log_names = (*Autoencoder.log_names, "loss_commitment")
 
     def __init__(self, config, image_shape, classes, **kwargs):
         super().__init__(config, image_shape, classes, **kwargs)
@@ -104,15 +104,10 @@ class VQVAE(Autoencoder):
     def objectives(self, x, label, draws):
         quantised, vectors, index, codes = self.quantise(self.encoder(x))
         self.codebook.update(ops.stop_gradient(vectors), index)
-        loss_ae = losses.reconstruction(x=x, x_hat=self.decoder(quantised))
         loss_commitment = self.beta * losses.reconstruction(
             x=ops.stop_gradient(codes), x_hat=vectors
         )
-        loss_probe = self.probe_loss(quantised, label)
-        logs = {
-            "loss_ae": loss_ae,
-            "rmse": losses.rmse_255(loss_ae),
-            "loss_probe": loss_probe,
-            "loss_commitment": loss_commitment,
-        }
-        return {"autoencoder": loss_ae + loss_commitment, "probe": loss_probe}, logs
+        players, logs = self.plain_objectives(x, self.decoder(quantised), quantised, label)
+        players["autoencoder"] += loss_commitment
+        logs["loss_commitment"] = loss_commitment
+        return players, logs
