@@ -24,7 +24,7 @@ def main() -> None:
     acai_tf.flags.read(FLAGS, sys.argv)
     if not FLAGS.run_dir:
         raise UsageError("--run_dir is needed: the folder of a run that train.py made")
-    command.load_tensorflow()
+    command.load_backend()
     from acai_tf.evaluation.run import evaluate_run
 
     evaluate_run(

@@ -22,6 +22,7 @@ setup(
         "scikit-learn>=1.5.0",
         "scipy>=1.13.0",
         "tensorboard>=2.20.0",
+        "tensorboardX>=2.6.2",
         "tensorflow>=2.20.0",
         "tensorflow-datasets>=4.9.8",
         "tqdm>=4.66.0",

@@ -20,7 +20,7 @@ flags.adopt_module_key_flags(acai_tf.flags)
 
 def main() -> None:
     config = acai_tf.flags.parse(sys.argv, CONFIGS, flags.FLAGS)
-    command.load_tensorflow()  # only now: --help and a mistyped flag are answered at once
+    command.load_backend()  # only now: --help and a mistyped flag are answered at once
     from acai_tf.training import train
 
     train(config)

@@ -6,7 +6,7 @@ import sys
 import time
 
 import keras
-import tensorflow as tf
+import tensorboardX
 from tqdm import tqdm
 
 from acai_tf import checkpoints, figures
@@ -20,9 +20,18 @@ CHECK_EVERY = 32  # steps between looks at the losses; a look waits for the devi
 
 
 class StopOnNonFinite(keras.callbacks.Callback):
-    """Ends training at a loss that is not finite; the last checkpoint is from before it."""
+    """Ends training at a loss that is not finite; the last checkpoint is from before it.
+
+    Args:
+        step: steps taken so far.
+    """
+
+    def __init__(self, step: int):
+        super().__init__()
+        self._step = step  # counted here: JAX takes the variables out of the model within a period
 
     def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
         if batch % CHECK_EVERY == 0:
             self._check(logs)
 
@@ -32,9 +41,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
     def _check(self, logs):
         bad = [name for name, value in (logs or {}).items() if not math.isfinite(float(value))]
         if bad:
-            step = int(self.model.optimizer.iterations)
             raise DivergedError(
-                f"{', '.join(bad)} no longer finite at step {step}; checkpoints of earlier reports"
+                f"{', '.join(bad)} no longer finite at step {self._step}; checkpoints of earlier reports"
                 f" are kept. Try a lower --lr (it was {self.model.config.lr:g})"
             )
 
@@ -63,7 +71,8 @@ class Progress(keras.callbacks.Callback):
         self._bar.update(self._batch)
 
     def on_train_end(self, logs=None):
-        self._bar.close()
+        if self._bar.n >= self._bar.total:  # `fit` may be called twice for one run
+            self._bar.close()
 
 
 class Report(keras.callbacks.Callback):
@@ -84,11 +93,13 @@ class Report(keras.callbacks.Callback):
         self._dataset = dataset
         self._run = run
 
-    def on_train_begin(self, logs=None):
-        self._writer = None  # a run that is finished already leaves no empty event file
+        self._writer = None  # made at the first report
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._began = time.perf_counter()
+        self._began, self._batches = time.perf_counter(), 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._batches += 1
 
     def on_epoch_end(self, epoch, logs=None):
         config = self._config
@@ -99,7 +110,7 @@ class Report(keras.callbacks.Callback):
             "kimg": (epoch + 1) * config.report_kimg,
             **{name: float(value) for name, value in logs.items()},
             **run_evaluators(self.model, self._dataset),
-            "images_per_second": round(config.steps_per_report * config.batch / seconds, 1),
+            "images_per_second": round(self._batches * config.batch / seconds, 1),
         }
         if not math.isfinite(record["test_rmse"]):
             raise DivergedError(f"test_rmse is no longer finite at step {step}; nothing is saved")
@@ -114,17 +125,17 @@ class Report(keras.callbacks.Callback):
         sys.stdout.flush()
 
     def _to_tensorboard(self, step, record, sheets):
-        self._writer = self._writer or tf.summary.create_file_writer(str(self._run.tensorboard))
-        with self._writer.as_default(step=step):
-            for name, value in record.items():
-                tf.summary.scalar(name, value)
-            for name, sheet in sheets.items():
-                tf.summary.image(name, sheet[None])
-            self._writer.flush()
+        self._writer = self._writer or tensorboardX.SummaryWriter(str(self._run.tensorboard))
+        for name, value in record.items():
+            self._writer.add_scalar(name, value, step)
+        for name, sheet in sheets.items():
+            self._writer.add_image(name, sheet, step, dataformats="HWC")
+        self._writer.flush()
 
     def on_train_end(self, logs=None):
         if self._writer:
             self._writer.close()
+            self._writer = None
 
 
 def _line(record: dict, total_kimg: int, seconds_left: float) -> str:

@@ -1,4 +1,4 @@
-"""What the commands share: errors as one line, exit statuses, a TensorFlow that starts quietly."""
+"""What the commands share: errors as one line, exit statuses, a backend that starts quietly."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import absl.logging
 
-from acai_tf.errors import AcaiError
+from acai_tf.errors import AcaiError, UsageError
 
 
 def run(main: Callable[[], None]) -> int:
@@ -32,21 +32,44 @@ def run(main: Callable[[], None]) -> int:
     return 0
 
 
-def load_tensorflow() -> None:
-    """Import TensorFlow without the lines it prints at start-up, and say what it runs on.
+def load_backend() -> None:
+    """Import Keras and its backend without the lines it prints at start-up; say what it runs on.
 
-    Set TF_CPP_MIN_LOG_LEVEL (to 0, say) to see those lines: why a GPU is not found, for one.
+    Set TF_CPP_MIN_LOG_LEVEL (to 0, say) to see TensorFlow's: why a GPU is not found, for one.
+
+    Raises:
+        UsageError: the backend that KERAS_BACKEND or Keras' own settings name is not installed.
     """
     quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     if quiet:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         absl.logging.set_verbosity(absl.logging.ERROR)
-    with _muted_stderr() if quiet else contextlib.nullcontext():
+    try:
+        with _muted_stderr() if quiet else contextlib.nullcontext():
+            import keras
+
+            described = _describe_devices(keras.backend.backend())
+    except (ImportError, ValueError) as error:  # a name that is no backend: ValueError
+        name = os.environ.get("KERAS_BACKEND", "tensorflow")
+        raise UsageError(
+            f"the Keras backend {name!r} cannot be imported ({error});"
+            " set KERAS_BACKEND to tensorflow or jax, whichever is installed"
+        ) from error
+    print(described)
+
+
+def _describe_devices(backend: str) -> str:
+    if backend == "jax":
+        import jax
+
+        return f"JAX {jax.__version__} on {jax.device_count()} {jax.default_backend().upper()}"
+    if backend == "tensorflow":
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
         tf.zeros(())  # the devices are set up, and speak of it, at the first tensor
-    print(f"TensorFlow {tf.__version__} on {f'{len(gpus)} GPU' if gpus else 'CPU'}")
+        return f"TensorFlow {tf.__version__} on {f'{len(gpus)} GPU' if gpus else 'CPU'}"
+    return f"Keras on {backend}"
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ class Config:
     dataset: str = _setting("lines", "Dataset to train on (see acai_tf.data.DATASETS).")
     data_dir: str = _setting("", "Where tfds keeps its data; empty: tfds' own default.")
     run_dir: str = _setting("", "Run folder; empty: runs/<dataset>/<model>-d<size>-seed<seed>.")
+    original: str = _setting("", "Run folder of the original TF1 program to go on from.")
     seed: int = _setting(
         0, "Seed of weights, data order and random draws.", minimum=0, maximum=2**32 - 1
     )
@@ -79,6 +80,9 @@ class Config:
     )
     z_log_size: int = _setting(14, "VQ-VAE: log2 of the codebook's size.", minimum=1, specific=True)
     num_latents: int = _setting(10, "VQ-VAE: codes per image.", minimum=1, specific=True)
+    zero_debias: bool = _setting(
+        False, "VQ-VAE: start the codebook's averages without the original's bias.", specific=True
+    )
 
     def __post_init__(self):
         for setting in dataclasses.fields(self):
@@ -174,7 +178,7 @@ def changed_settings(config: Config) -> set[str]:
 
 @functools.cache
 def setting_kinds() -> dict[str, type]:
-    """Each setting's name -> int, float or str; what may also be None is what it is otherwise."""
+    """Each setting's name -> its type; what may also be None is what it is otherwise."""
     hints = typing.get_type_hints(Config)
     return {name: next(iter(typing.get_args(hint)), hint) for name, hint in hints.items()}
 
@@ -182,17 +186,18 @@ def setting_kinds() -> dict[str, type]:
 _KINDS = {
     int: (numbers.Integral, "a whole number"),
     float: (numbers.Real, "a number"),
+    bool: (bool, "true or false"),
     str: (str, "a text"),
 }
 
 
 def _checked(setting: dataclasses.Field, value):
-    """The value as a plain int, float or str, which JSON can hold; refused if it is a bad one."""
+    """The value as a plain Python one, which JSON can hold; refused if it is a bad one."""
     if value is None and setting.default is None:
         return None
     kind = setting_kinds()[setting.name]
     abstract, description = _KINDS[kind]
-    if not isinstance(value, abstract) or isinstance(value, bool):
+    if not isinstance(value, abstract) or (isinstance(value, bool) and kind is not bool):
         raise UsageError(f"--{setting.name} takes {description}, got {value!r}")
     if kind is float and not math.isfinite(value):
         raise UsageError(f"--{setting.name} must be finite, got {value}")

@@ -4,8 +4,21 @@ A run that was interrupted draws at step n what the unbroken run drew at step n,
 because nothing about the draws is state that could be lost.
 """
 
+import random
+
 import keras
+import numpy as np
 from keras import ops
+
+
+def seed_weights(seed: int) -> None:
+    """Make the initial weights of models built from here on a function of `seed`.
+
+    This is what `keras.utils.set_random_seed` does for Keras' initialisers, less its import of
+    TensorFlow on other backends.
+    """
+    random.seed(seed)  # where Keras' initialisers get their seeds
+    np.random.seed(seed)
 
 
 class StepSeed(keras.random.SeedGenerator):

@@ -1,8 +1,8 @@
 """absl flags generated from Config, and how a command line becomes a Config.
 
-Later wins: Config's defaults, then configs/<dataset>.cfg, then the command line
-(flag files named there are expanded in place). Where no dataset is named the
-command line is preceded by configs/quickstart.cfg.
+Later wins: Config's defaults, then configs/<dataset>.cfg, then the settings of the run that
+--original names, then the command line (flag files named there are expanded in place).
+Where no dataset is named the command line is preceded by configs/quickstart.cfg.
 """
 
 import dataclasses
@@ -10,13 +10,19 @@ import pathlib
 
 from absl import flags
 
+from acai_tf import original
 from acai_tf.config import Config, setting_kinds
-from acai_tf.data import canonical_name
+from acai_tf.data import canonical_name, config_name
 from acai_tf.errors import UsageError
 from acai_tf.models import refuse_unread
 
 QUICKSTART = "quickstart"
-_DEFINE = {int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+_DEFINE = {
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    bool: flags.DEFINE_bool,
+    str: flags.DEFINE_string,
+}
 
 
 def define(flag_values: flags.FlagValues) -> None:
@@ -43,11 +49,13 @@ def parse(
             a setting that the model does not read.
     """
     program, *given = argv
-    dataset = _scan(argv)["dataset"]
-    if not dataset.present:
+    named = _scan(argv)
+    if not named["dataset"].present:
         given = [f"--flagfile={configs / QUICKSTART}.cfg", *given]
-        dataset = _scan([program, *given])["dataset"]
-    recipe = configs / f"{canonical_name(dataset.value)}.cfg"
+    if named["original"].value:
+        given = [*original.settings_as_words(named["original"].value), *given]
+    dataset = _scan([program, *given])["dataset"]
+    recipe = configs / f"{config_name(dataset.value)}.cfg"
     if flag_values is None:
         flag_values = flags.FlagValues()
         define(flag_values)

@@ -17,6 +17,7 @@ import pathlib
 import platform
 
 from acai_tf.config import Config
+from acai_tf.data import short_name
 from acai_tf.errors import UsageError
 
 try:
@@ -28,7 +29,7 @@ except ImportError:  # Windows: two runs in one folder go unnoticed there
 _MAY_DIFFER = {"run_dir", "data_dir", "total_kimg"}
 _LOCK = "lock"
 _TRACES = {_LOCK, ".config.json.partial"}  # what a run killed before its first word leaves
-_PACKAGES = ("acai_tf", "tensorflow", "keras", "tensorflow-datasets", "numpy", "absl-py")
+_PACKAGES = ("acai_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy", "absl-py")
 
 
 class RunFolder:
@@ -181,11 +182,13 @@ class RunFolder:
 def default_run_dir(config: Config) -> str:
     """runs/<dataset>/<model>-d<code size>-seed<seed>."""
     size = config.latent * config.latent_width**2
-    return f"runs/{config.dataset}/{config.model}-d{size}-seed{config.seed}"
+    return f"runs/{short_name(config.dataset)}/{config.model}-d{size}-seed{config.seed}"
 
 
 def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
+    import keras
+
+    versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
     for name in _PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)

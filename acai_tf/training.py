@@ -3,13 +3,15 @@
 import dataclasses
 
 import keras
-import tensorflow as tf
 
-from acai_tf import checkpoints
+from acai_tf import checkpoints, devices, original
 from acai_tf.callbacks import Progress, Report, StopOnNonFinite
 from acai_tf.config import Config, changed_settings, specific_settings
 from acai_tf.data import canonical_name, load_dataset
 from acai_tf.data.dataset import Dataset
+from acai_tf.data.pipeline import pipeline
+from acai_tf.differentiation import BACKENDS
+from acai_tf.draws import seed_weights
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
@@ -30,41 +32,33 @@ def train(config: Config) -> Autoencoder:
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
     refuse_unread(config.model, changed_settings(config))
-    if keras.backend.backend() != "tensorflow":
-        raise UsageError(f"KERAS_BACKEND={keras.backend.backend()}: training needs tensorflow")
+    if keras.backend.backend() not in BACKENDS:
+        raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
     steps, reports = config.steps_per_report, config.reports
     run = RunFolder(config.run_dir)
     run.check(config)  # now, before data are loaded; and again once the folder is ours
     print(describe(config))
     dataset = load_dataset(config)
 
-    keras.utils.set_random_seed(config.seed)  # of the initial weights
-    model = build_model(config, dataset.image_shape, dataset.classes)
-    model.compile(optimizer=adam(model))
-
-    with run.held():
+    with devices.spread(config.batch), run.held():
+        seed_weights(config.seed)
+        model = build_model(config, dataset.image_shape, dataset.classes)
+        model.compile(optimizer=adam(model))
         run.check(config)
-        step = checkpoints.restore_newest(run.checkpoints, model)
+        saved = step = checkpoints.restore_newest(run.checkpoints, model)
+        if config.original and not saved:
+            step = original.restore(config.original, model)
         if step > reports * steps:
             raise UsageError(
-                f"{run.path} is past --total_kimg={config.total_kimg} already"
-                f" (kimg {step // steps * config.report_kimg})"
+                f"{run.path if saved else config.original} is past --total_kimg="
+                f"{config.total_kimg} already (kimg {step // steps * config.report_kimg})"
             )
-        run.rewind(step)
+        run.rewind(saved)
         run.begin(config)
         if step:
-            print(f"continuing {run.path} from kimg {step // steps * config.report_kimg}")
-        callbacks = [StopOnNonFinite(), Progress(config, step), Report(config, dataset, run)]
+            print(f"continuing {run.path if saved else config.original} from step {step}")
         try:
-            model.fit(
-                pipeline(dataset, config, step),
-                epochs=reports,
-                initial_epoch=step // steps,
-                steps_per_epoch=steps,
-                callbacks=callbacks,
-                shuffle=False,  # the pipeline has its own order
-                verbose=0,
-            )
+            _fit(model, dataset, config, step, run)
         except KeyboardInterrupt:
             print(f"\nthe same command goes on from the last report in {run.path}")
             raise
@@ -72,16 +66,24 @@ def train(config: Config) -> Autoencoder:
     return model
 
 
-def pipeline(dataset: Dataset, config: Config, first_step: int) -> tf.data.Dataset:
-    """The training batches from `first_step` on, drawn ahead in the background."""
-    batches = dataset.batches(config.batch, config.seed, first_step)
-    shapes = {name: (array.dtype, array.shape) for name, array in next(batches).items()}
-    return tf.data.Dataset.from_generator(
-        lambda: dataset.batches(config.batch, config.seed, first_step),
-        output_signature={
-            name: tf.TensorSpec(shape, dtype) for name, (dtype, shape) in shapes.items()
-        },
-    ).prefetch(tf.data.AUTOTUNE)
+def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: RunFolder) -> None:
+    """Train from `step` to the end; a Keras epoch is a report period."""
+    steps, reports = config.steps_per_report, config.reports
+    callbacks = [StopOnNonFinite(step), Progress(config, step), Report(config, dataset, run)]
+    while step < reports * steps:
+        period, taken = divmod(step, steps)
+        # The original saved at any step: what is left of the period it was in comes first.
+        last = period + 1 if taken else reports
+        model.fit(
+            pipeline(dataset, config, step),
+            initial_epoch=period,
+            epochs=last,
+            steps_per_epoch=steps - taken,
+            callbacks=callbacks,
+            shuffle=False,  # the pipeline has its own order
+            verbose=0,
+        )
+        step = last * steps
 
 
 def describe(config: Config) -> str:

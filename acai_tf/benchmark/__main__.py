@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="steps a turn")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each rival")
     arguments = parser.parse_args()
-    command.load_tensorflow()
+    command.load_backend()
     benchmarks[arguments.name](arguments)
 
 

@@ -24,7 +24,9 @@ MODELS = {
     "dropout": Registered("acai_tf.models.dropout:Dropout", ("dropout",)),
     "vae": Registered("acai_tf.models.vae:VAE", ("beta",)),
     "aae": Registered("acai_tf.models.aae:AAE", ("adversary_lr", "disc_layer_sizes")),
-    "vqvae": Registered("acai_tf.models.vqvae:VQVAE", ("beta", "z_log_size", "num_latents")),
+    "vqvae": Registered(
+        "acai_tf.models.vqvae:VQVAE", ("beta", "z_log_size", "num_latents", "zero_debias")
+    ),
     "acai": Registered("acai_tf.models.acai:ACAI", ("advweight", "advdepth", "reg")),
 }
 

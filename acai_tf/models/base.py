@@ -1,4 +1,4 @@
-"""What every autoencoder shares: four verbs and one train_step for any number of players.
+"""What every autoencoder shares: four verbs and one step for any number of players.
 
 A *player* is a loss and the variables that it alone moves: the autoencoder, the
 probe, for ACAI the critic. A step runs one forward pass, takes every player's
@@ -12,7 +12,7 @@ from keras import ops
 
 from acai_tf import interpolation, losses, networks
 from acai_tf.config import Config
-from acai_tf.differentiation import player_gradients
+from acai_tf.differentiation import player_gradients, stateless_step
 from acai_tf.draws import StepSeed
 
 
@@ -146,12 +146,20 @@ class Autoencoder(keras.Model):
         """The probe's cross-entropy; it learns from the codes, they do not learn from it."""
         return losses.cross_entropy(logits=self.probe(ops.stop_gradient(latents)), label=label)
 
-    def train_step(self, data):
-        """One simultaneous update of all players from a batch {"image", "label"}."""
-        x = to_unit(data["image"])
+    def step(self, batch) -> dict:
+        """One simultaneous update of all players.
+
+        Args:
+            batch: {"image": [B, H, W, C] as the verbs take them, "label": whole numbers [B]}.
+
+        Returns:
+            {name in log_names: mean since the metrics were reset}.
+        """
+        batch, _, _ = keras.utils.unpack_x_y_sample_weight(batch)  # Keras may wrap it in a tuple
+        x = to_unit(batch["image"])
         seed = StepSeed(self.config.seed, self.optimizer.iterations)
         draws = self.draws(seed, ops.shape(x)[0])
-        _, logs, gradients = player_gradients(self, x, data["label"], draws)
+        _, logs, gradients = player_gradients(self, x, batch["label"], draws)
         # The same order of variables at every step, whoever's they are.
         by_path = {
             variable.path: gradient
@@ -163,6 +171,12 @@ class Autoencoder(keras.Model):
         for name, value in logs.items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
+
+    def train_step(self, *arguments):
+        """`step` as Keras calls it: with (batch), or on JAX with (state, batch)."""
+        if keras.backend.backend() == "jax":
+            return stateless_step(self, *arguments)
+        return self.step(*arguments)
 
     @property
     def metrics(self):

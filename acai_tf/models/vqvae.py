@@ -17,19 +17,24 @@ class Codebook(layers.Layer):
     Args:
         size: K.
         width: d.
+        zero_debias: start the averages as averages of nothing and correct their bias towards it
+            (as Adam does); a code that no vector has been near yet stays where it began.
+            Otherwise they start as in the original, with counts of 0 but sums at the codes
+            themselves: the first updates multiply codes by up to a thousand, and for some ten
+            thousand steps, until that has decayed, few codes are near any vector.
     """
 
-    def __init__(self, size: int, width: int, **kwargs):
+    def __init__(self, size: int, width: int, zero_debias: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.size = size
+        self.zero_debias = zero_debias
         edge = (3 / size) ** 0.5  # TF1's uniform unit scaling takes K for the fan-in
         uniform = keras.initializers.RandomUniform(-edge, edge)
         self.means = self.add_weight((size, width), uniform, trainable=False, name="means")
-        # The original starts counts at 0 but sums at the codes themselves: the first updates
-        # multiply codes by up to a thousand. Faithful, hence so here too.
         self.ema_count = self.add_weight((size,), "zeros", trainable=False, name="ema_count")
         self.ema_sums = self.add_weight((size, width), "zeros", trainable=False, name="ema_sums")
-        self.ema_sums.assign(self.means.value)
+        if not zero_debias:
+            self.ema_sums.assign(self.means.value)
         self.built = True
 
     def nearest(self, x):
@@ -43,9 +48,17 @@ class Codebook(layers.Layer):
         self.ema_count.assign(DECAY * self.ema_count + (1 - DECAY) * used)
         sums = ops.segment_sum(x, index, self.size)
         self.ema_sums.assign(DECAY * self.ema_sums + (1 - DECAY) * sums)
-        total = ops.sum(self.ema_count)
-        count = (self.ema_count + EPSILON) / (total + self.size * EPSILON) * total
-        self.means.assign(self.ema_sums / ops.expand_dims(count, 1))
+        count, sums = self.ema_count.value, self.ema_sums.value
+        if self.zero_debias:
+            # After t steps the counts add up to (1 - DECAY^t) N, of N vectors a step.
+            unbias = ops.cast(ops.shape(index)[0], count.dtype) / ops.sum(count)
+            count, sums = count * unbias, sums * unbias
+        total = ops.sum(count)
+        smoothed = (count + EPSILON) / (total + self.size * EPSILON) * total
+        means = sums / ops.expand_dims(smoothed, 1)
+        if self.zero_debias:
+            means = ops.where(ops.expand_dims(count, 1) > 0, means, self.means.value)
+        self.means.assign(means)
 
 
 @keras.saving.register_keras_serializable("acai_tf")
@@ -66,7 +79,9 @@ class VQVAE(Autoencoder):
         super().__init__(config, image_shape, classes, **kwargs)
         self.beta = 10.0 if self.config.beta is None else self.config.beta
         size, vectors = self.code_size, self.config.num_latents
-        self.codebook = Codebook(2**self.config.z_log_size, size, name="codebook")
+        self.codebook = Codebook(
+            2**self.config.z_log_size, size, self.config.zero_debias, name="codebook"
+        )
         self.project = layers.Dense(size * vectors, name="project")
         self.hidden = layers.Dense(FILTER_SIZE, activation="relu", name="hidden")
         self.restore = layers.Dense(size, name="restore")

@@ -13,26 +13,10 @@ import numpy as np
 from acai_tf.config import Config
 from acai_tf.models import build_model
 from acai_tf.optimizer import adam
+from acai_tf.original import CLASSES, original_name
 
+CLASSES_PROBED = 10
 FOLDER = pathlib.Path(__file__).parent
-SCOPES = {
-    "ae_encoder": "encoder",
-    "ae_enc": "encoder",
-    "ae_decoder": "decoder",
-    "ae_dec": "decoder",
-    "ae_latent": "posterior",
-    "disc": "critic",
-    "single_layer_classifier": "probe",
-}
-VQVAE_NAMES = {
-    "vqvae/dense": "project",
-    "vqvae/bottleneck/vch2": "hidden",
-    "vqvae/bottleneck/vcfin": "restore",
-    "means": "codebook/means",
-    "ema_count_0": "codebook/ema_count",
-    "ema_means_0": "codebook/ema_sums",
-}
-VAE_LAYERS = {"dense": "mu", "dense_1": "log_variance"}
 SETTINGS = (
     *("advweight", "advdepth", "reg", "noise", "dropout", "beta"),
     *("adversary_lr", "disc_layer_sizes", "z_log_size", "num_latents"),
@@ -67,23 +51,6 @@ OBJECTIVES = {
 }
 
 
-def our_path(original: str) -> str:
-    """`ae_enc/conv2d_3/kernel` -> `encoder/conv3/kernel`."""
-    for theirs, ours in VQVAE_NAMES.items():
-        if original == theirs or original.startswith(theirs + "/"):
-            return ours + original.removeprefix(theirs)
-    scope, layer, kind = original.removeprefix("vqvae/").split("/")
-    network = SCOPES[scope]
-    number = layer.rpartition("_")[2] if "_" in layer else "0"
-    if layer.startswith("conv2d"):
-        layer = f"conv{number}"
-    elif network == "posterior":
-        return f"{VAE_LAYERS[layer]}/{kind}"
-    elif network == "critic":  # dense: the AAE's "disc", not ACAI's
-        network, layer = "discriminator", f"dense{number}"
-    return f"{network}/{layer}/{kind}"
-
-
 class Golden:
     """One model's golden numbers."""
 
@@ -94,11 +61,26 @@ class Golden:
         self.x = self.arrays["x"]
         self.label = self.arrays["label"]
         self.draws = {key: self.arrays[key] for key in DRAWS if key in self.arrays}
+        settings = self.settings
+        own = {key: settings[key] for key in SETTINGS if key in settings}
+        self.config = Config(
+            model=self.name,
+            depth=settings["depth"],
+            latent=settings["latent"],
+            latent_width=settings["size"] >> settings["scales"],
+            lr=settings["lr"],
+            batch=settings["batch"],
+            **own,
+        )
+        self.shape = (settings["size"], settings["size"], settings["colors"])
+        self.original = next(c for c in CLASSES.values() if c.model == name)
+        built = build_model(self.config, self.shape, CLASSES_PROBED)
+        self._paths = {original_name(self.original, v.path): v.path for v in built.weights}
 
     def under(self, prefix: str) -> dict[str, np.ndarray]:
         """Our variable path -> the array recorded for it under `prefix`."""
         recorded = {
-            our_path(key.removeprefix(prefix)): self.arrays[key]
+            self._paths[key.removeprefix(prefix)]: self.arrays[key]
             for key in self.arrays.files
             if key.startswith(prefix)
         }
@@ -117,19 +99,7 @@ class Golden:
 
     def model(self):
         """Our model with the recorded initial weights, compiled."""
-        settings = self.settings
-        own = {key: settings[key] for key in SETTINGS if key in settings}
-        config = Config(
-            model=self.name,
-            depth=settings["depth"],
-            latent=settings["latent"],
-            latent_width=settings["size"] >> settings["scales"],
-            lr=settings["lr"],
-            batch=settings["batch"],
-            **own,
-        )
-        shape = (settings["size"], settings["size"], settings["colors"])
-        model = build_model(config, shape, classes=10)
+        model = build_model(self.config, self.shape, CLASSES_PROBED)
         model.compile(optimizer=adam(model))  # the one that train() uses
         initial = self.under("init/")
         for variable in model.variables:

@@ -1,0 +1,123 @@
+"""Images in one .npz file: for machines without TensorFlow, and for data of one's own.
+
+train_images, test_images  [N, H, W, C] or [N, H, W] uint8, H = W
+train_labels, test_labels  whole numbers [N]; both may be left out where there are no classes
+
+    python -m acai_tf.data.npz mnist mnist.npz
+
+writes such a file from any dataset that is held in memory.
+"""
+
+import argparse
+import os
+import pathlib
+
+import numpy as np
+
+from acai_tf import command
+from acai_tf.config import Config
+from acai_tf.data import load_dataset
+from acai_tf.data.dataset import ArrayDataset
+from acai_tf.errors import UsageError
+
+SPLITS = ("train", "test")
+
+
+def load(config: Config) -> ArrayDataset:
+    """The file that `config.dataset`, npz:<file>, names.
+
+    Raises:
+        UsageError: it cannot be read, or does not hold what it should; says what.
+    """
+    path = pathlib.Path(config.dataset.partition(":")[2])
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no {path}; python -m acai_tf.data.npz <dataset> {path.name} writes one"
+        ) from None
+    except Exception as error:  # zipfile and numpy raise many kinds
+        raise UsageError(f"{path} is not a readable .npz ({error})") from error
+    images = {split: _images(path, arrays, split) for split in SPLITS}
+    shape = images["train"].shape[1:]
+    if images["test"].shape[1:] != shape:
+        raise UsageError(f"{path}: training images are {shape}, test images differ")
+    labels = {split: _labels(path, arrays, split, len(images[split])) for split in SPLITS}
+    return ArrayDataset(
+        name=config.dataset,
+        image_shape=shape,
+        classes=int(max(labels["train"].max(), labels["test"].max())) + 1,
+        test_images=images["test"],
+        test_labels=labels["test"],
+        train_images=images["train"],
+        train_labels=labels["train"],
+    )
+
+
+def _images(path, arrays: dict, split: str) -> np.ndarray:
+    name = f"{split}_images"
+    if name not in arrays:
+        raise UsageError(f"{path} has no {name}; it has: {', '.join(arrays) or 'nothing'}")
+    images = arrays[name]
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+        raise UsageError(
+            f"{path}: {name} must be uint8 [N, H, W, C] with N > 0, is {images.dtype}"
+            f" {images.shape}"
+        )
+    if images.shape[1] != images.shape[2]:
+        raise UsageError(f"{path}: {name} must be square, are {images.shape[1:3]}")
+    return images
+
+
+def _labels(path, arrays: dict, split: str, count: int) -> np.ndarray:
+    names = [f"{s}_labels" for s in SPLITS if f"{s}_labels" in arrays]
+    if not names:
+        return np.zeros(count, np.int64)
+    name = f"{split}_labels"
+    if name not in names:
+        raise UsageError(f"{path} has {names[0]} but no {name}")
+    labels = arrays[name]
+    whole = np.issubdtype(labels.dtype, np.integer)
+    if not whole or labels.shape != (count,) or labels.min() < 0:
+        raise UsageError(
+            f"{path}: {name} must be whole numbers from 0 on, one for each of {count} images;"
+            f" is {labels.dtype} {labels.shape}"
+        )
+    return labels.astype(np.int64)
+
+
+def save(dataset: ArrayDataset, path: str | os.PathLike) -> None:
+    """Write a dataset as such a file; in one piece or not at all."""
+    partial = f"{path}.partial"
+    with open(partial, "wb") as file:
+        np.savez_compressed(
+            file,
+            train_images=dataset.train_images,
+            train_labels=dataset.train_labels,
+            test_images=dataset.test_images,
+            test_labels=dataset.test_labels,
+        )
+    os.replace(partial, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m acai_tf.data.npz", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("dataset", help="as train.py's --dataset")
+    parser.add_argument("file", help="the .npz to write")
+    parser.add_argument("--data_dir", default="", help="where tfds keeps its data")
+    arguments = parser.parse_args()
+    if os.path.exists(arguments.file):
+        raise UsageError(f"{arguments.file} exists; give another name or remove it")
+    dataset = load_dataset(Config(dataset=arguments.dataset, data_dir=arguments.data_dir))
+    if not isinstance(dataset, ArrayDataset):
+        raise UsageError(f"{dataset.name} is drawn on the fly and needs no file")
+    save(dataset, arguments.file)
+    print(f"{arguments.file}: {len(dataset.train_images)} + {len(dataset.test_images)} images")
+
+
+if __name__ == "__main__":
+    raise SystemExit(command.run(main))

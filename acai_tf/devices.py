@@ -1,0 +1,33 @@
+"""On which devices a run goes."""
+
+import contextlib
+
+import keras
+
+from acai_tf.errors import UsageError
+
+
+def spread(batch: int) -> contextlib.AbstractContextManager:
+    """A context in which models are made, and trained, on all devices that JAX sees.
+
+    Each device takes its share of every batch; weights are on all of them. The losses are those
+    of the whole batch (its reversal included), so a run does not depend on the number of devices
+    but for rounding. On TensorFlow a run uses one device yet.
+
+    Args:
+        batch: images per step, over all devices.
+
+    Raises:
+        UsageError: the devices cannot share a batch evenly.
+    """
+    if keras.backend.backend() != "jax":
+        return contextlib.nullcontext()
+    devices = keras.distribution.list_devices()
+    if len(devices) == 1:
+        return contextlib.nullcontext()
+    if batch % len(devices):
+        raise UsageError(
+            f"--batch={batch} cannot be shared evenly by {len(devices)} devices; use a multiple"
+            f" of {len(devices)}, or show JAX fewer devices (CUDA_VISIBLE_DEVICES)"
+        )
+    return keras.distribution.DataParallel(devices=devices).scope()
