@@ -42,8 +42,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
         bad = [name for name, value in (logs or {}).items() if not math.isfinite(float(value))]
         if bad:
             raise DivergedError(
-                f"{', '.join(bad)} no longer finite at step {self._step}; checkpoints of earlier reports"
-                f" are kept. Try a lower --lr (it was {self.model.config.lr:g})"
+                f"{', '.join(bad)} no longer finite at step {self._step}; checkpoints of earlier"
+                f" reports are kept. Try a lower --lr (it was {self.model.config.lr:g})"
             )
 
 

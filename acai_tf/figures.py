@@ -43,13 +43,15 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
     """
     pairs = ROWS * COLUMNS // 2
     real = images[:pairs]
-    beside = np.stack([np.asarray(to_unit(real)), np.asarray(model.reconstruct(real))], axis=1)
+    reconstruction = model.compiled_verb("reconstruct")(real)
+    beside = np.stack([np.asarray(to_unit(real)), reconstruction], axis=1)
     beside = beside.reshape(ROWS, COLUMNS, *images.shape[1:])
     made = {"reconstruction": beside}
     starts, ends = images[:ROWS], images[ROWS : 2 * ROWS]
     for method in ("lerp", "slerp"):
-        path = np.asarray(model.interpolate(starts, ends, steps=COLUMNS, method=method))
-        made[method] = path.swapaxes(0, 1)  # a row for each pair
+        interpolate = model.compiled_verb("interpolate", steps=COLUMNS, method=method)
+        made[method] = interpolate(starts, ends).swapaxes(0, 1)  # a row for each pair
     prior = keras.random.normal((ROWS * COLUMNS, *model.latent_shape), seed=0)
-    made["prior"] = np.asarray(model.decode(prior)).reshape(ROWS, COLUMNS, *images.shape[1:])
+    decoded = model.compiled_verb("decode")(prior)
+    made["prior"] = decoded.reshape(ROWS, COLUMNS, *images.shape[1:])
     return {name: grid(images) for name, images in made.items()}

@@ -1,7 +1,8 @@
 """absl flags generated from Config, and how a command line becomes a Config.
 
-Later wins: Config's defaults, then configs/<dataset>.cfg, then the settings of the run that
---original names, then the command line (flag files named there are expanded in place).
+Later wins: Config's defaults, then configs/<dataset>.cfg, then what configs/<dataset>-<model>.cfg
+says of one model, then the settings of the run that --original names, then the command line (flag
+files named there are expanded in place).
 Where no dataset is named the command line is preceded by configs/quickstart.cfg.
 """
 
@@ -54,12 +55,14 @@ def parse(
         given = [f"--flagfile={configs / QUICKSTART}.cfg", *given]
     if named["original"].value:
         given = [*original.settings_as_words(named["original"].value), *given]
-    dataset = _scan([program, *given])["dataset"]
-    recipe = configs / f"{config_name(dataset.value)}.cfg"
+    named = _scan([program, *given])
+    dataset, model = config_name(named["dataset"].value), named["model"].value
+    recipes = [configs / f"{dataset}.cfg", configs / f"{dataset}-{model}.cfg"]
+    recipes = [f"--flagfile={path}" for path in recipes if path.exists()]
     if flag_values is None:
         flag_values = flags.FlagValues()
         define(flag_values)
-    read(flag_values, [program, f"--flagfile={recipe}", *given])
+    read(flag_values, [program, *recipes, *given])
     values = {s.name: flag_values[s.name].value for s in dataclasses.fields(Config)}
     values["dataset"] = canonical_name(values["dataset"])
     config = Config(**values)

@@ -5,12 +5,12 @@ import dataclasses
 import keras
 
 from acai_tf import checkpoints, devices, original
+from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report, StopOnNonFinite
 from acai_tf.config import Config, changed_settings, specific_settings
 from acai_tf.data import canonical_name, load_dataset
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
-from acai_tf.differentiation import BACKENDS
 from acai_tf.draws import seed_weights
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model, refuse_unread

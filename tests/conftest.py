@@ -1,10 +1,11 @@
-"""What tests share. Two logical CPU devices let MirroredStrategy be tested on any machine."""
+"""What tests share. Two logical CPU devices let several be tested on any machine."""
 
 import dataclasses
 import os
 import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")  # for JAX
 
 import keras
 import pytest

@@ -21,7 +21,7 @@ def saved_twice(folder):
     model = make("acai")
     at = {}
     for step in (1, 2):
-        model.train_step(batch_of(8))
+        model.step(batch_of(8))
         checkpoints.save(folder, model)
         at[step] = values(model)
     return model, at
@@ -117,7 +117,7 @@ def test_a_half_written_checkpoint_is_not_one(tmp_path):
 
 def test_a_kill_while_writing_leaves_no_checkpoint_by_that_name(tmp_path, monkeypatch):
     model, at = saved_twice(tmp_path)
-    model.train_step(batch_of(8))
+    model.step(batch_of(8))
 
     def killed(file, **arrays):
         file.write(b"PK half of it")
@@ -134,7 +134,7 @@ def test_a_kill_while_writing_leaves_no_checkpoint_by_that_name(tmp_path, monkey
 def test_the_newest_are_kept(tmp_path):
     model = make("baseline")
     for _ in range(checkpoints.KEEP + 2):
-        model.train_step(batch_of(4))
+        model.step(batch_of(4))
         checkpoints.save(tmp_path, model)
     steps = [path.name for path in checkpoints.checkpoints(tmp_path)]
     assert steps == [f"step-0000000{n}.npz" for n in (3, 4, 5)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acai_tf.differentiation import player_gradients
+from acai_tf.backend import player_gradients
 from acai_tf.models import MODELS
 from tests.reference import FOLDER, OBJECTIVES, Golden
 

@@ -74,9 +74,9 @@ def test_tensorboard_gets_scalars_and_images(unbroken):
 
     events = EventAccumulator(str(RunFolder(unbroken.run_dir).tensorboard)).Reload()
     tags = events.Tags()
-    assert {"loss_ae", "probe_accuracy"} <= set(tags["tensors"])
-    assert {"lerp", "slerp", "reconstruction", "prior"} <= set(tags["tensors"])
-    assert [event.step for event in events.Tensors("loss_ae")] == [64, 128]
+    assert {"loss_ae", "probe_accuracy"} <= set(tags["scalars"])
+    assert {"lerp", "slerp", "reconstruction", "prior"} <= set(tags["images"])
+    assert [event.step for event in events.Scalars("loss_ae")] == [64, 128]
 
 
 def test_the_sheets_show_the_images_beside_their_reconstructions(unbroken):

@@ -92,5 +92,5 @@ def evaluate(model, dataset) -> dict[str, float]:
         return {}
     starts = dataset.test_images[:INTERPOLATIONS]
     ends = dataset.test_images[INTERPOLATIONS : 2 * INTERPOLATIONS]
-    images = np.asarray(model.interpolate(starts, ends, steps=STEPS))  # [n, interpolations, ...]
-    return line_scores(images.swapaxes(0, 1))
+    interpolate = model.compiled_verb("interpolate", steps=STEPS)
+    return line_scores(interpolate(starts, ends).swapaxes(0, 1))

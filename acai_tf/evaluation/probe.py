@@ -16,5 +16,5 @@ def evaluate(model, dataset) -> dict[str, float]:
     """
     if dataset.classes < 2:
         return {}
-    logits = in_batches(model.classify, dataset.test_images)
+    logits = in_batches(model.compiled_verb("classify"), dataset.test_images)
     return {"probe_accuracy": float(np.mean(logits.argmax(-1) == dataset.test_labels))}

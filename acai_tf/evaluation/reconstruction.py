@@ -13,9 +13,11 @@ def evaluate(model, dataset) -> dict[str, float]:
     """
     from acai_tf.models.base import to_unit
 
+    reconstruct = model.compiled_verb("reconstruct")
+
     def squared_error(images):
-        error = model.reconstruct(images) - to_unit(images)
-        return np.mean(np.square(np.asarray(error, np.float64)), axis=(1, 2, 3))
+        error = reconstruct(images) - np.asarray(to_unit(images))
+        return np.mean(np.square(error, dtype=np.float64), axis=(1, 2, 3))
 
     mse = np.mean(in_batches(squared_error, dataset.test_images))
     return {"test_rmse": float(np.sqrt(mse) * 127.5)}

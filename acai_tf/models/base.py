@@ -10,9 +10,8 @@ optimizer over all variables is exactly the original's one per player.
 import keras
 from keras import ops
 
-from acai_tf import interpolation, losses, networks
+from acai_tf import backend, interpolation, losses, networks
 from acai_tf.config import Config
-from acai_tf.differentiation import player_gradients, stateless_step
 from acai_tf.draws import StepSeed
 
 
@@ -58,6 +57,7 @@ class Autoencoder(keras.Model):
         )
         self.probe = networks.probe(self.latent_shape, classes)
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
+        self._compiled_verbs = {}
         self.built = True  # the networks have been since they were made
 
     # The verbs. Images [B, H, W, C] are uint8, or float in [-1, 1]; what comes back is float32.
@@ -92,6 +92,13 @@ class Autoencoder(keras.Model):
     def classify(self, images):
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""
         return self.probe(self.encode(images))
+
+    def compiled_verb(self, verb: str, **options):
+        """A verb as a compiled function from arrays to arrays, made once: for many images."""
+        key = (verb, *sorted(options.items()))
+        if key not in self._compiled_verbs:
+            self._compiled_verbs[key] = backend.compiled(self, verb, **options)
+        return self._compiled_verbs[key]
 
     def call(self, images, training=None):
         return self.reconstruct(images)
@@ -159,7 +166,7 @@ class Autoencoder(keras.Model):
         x = to_unit(batch["image"])
         seed = StepSeed(self.config.seed, self.optimizer.iterations)
         draws = self.draws(seed, ops.shape(x)[0])
-        _, logs, gradients = player_gradients(self, x, batch["label"], draws)
+        _, logs, gradients = backend.player_gradients(self, x, batch["label"], draws)
         # The same order of variables at every step, whoever's they are.
         by_path = {
             variable.path: gradient
@@ -175,7 +182,7 @@ class Autoencoder(keras.Model):
     def train_step(self, *arguments):
         """`step` as Keras calls it: with (batch), or on JAX with (state, batch)."""
         if keras.backend.backend() == "jax":
-            return stateless_step(self, *arguments)
+            return backend.stateless_step(self, *arguments)
         return self.step(*arguments)
 
     @property

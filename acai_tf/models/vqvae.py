@@ -34,7 +34,7 @@ class Codebook(layers.Layer):
         self.ema_count = self.add_weight((size,), "zeros", trainable=False, name="ema_count")
         self.ema_sums = self.add_weight((size, width), "zeros", trainable=False, name="ema_sums")
         if not zero_debias:
-            self.ema_sums.assign(self.means.value)
+            self.ema_sums.assign(ops.copy(self.means.value))  # JAX gives a buffer away once
         self.built = True
 
     def nearest(self, x):

@@ -1,6 +1,7 @@
-"""All of training that depends on the Keras backend: gradients, and how Keras calls a step."""
+"""All that depends on the Keras backend: gradients, how Keras calls a step, compilation."""
 
 import keras
+import numpy as np
 
 BACKENDS = ("tensorflow", "jax")  # that can train
 
@@ -97,3 +98,38 @@ def stateless_step(model, state, batch):
     with keras.StatelessScope(state_mapping=mapping) as scope:
         logs = model.step(batch)
     return logs, tuple([scope.get_current_value(v) for v in variables] for variables in groups)
+
+
+def compiled(model, verb: str, **options):
+    """A verb of a model as one compiled function, at whatever weights the model then has.
+
+    Args:
+        model: an `Autoencoder`.
+        verb: the method's name.
+        options: its arguments that are no tensors.
+
+    Returns:
+        A function of tensors or arrays that returns a numpy array.
+    """
+
+    def call(*tensors):
+        return getattr(model, verb)(*tensors, **options)
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        function = tf.function(call)
+        return lambda *tensors: function(*tensors).numpy()
+    if backend == "jax":
+        import jax
+
+        variables = model.variables
+
+        @jax.jit
+        def stateless(values, *tensors):
+            with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
+                return call(*tensors)
+
+        return lambda *tensors: np.asarray(stateless([v.value for v in variables], *tensors))
+    return lambda *tensors: keras.ops.convert_to_numpy(call(*tensors))

@@ -1,0 +1,155 @@
+"""The JAX backend, in processes of its own: Keras takes one backend a process."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from acai_tf import checkpoints
+from acai_tf.models import MODELS
+from acai_tf.run_folder import RunFolder
+from tests.conftest import ROOT
+from tests.test_training import assert_same_outcome
+
+SMALL = [
+    "--depth=2",
+    "--latent=2",
+    "--latent_width=8",
+    "--batch=16",
+    "--lr=1e-3",
+    "--report_kimg=1",
+]
+
+
+def run(*words, backend="jax", path=(), devices=1, **extra):
+    """A Python command on a backend, its output as one text; fails where the command does."""
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": os.pathsep.join([*path, str(ROOT)]),
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        **extra,
+    }
+    environment.pop("PYTEST_ADDOPTS", None)
+    result = subprocess.run(
+        [sys.executable, *words], env=environment, capture_output=True, text=True, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stdout[-5000:] + result.stderr[-5000:]
+    return result.stdout + result.stderr
+
+
+def pytest_on_jax(*words):
+    out = run("-m", "pytest", "-q", "-p", "no:xdist", "-o", "addopts=", *words, devices=2)
+    return int(re.search(r"(\d+) passed", out)[1])
+
+
+def train(run_dir, kimg, *words, dataset="digits", **kwargs):
+    words = [f"--dataset={dataset}", *SMALL, f"--total_kimg={kimg}", *words]
+    return run(str(ROOT / "train.py"), *words, f"--run_dir={run_dir}", **kwargs)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    """The processes of one test compile each thing once."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
+@pytest.fixture
+def without_tensorflow(tmp_path):
+    """A folder that, on the path, makes `import tensorflow` fail as if it were not installed."""
+    folder = tmp_path / "path"
+    for name in ("tensorflow", "tensorflow_datasets"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text("raise ImportError('not installed')\n")
+    return str(folder)
+
+
+def test_golden_numbers():
+    passed = pytest_on_jax("tests/test_golden.py", "-k", "not eager", "-m", "not slow")
+    assert passed == 5 * len(MODELS)
+
+
+def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache):
+    """Resumed, and from a file of the same images: the same end."""
+    there = {"path": [without_tensorflow], **cache}
+    out = train(tmp_path / "run", 1, **there)
+    assert out.startswith("JAX ")
+    assert "continuing" not in out
+    assert "continuing" in train(tmp_path / "run", 2, **there)
+    file = tmp_path / "digits.npz"
+    run("-m", "acai_tf.data.npz", "digits", str(file), **there)
+    train(tmp_path / "file", 2, dataset=f"npz:{file}", **there)
+    assert_same_outcome(tmp_path / "run", tmp_path / "file")
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert saved["versions"]["backend"] == "jax"
+
+
+def test_a_run_goes_on_with_the_other_backend(tmp_path, cache):
+    words = ["--model=vqvae", "--z_log_size=4"]
+    folder = RunFolder(tmp_path / "run")
+    train(folder.path, 1, *words, backend="tensorflow")
+    (of_tensorflow,) = checkpoints.checkpoints(folder.checkpoints)
+    before = of_tensorflow.read_bytes()
+    out = train(folder.path, 2, *words, **cache)
+    assert "versions changed since this run began: backend tensorflow -> jax" in out
+    assert "continuing" in out
+    assert of_tensorflow.read_bytes() == before
+    first, second = folder.records()
+    assert second["loss_probe"] < first["loss_probe"]
+    # What JAX wrote and reported, TensorFlow reads and finds.
+    words = [f"--run_dir={folder.path}", "--evaluators=probe,reconstruction"]
+    run(str(ROOT / "evaluate.py"), *words, backend="tensorflow")
+    found = json.loads((folder.path / "eval.json").read_text())
+    assert found["step"] == second["step"] == 128
+    assert found["test_rmse"] == pytest.approx(second["test_rmse"], rel=1e-5)
+    assert found["probe_accuracy"] == pytest.approx(second["probe_accuracy"], abs=3 / 360)
+
+
+@pytest.mark.slow
+def test_the_kit():
+    files = ("models", "draws", "losses", "interpolation", "networks", "checkpoints", "golden")
+    passed = pytest_on_jax(*(f"tests/test_{name}.py" for name in files), "-m", "not slow")
+    assert passed > 150
+
+
+@pytest.mark.slow
+def test_whole_runs():
+    assert pytest_on_jax("tests/test_training.py", "-m", "not slow") > 25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_resumes(model, tmp_path):
+    words = [f"--model={model}"] + (["--z_log_size=6"] if model == "vqvae" else [])
+    train(tmp_path / "run", 1, *words)
+    assert "continuing" in train(tmp_path / "run", 2, *words)
+    train(tmp_path / "unbroken", 2, *words)
+    assert_same_outcome(tmp_path / "run", tmp_path / "unbroken")
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one(tmp_path):
+    out = train(tmp_path / "two", 1, devices=2)
+    assert out.startswith("JAX ")
+    assert "on 2 CPU" in out
+    train(tmp_path / "one", 1, devices=1)
+    (two,), (one,) = (RunFolder(tmp_path / name).records() for name in ("two", "one"))
+    for name in ("loss_ae", "loss_probe", "loss_critic", "test_rmse"):
+        assert two[name] == pytest.approx(one[name], rel=1e-3), name
+
+
+def test_a_backend_that_is_not_installed_is_one_line(without_tensorflow):
+    environment = {**os.environ, "PYTHONPATH": without_tensorflow, "KERAS_BACKEND": "tensorflow"}
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "train.py")], env=environment, capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: the Keras backend 'tensorflow' cannot be imported")
+    assert "set KERAS_BACKEND to tensorflow or jax" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,217 @@
+"""Run folders of the original TensorFlow 1 program."""
+
+import dataclasses
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import acai_tf
+from acai_tf import checkpoints, flags, original
+from acai_tf.config import Config
+from acai_tf.errors import UsageError
+from acai_tf.models import MODELS
+from acai_tf.run_folder import RunFolder
+from acai_tf.training import train
+from tests.conftest import ROOT
+from tests.reference import FOLDER, Golden
+from tests.test_golden import assert_near
+from tests.test_models import assert_first_step
+from tests.test_training import Killed, assert_same_outcome
+
+# Written by the original program itself, seven steps into a run.
+WRITTEN = FOLDER / "tf1_checkpoint"
+RUN = WRITTEN / "ACAI_advdepth4_advweight0.5_depth4_latent2_reg0.2_scales3"
+EXPECTED = np.load(RUN / "expected.npz")
+READER = tf.train.load_checkpoint(str(RUN / "tf" / "model.ckpt-7"))
+
+
+def test_a_checkpoint_of_the_original_gives_its_outputs():
+    model = acai_tf.load_original(RUN)
+    x = EXPECTED["x"]
+    assert_near(model.encode(x), EXPECTED["encode"], 1e-5, "encode")
+    assert_near(model.reconstruct(x), EXPECTED["reconstruct"], 1e-5, "reconstruct")
+    assert_near(model.decode(EXPECTED["encode"]), EXPECTED["decode_encode"], 1e-5, "decode")
+    np.testing.assert_array_equal(np.argmax(model.classify(x), -1), EXPECTED["classify"])
+    assert int(model.optimizer.iterations) == int(EXPECTED["step"])
+    assert (model.config.model, model.config.depth, model.config.latent) == ("acai", 4, 2)
+
+
+def test_adams_moments_come_along():
+    model = acai_tf.load_original(RUN)
+    slots = {v.path: np.asarray(v) for v in model.optimizer.variables}
+    momenta = [v for path, v in slots.items() if path.endswith("momentum")]
+    velocities = [v for path, v in slots.items() if path.endswith("velocity")]
+    assert len(momenta) == len(velocities) == len(model.trainable_variables)
+    assert all(np.any(m < 0) or np.any(m > 0) for m in momenta)
+    assert min(v.min() for v in velocities) >= 0  # squares; the two are not exchanged
+    np.testing.assert_array_equal(
+        slots["adam/critic_conv3_kernel_velocity"], READER.get_tensor("disc/conv2d_3/kernel/Adam_1")
+    )
+
+
+def write(folder: pathlib.Path, values: dict, step: int) -> None:
+    """A checkpoint as TensorFlow 1's Saver wrote it."""
+    (folder / "tf").mkdir(parents=True)
+    values = {**values, "global_step": np.int64(step)}
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / "tf" / f"model.ckpt-{step}"),
+        tensor_names=list(values),
+        shape_and_slices=[""] * len(values),
+        tensors=[tf.constant(value) for value in values.values()],
+    )
+
+
+def folder_name(golden: Golden) -> str:
+    settings = {"depth": 0, "latent": 0, "scales": 0, **dict.fromkeys(golden.original.settings)}
+    words = [f"{name}{golden.settings[name]}" for name in sorted(settings)]
+    return "_".join([golden.settings["model"], *words])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_is_read_and_goes_on(name, tmp_path, monkeypatch):
+    """From the original's first weights, and moments of 0, its first step follows."""
+    golden = Golden(name)
+    values = {
+        key.removeprefix("init/"): golden.arrays[key]
+        for key in golden.arrays.files
+        if key.startswith("init/")
+    }
+    trained = [key.rpartition("/")[0] for key in values if "/" in key]
+    moments = {
+        f"{key}/{slot}": np.zeros_like(value)
+        for key, value in values.items()
+        for slot in ("Adam", "Adam_1")
+        if key.rpartition("/")[0] in trained
+    }
+    write(tmp_path / folder_name(golden), {**values, **moments}, step=0)
+    model = acai_tf.load_original(tmp_path / folder_name(golden))
+    assert model.image_shape == golden.shape
+    assert dataclasses.replace(model.config, batch=golden.config.batch) == golden.config
+    assert_near(model.decode(golden.arrays["h"]), golden.arrays["decode_h"], 1e-5, "decode")
+    monkeypatch.setattr(model, "draws", lambda seed, batch: golden.draws)
+    model.step({"image": golden.x, "label": golden.label})
+    assert_first_step(model, golden)
+
+
+@pytest.fixture
+def there(tmp_path):
+    folder = tmp_path / "experiments" / RUN.name
+    shutil.copytree(RUN, folder)
+    return folder
+
+
+def continued(folder, **changes) -> Config:
+    """A run of two reports that goes on from the original's, in `folder`."""
+    return Config(
+        dataset="digits",
+        original=str(RUN),
+        run_dir=str(folder),
+        depth=4,
+        latent=2,
+        advdepth=4,
+        total_kimg=2,
+        report_kimg=1,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """Such a run, finished."""
+    config = continued(tmp_path_factory.mktemp("original") / "run")
+    return config, train(config)
+
+
+def test_training_goes_on_from_it(unbroken):
+    config, model = unbroken
+    records = RunFolder(config.run_dir).records()
+    assert [record["step"] for record in records] == [16, 32]
+    assert int(model.optimizer.iterations) == 32
+    # The weights moved on from the original's, no further than 25 steps of 1e-4 can carry them.
+    before = acai_tf.load_original(RUN)
+    for old, new in zip(before.trainable_variables, model.trainable_variables, strict=True):
+        moved = np.abs(np.asarray(old) - np.asarray(new)).max()
+        assert 0 < moved < 25 * 1e-4 * 2, old.path
+
+
+def test_a_continuation_killed_before_its_first_checkpoint(unbroken, tmp_path, monkeypatch, capsys):
+    def killed(*args):
+        raise Killed
+
+    config = continued(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", killed)
+        with pytest.raises(Killed):
+            train(config)
+    assert len(RunFolder(config.run_dir).records()) == 1
+    train(config)
+    assert capsys.readouterr().out.count(f"continuing {RUN} from step 7") == 2
+    assert_same_outcome(config.run_dir, unbroken[0].run_dir)
+
+
+def test_more_than_the_total_is_refused(tmp_path):
+    values = {name: READER.get_tensor(name) for name in READER.get_variable_to_shape_map()}
+    later = tmp_path / RUN.name
+    write(later, values, step=40)
+    config = dataclasses.replace(continued(tmp_path / "run"), original=str(later))
+    with pytest.raises(UsageError, match=rf"{later} is past --total_kimg=2 already"):
+        train(config)
+
+
+def test_the_command_line_takes_the_sizes_from_the_name():
+    config = flags.parse(
+        ["train.py", "--dataset=mnist", f"--original={RUN}", "--reg=0.3"], ROOT / "configs"
+    )
+    assert (config.model, config.depth, config.latent, config.latent_width) == ("acai", 4, 2, 4)
+    assert (config.advdepth, config.reg, config.dataset) == (4, 0.3, "mnist")
+
+
+def test_another_shape_is_refused_and_named(there, tmp_path):
+    config = dataclasses.replace(continued(tmp_path / "run"), advdepth=5)
+    with pytest.raises(UsageError, match=r"disc/conv2d/kernel has shape \(1, 1, 1, 4\), critic/co"):
+        train(config)
+    renamed = there.with_name(there.name.replace("_depth4", "_depth6"))
+    there.rename(renamed)
+    with pytest.raises(UsageError, match=r"ae_enc/conv2d/kernel has shape \(1, 1, 1, 4\), enc"):
+        acai_tf.load_original(renamed)
+
+
+def test_a_variable_that_is_not_there_is_named(there):
+    values = {name: READER.get_tensor(name) for name in READER.get_variable_to_shape_map()}
+    lacking = there.parent / "lacking" / there.name
+    write(lacking, {k: v for k, v in values.items() if k != "disc/conv2d_8/bias"}, 7)
+    with pytest.raises(UsageError, match="no variable disc/conv2d_8/bias: it is of another model"):
+        acai_tf.load_original(lacking)
+
+
+def test_what_is_no_run_of_the_original_is_refused(there, tmp_path):
+    for name in ("ACAI", "ACAI_depth4", "Foo_depth4_latent2_scales3", "VAE_betax_depth4"):
+        with pytest.raises(UsageError, match="is not a run folder of the original program"):
+            acai_tf.load_original(tmp_path / name)
+    empty = tmp_path / RUN.name
+    with pytest.raises(UsageError, match="no checkpoint of the original program in"):
+        acai_tf.load_original(empty)
+    (there / "tf" / "model.ckpt-7.data-00000-of-00001").unlink()
+    with pytest.raises(UsageError, match="damaged"):
+        acai_tf.load_original(there)
+    (there / "tf" / "model.ckpt-9.index").write_bytes(b"junk")
+    with pytest.raises(UsageError, match=r"ckpt-9 is damaged"):
+        acai_tf.load_original(there)
+
+
+def test_the_newest_checkpoint_is_read(there):
+    values = {name: READER.get_tensor(name) for name in READER.get_variable_to_shape_map()}
+    later = there.parent / "later" / there.name
+    write(later, values, 10)
+    for file in (there / "tf").iterdir():
+        shutil.copy(file, later / "tf" / file.name)
+    assert int(acai_tf.load_original(later).optimizer.iterations) == 10
+
+
+def test_names():
+    golden = Golden("vqvae")
+    names = {original.original_name(golden.original, v.path) for v in golden.model().weights}
+    assert {"ema_means_0", "vqvae/bottleneck/vch2/bias", "vqvae/ae_decoder/conv2d_3/bias"} <= names
