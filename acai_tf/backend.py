@@ -73,23 +73,28 @@ def _jax_gradients(model, x, label, draws):
     return losses, logs, gradients
 
 
-def stateless_step(model, state, batch):
-    """`model.step` as a function of the state, which is how Keras calls a step on JAX.
-
-    Args:
-        model: a compiled `Autoencoder`.
-        state: values of the trainable, non-trainable, optimizer and metrics variables.
-        batch: as for `model.step`.
-
-    Returns:
-        (logs, the state after the step).
-    """
-    groups = (
+def state_variables(model) -> tuple[list, list, list, list]:
+    """All variables of a compiled model, in the groups in which Keras' JAX trainer keeps them."""
+    return (
         model.trainable_variables,
         model.non_trainable_variables,
         model.optimizer.variables,
         model.metrics_variables,
     )
+
+
+def stateless_step(model, state, batch):
+    """`model.step` as a function of the state, which is how Keras calls a step on JAX.
+
+    Args:
+        model: a compiled `Autoencoder`.
+        state: the values of `state_variables`.
+        batch: as for `model.step`.
+
+    Returns:
+        (logs, the state after the step).
+    """
+    groups = state_variables(model)
     mapping = [
         pair
         for variables, values in zip(groups, state, strict=True)

@@ -82,3 +82,20 @@ def test_the_originals_names_are_accepted(name):
 def test_bad_command_lines_are_refused(words, says):
     with pytest.raises(UsageError, match=says):
         parse(*words)
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("--zero_debias", True), ("--zero_debias=false", False), ("--nozero_debias", False)],
+)
+def test_yes_or_no(word, value):
+    assert parse("--model=vqvae", word).zero_debias is value
+
+
+def test_a_yes_or_no_that_is_neither_is_refused():
+    with pytest.raises(UsageError, match="zero_debias"):
+        parse("--model=vqvae", "--zero_debias=maybe")
+    with pytest.raises(UsageError, match="--zero_debias takes true or false, got 1"):
+        Config(zero_debias=1)
+    with pytest.raises(UsageError, match="--depth takes a whole number, got True"):
+        Config(depth=True)

@@ -208,6 +208,23 @@ def test_saved_by_keras_and_loaded(name, suffix, tmp_path):
     np.testing.assert_array_equal(loaded.classify(images), model.classify(images))
 
 
+def test_compiled_verbs_are_the_verbs_at_the_weights_of_the_moment(name):
+    model = make(name)
+    images = batch_of(5)["image"]
+    reconstruct = model.compiled_verb("reconstruct")
+    interpolate = model.compiled_verb("interpolate", steps=3, method="slerp")
+    before = reconstruct(images)
+    np.testing.assert_allclose(before, model.reconstruct(images), atol=1e-5)
+    model.step(batch_of(8))
+    after = reconstruct(images)
+    assert isinstance(after, np.ndarray)
+    assert not np.array_equal(after, before)
+    np.testing.assert_allclose(after, model.reconstruct(images), atol=1e-5)
+    path = model.interpolate(images, images[::-1], steps=3, method="slerp")
+    np.testing.assert_allclose(interpolate(images, images[::-1]), path, atol=1e-4)
+    assert model.compiled_verb("reconstruct") is reconstruct
+
+
 def test_get_config_makes_the_same_model(name):
     model = make(name)
     again = type(model).from_config(model.get_config())

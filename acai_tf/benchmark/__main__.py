@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from acai_tf import command
+from acai_tf import backend, command
 from acai_tf.config import Config
 
 
@@ -35,28 +35,21 @@ def report(seconds: dict[str, list[float]], images: int, against: str) -> None:
 
 def fit(arguments) -> None:
     """`fit` with its input and callbacks, reports aside, against the bare compiled step."""
-    import tensorflow as tf
-
     from acai_tf.callbacks import Progress, StopOnNonFinite
     from acai_tf.data import load_dataset
+    from acai_tf.data.pipeline import pipeline
     from acai_tf.models import build_model
     from acai_tf.optimizer import adam
-    from acai_tf.training import pipeline
 
     config = Config(model=arguments.model, depth=arguments.depth, latent=2)
     dataset = load_dataset(config)
     model = build_model(config, dataset.image_shape, dataset.classes)
     model.compile(optimizer=adam(model))
-    batch = next(iter(pipeline(dataset, config, 0)))
-    step = tf.function(model.train_step)
+    bare = bare_steps(model, next(iter(pipeline(dataset, config, 0))))
     data = pipeline(dataset, config, 0)
 
-    def bare():
-        for _ in range(arguments.steps):
-            step(batch)
-
     def fitted():
-        callbacks = [StopOnNonFinite(), Progress(config, 0)]
+        callbacks = [StopOnNonFinite(0), Progress(config, 0)]
         model.fit(
             data,
             steps_per_epoch=arguments.steps,
@@ -65,8 +58,38 @@ def fit(arguments) -> None:
             callbacks=callbacks,
         )
 
-    seconds = interleaved({"bare step": bare, "fit": fitted}, arguments.rounds)
+    seconds = interleaved(
+        {"bare step": lambda: bare(arguments.steps), "fit": fitted}, arguments.rounds
+    )
     report(seconds, arguments.steps * config.batch, "bare step")
+
+
+def bare_steps(model, batch) -> Callable[[int], None]:
+    """A function that takes a number of compiled steps on one batch, and waits for the last."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        step = tf.function(model.train_step)
+
+        def take(count):
+            for _ in range(count):
+                logs = step(batch)
+            return {name: float(value) for name, value in logs.items()}
+
+        return take
+    import jax
+
+    step = jax.jit(model.train_step)
+
+    def take(count):
+        state = tuple([v.value for v in variables] for variables in backend.state_variables(model))
+        for _ in range(count):
+            _, state = step(state, batch)
+        jax.block_until_ready(state)
+
+    return take
 
 
 def lines(arguments) -> None:

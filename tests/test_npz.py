@@ -1,0 +1,104 @@
+"""Datasets in a file of arrays."""
+
+import numpy as np
+import pytest
+
+from acai_tf import data, flags
+from acai_tf.config import Config
+from acai_tf.data import npz
+from acai_tf.data.dataset import ArrayDataset
+from acai_tf.errors import UsageError
+from acai_tf.run_folder import default_run_dir
+from tests.conftest import ROOT
+
+
+def arrays(**changes):
+    rng = np.random.default_rng(0)
+    good = {
+        "train_images": rng.integers(0, 256, (20, 16, 16, 3), np.uint8),
+        "train_labels": np.arange(20, dtype=np.int32) % 4,
+        "test_images": rng.integers(0, 256, (8, 16, 16, 3), np.uint8),
+        "test_labels": np.arange(8, dtype=np.uint8) % 3,
+    }
+    return {name: value for name, value in {**good, **changes}.items() if value is not None}
+
+
+def load(tmp_path, **changes) -> ArrayDataset:
+    path = tmp_path / "some.npz"
+    np.savez(path, **arrays(**changes))
+    return data.load_dataset(Config(dataset=f"npz:{path}", batch=4))
+
+
+def test_what_is_in_the_file_is_the_dataset(tmp_path):
+    dataset = load(tmp_path)
+    assert dataset.image_shape == (16, 16, 3)
+    assert dataset.classes == 4
+    for name, expected in arrays().items():
+        np.testing.assert_array_equal(getattr(dataset, name), expected)
+    assert dataset.train_labels.dtype == dataset.test_labels.dtype == np.int64
+
+
+def test_grey_images_may_lack_the_last_axis(tmp_path):
+    grey = np.zeros((5, 8, 8), np.uint8)
+    dataset = load(
+        tmp_path, train_images=grey, test_images=grey, train_labels=None, test_labels=None
+    )
+    assert dataset.image_shape == (8, 8, 1)
+    assert dataset.classes == 1  # no labels: nothing to probe
+    assert not dataset.train_labels.any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"test_images": None}, "has no test_images; it has: train_images, train_labels"),
+        ({"train_images": np.zeros((20, 16, 16, 3))}, "train_images must be uint8 .* is float64"),
+        ({"train_images": np.zeros((0, 16, 16, 3), np.uint8)}, "with N > 0"),
+        ({"train_images": np.zeros((20, 16, 8, 3), np.uint8)}, r"must be square, are \(16, 8\)"),
+        ({"test_images": np.zeros((8, 16, 16, 1), np.uint8)}, "test images differ"),
+        ({"test_labels": None}, "has train_labels but no test_labels"),
+        ({"train_labels": np.zeros(19, int)}, "train_labels must be whole numbers .* 20 images"),
+        ({"train_labels": np.zeros(20)}, "train_labels must be whole numbers"),
+        ({"train_labels": np.full(20, -1)}, "from 0 on"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said(tmp_path, changes, says):
+    with pytest.raises(UsageError, match=says):
+        load(tmp_path, **changes)
+
+
+def test_no_file_and_no_npz(tmp_path):
+    with pytest.raises(UsageError, match=r"there is no .*acai_tf\.data\.npz <dataset> gone\.npz"):
+        data.load_dataset(Config(dataset=f"npz:{tmp_path}/gone.npz"))
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    with pytest.raises(UsageError, match=r"junk\.npz is not a readable \.npz"):
+        data.load_dataset(Config(dataset=f"npz:{tmp_path}/junk.npz"))
+
+
+def test_a_dataset_written_is_the_dataset_read(tmp_path, monkeypatch, capsys):
+    digits = data.load_dataset(Config(dataset="digits"))
+    file = tmp_path / "digits.npz"
+    monkeypatch.setattr("sys.argv", ["npz", "digits", str(file)])
+    npz.main()
+    assert "1437 + 360 images" in capsys.readouterr().out
+    read = data.load_dataset(Config(dataset=f"npz:{file}"))
+    assert (read.image_shape, read.classes) == (digits.image_shape, digits.classes)
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(digits, name))
+    before = file.read_bytes()
+    with pytest.raises(UsageError, match="exists; give another name"):
+        npz.main()
+    assert file.read_bytes() == before
+    monkeypatch.setattr("sys.argv", ["npz", "lines", str(tmp_path / "lines.npz")])
+    with pytest.raises(UsageError, match="drawn on the fly and needs no file"):
+        npz.main()
+    assert [path.name for path in tmp_path.iterdir()] == ["digits.npz"]
+
+
+def test_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = flags.parse(["train.py", "--dataset=npz:faces.npz", "--latent=3"], ROOT / "configs")
+    assert config.dataset == f"npz:{tmp_path}/faces.npz"
+    assert default_run_dir(config) == "runs/faces/acai-d48-seed0"
+    with pytest.raises(UsageError, match=r"unknown dataset 'npz:'; known: lines, .*npz:<path>"):
+        flags.parse(["train.py", "--dataset=npz:"], ROOT / "configs")
