@@ -28,7 +28,7 @@ setup(
         "tqdm>=4.66.0",
     ],
     extras_require={
-        "test": ["pytest>=8.0.0", "ruff==0.17.5"],
+        "test": ["jax>=0.5.0", "pytest>=8.0.0", "pytest-xdist>=3.6.0", "ruff==0.17.5"],
         "gpu": ["tensorflow[and-cuda]>=2.20.0"],
         "jax": ["jax>=0.5.0"],
     },

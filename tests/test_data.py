@@ -1,6 +1,7 @@
 import collections
 import contextlib
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -229,3 +230,9 @@ def test_names():
         canonical_name("imagenet")
     counts = collections.Counter(canonical_name(f"{name}32") for name in DATASETS)
     assert max(counts.values()) == 1
+
+
+def test_without_tensorflow_the_images_come_in_a_file(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)  # as if it were not installed
+    with pytest.raises(UsageError, match=r"data\.npz mnist mnist\.npz .* --dataset=npz:mnist\.npz"):
+        load_dataset(Config(dataset="mnist"))

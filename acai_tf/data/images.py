@@ -3,6 +3,7 @@
 Images are held in memory as uint8 and normalised on the device.
 """
 
+import contextlib
 import pathlib
 import socket
 import urllib.parse
@@ -60,11 +61,34 @@ def _load(
     classes: int,
     prepare: Callable[[np.ndarray], np.ndarray] = lambda images: images,
 ) -> ArrayDataset:
+    _import_tfds(name)
     builder = _prepared_builder(tfds_name, config.data_dir)
     train_images, train_labels = _read(builder, train_splits, prepare)
     test_images, test_labels = _read(builder, test_splits, prepare)
     shape = train_images.shape[1:]
     return ArrayDataset(name, shape, classes, test_images, test_labels, train_images, train_labels)
+
+
+def _import_tfds(name: str) -> None:
+    """Import tensorflow-datasets, and TensorFlow beneath it.
+
+    Raises:
+        UsageError: one of them is not installed; says how the images get here without.
+    """
+    import keras
+
+    try:
+        import tensorflow as tf
+        import tensorflow_datasets  # noqa: F401 - only to see that it is there
+    except ImportError as error:
+        raise UsageError(
+            f"{name} is read by tensorflow-datasets, which cannot be imported ({error}); where it"
+            f" can, python -m acai_tf.data.npz {name} {name}.npz writes a file for"
+            f" --dataset=npz:{name}.npz here"
+        ) from error
+    if keras.backend.backend() != "tensorflow":
+        with contextlib.suppress(RuntimeError):  # a caller uses TensorFlow already
+            tf.config.set_visible_devices([], "GPU")  # it would take all of their memory
 
 
 def _prepared_builder(tfds_name: str, data_dir: str):
