@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 setup(
     name="acai_tf",
     version="0.1.0",
-    description="Adversarially Constrained Autoencoder Interpolation in Keras 3 / TensorFlow",
+    description="Adversarially Constrained Autoencoder Interpolation in Keras 3",
     long_description=(pathlib.Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

@@ -1,4 +1,4 @@
-"""acai_tf: Adversarially Constrained Autoencoder Interpolation in Keras 3 / TensorFlow.
+"""acai_tf: Adversarially Constrained Autoencoder Interpolation in Keras 3, on TensorFlow or JAX.
 
 load_original(path): a run of the original TensorFlow 1 program as a model.
 """
@@ -10,7 +10,7 @@ __all__ = ["load_original"]
 def __getattr__(name: str):
     # Imported when asked for: Keras takes seconds to start, and --help does not need it.
     if name == "load_original":
-        from acai_tf.original import load
+        from acai_tf.original.checkpoint import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -121,6 +121,7 @@ class Report(keras.callbacks.Callback):
         self._run.append(record)
         checkpoints.save(self._run.checkpoints, self.model)
         left = (config.reports - epoch - 1) * (time.perf_counter() - self._began)
+        left *= config.steps_per_report / self._batches  # of a period begun by the original
         tqdm.write(_line(record, config.reports * config.report_kimg, left), file=sys.stdout)
         sys.stdout.flush()
 

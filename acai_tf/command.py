@@ -38,7 +38,8 @@ def load_backend() -> None:
     Set TF_CPP_MIN_LOG_LEVEL (to 0, say) to see TensorFlow's: why a GPU is not found, for one.
 
     Raises:
-        UsageError: the backend that KERAS_BACKEND or Keras' own settings name is not installed.
+        UsageError: the backend that KERAS_BACKEND or Keras' own settings name is not installed, or
+            finds no device.
     """
     quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     if quiet:
@@ -49,10 +50,11 @@ def load_backend() -> None:
             import keras
 
             described = _describe_devices(keras.backend.backend())
-    except (ImportError, ValueError) as error:  # a name that is no backend: ValueError
-        name = os.environ.get("KERAS_BACKEND", "tensorflow")
+    # An unknown name is a ValueError; JAX_PLATFORMS that are not there are one of the other two.
+    except (ImportError, ValueError, RuntimeError, AssertionError) as error:
+        name = os.environ.get("KERAS_BACKEND", "its default backend")
         raise UsageError(
-            f"the Keras backend {name!r} cannot be imported ({error});"
+            f"Keras cannot start on {name} ({error or 'no such device'});"
             " set KERAS_BACKEND to tensorflow or jax, whichever is installed"
         ) from error
     print(described)

@@ -26,8 +26,9 @@ def spread(batch: int) -> contextlib.AbstractContextManager:
     if len(devices) == 1:
         return contextlib.nullcontext()
     if batch % len(devices):
+        fitting = max(n for n in range(1, len(devices)) if batch % n == 0)
         raise UsageError(
-            f"--batch={batch} cannot be shared evenly by {len(devices)} devices; use a multiple"
-            f" of {len(devices)}, or show JAX fewer devices (CUDA_VISIBLE_DEVICES)"
+            f"--batch={batch} cannot be shared evenly by {len(devices)} devices; let JAX see"
+            f" {fitting} of them (CUDA_VISIBLE_DEVICES) or give a --batch that can"
         )
     return keras.distribution.DataParallel(devices=devices).scope()

@@ -34,7 +34,7 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
 
     Args:
         model: an `Autoencoder`.
-        images: at least 128 test images [N, H, W, C].
+        images: test images [N, H, W, C]; fewer than 128 appear more than once.
 
     Returns:
         {"reconstruction": images and, right of each, its reconstruction,
@@ -42,6 +42,8 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
          "prior": decoded draws from N(0, I)}, each [rows * H, columns * W, C] uint8.
     """
     pairs = ROWS * COLUMNS // 2
+    if len(images) < pairs:
+        images = np.resize(images, (pairs, *images.shape[1:]))  # over again from the first
     real = images[:pairs]
     reconstruction = model.compiled_verb("reconstruct")(real)
     beside = np.stack([np.asarray(to_unit(real)), reconstruction], axis=1)

@@ -11,11 +11,11 @@ import pathlib
 
 from absl import flags
 
-from acai_tf import original
 from acai_tf.config import Config, setting_kinds
 from acai_tf.data import canonical_name, config_name
 from acai_tf.errors import UsageError
 from acai_tf.models import refuse_unread
+from acai_tf.original import folder
 
 QUICKSTART = "quickstart"
 _DEFINE = {
@@ -51,10 +51,10 @@ def parse(
     """
     program, *given = argv
     named = _scan(argv)
-    if not named["dataset"].present:
-        given = [f"--flagfile={configs / QUICKSTART}.cfg", *given]
     if named["original"].value:
-        given = [*original.settings_as_words(named["original"].value), *given]
+        given = [*_of_the_original(named), *given]
+    elif not named["dataset"].present:
+        given = [f"--flagfile={configs / QUICKSTART}.cfg", *given]
     named = _scan([program, *given])
     dataset, model = config_name(named["dataset"].value), named["model"].value
     recipes = [configs / f"{dataset}.cfg", configs / f"{dataset}-{model}.cfg"]
@@ -88,6 +88,18 @@ def read(flag_values: flags.FlagValues, argv: list[str], known_only: bool = Fals
         raise UsageError(str(error)) from error
     if rest and not known_only:
         raise UsageError(f"{rest[0]!r} is not a flag; flags start with --")
+
+
+def _of_the_original(named: flags.FlagValues) -> list[str]:
+    """What the run that --original names says of itself, where the command line agrees."""
+    path = named["original"].value
+    words = folder.settings_as_words(path)
+    model = folder.parse(path)[0].model
+    if named["model"].present and named["model"].value != model:
+        raise UsageError(f"--original={path} is a run of {model}, not of {named['model'].value}")
+    if not named["dataset"].present and not folder.dataset_of(path):
+        raise UsageError(f"--dataset is needed: the folder of --original={path} names none")
+    return words
 
 
 def _scan(argv: list[str]) -> flags.FlagValues:

@@ -16,6 +16,7 @@ import os
 import pathlib
 import platform
 
+from acai_tf.checkpoints import checkpoints
 from acai_tf.config import Config
 from acai_tf.data import short_name
 from acai_tf.errors import UsageError
@@ -70,10 +71,15 @@ class RunFolder:
         """
         if self._config.exists():
             theirs, ours = self.config().to_dict(), config.to_dict()
+            may_differ = set(_MAY_DIFFER)
+            if checkpoints(self.checkpoints):
+                may_differ.add("original")  # the run has left it behind
+            if short_name(theirs["dataset"]) == short_name(ours["dataset"]):
+                may_differ.add("dataset")  # the same images from elsewhere: mnist, npz:mnist.npz
             different = [
                 f"{name} is {theirs[name]!r} there, {ours[name]!r} here"
                 for name in ours
-                if name not in _MAY_DIFFER and theirs[name] != ours[name]
+                if name not in may_differ and theirs[name] != ours[name]
             ]
             if different:
                 raise UsageError(

@@ -1,10 +1,11 @@
 """The story of a run, in one function."""
 
 import dataclasses
+import os
 
 import keras
 
-from acai_tf import checkpoints, devices, original
+from acai_tf import checkpoints, devices
 from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report, StopOnNonFinite
 from acai_tf.config import Config, changed_settings, specific_settings
@@ -16,6 +17,7 @@ from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
 from acai_tf.optimizer import adam
+from acai_tf.original import checkpoint
 from acai_tf.run_folder import RunFolder, default_run_dir
 
 
@@ -30,6 +32,8 @@ def train(config: Config) -> Autoencoder:
         DivergedError: a loss or a weight is no longer finite.
     """
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
+    if config.original:
+        config = dataclasses.replace(config, original=os.path.abspath(config.original))
     config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
     refuse_unread(config.model, changed_settings(config))
     if keras.backend.backend() not in BACKENDS:
@@ -47,11 +51,16 @@ def train(config: Config) -> Autoencoder:
         run.check(config)
         saved = step = checkpoints.restore_newest(run.checkpoints, model)
         if config.original and not saved:
-            step = original.restore(config.original, model)
+            step = checkpoint.restore(config.original, model)
+            if step >= reports * steps:
+                raise UsageError(
+                    f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are"
+                    f" {reports * steps}; give a larger one to go on"
+                )
         if step > reports * steps:
             raise UsageError(
-                f"{run.path if saved else config.original} is past --total_kimg="
-                f"{config.total_kimg} already (kimg {step // steps * config.report_kimg})"
+                f"{run.path} is past --total_kimg={config.total_kimg} already"
+                f" (kimg {step // steps * config.report_kimg})"
             )
         run.rewind(saved)
         run.begin(config)
@@ -60,7 +69,7 @@ def train(config: Config) -> Autoencoder:
         try:
             _fit(model, dataset, config, step, run)
         except KeyboardInterrupt:
-            print(f"\nthe same command goes on from the last report in {run.path}")
+            print(f"\nthe same command goes on from the last checkpoint in {run.path}")
             raise
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     return model

@@ -13,6 +13,7 @@ import pytest
 
 from acai_tf.run_folder import RunFolder
 from tests.conftest import ROOT
+from tests.test_original import RUN
 from tests.test_training import assert_same_outcome
 
 SMALL = [
@@ -55,6 +56,13 @@ def run(script, *words, **kwargs):
         ("train.py", [*SMALL, "--batch=100"], "does not divide"),
         ("train.py", ["--seed=99999999999"], "--seed must be at most"),
         ("train.py", [*SMALL, "--run_dir=/dev/null/run"], "cannot write to --run_dir"),
+        ("train.py", ["--dataset=npz:/nowhere.npz"], "there is no /nowhere.npz"),
+        ("train.py", ["--original=/TRAIN/mnist32/VAE"], "is not a run folder of the original"),
+        (
+            "train.py",
+            [f"--original={RUN}", "--dataset=digits", "--depth=5"],
+            "ae_enc/conv2d/kernel has",
+        ),
         ("evaluate.py", ["--run_dir=x", "--seed=99999999999"], "seed"),
         ("evaluate.py", [], "--run_dir is needed"),
         ("evaluate.py", ["--run_dir=/nowhere"], "not a run folder"),
@@ -68,6 +76,19 @@ def test_bad_input_is_one_line_and_exit_2(script, words, says, tmp_path):
     assert says in err
     assert err.count("\n") == 1
     assert not list(tmp_path.rglob("config.json"))
+
+
+def test_bad_input_of_the_other_commands_is_one_line_and_exit_2(tmp_path):
+    for words, says in (
+        (["acai_tf.data.npz", "imagenet", "x.npz"], "known: lines, digits"),
+        (["acai_tf.benchmark", "fit", "--model=gan"], "known: baseline, denoising"),
+    ):
+        result = subprocess.run(
+            [sys.executable, "-m", *words], capture_output=True, text=True, cwd=tmp_path
+        )
+        assert result.returncode == 2
+        assert says in result.stderr
+        assert "Traceback" not in result.stderr
 
 
 def test_a_killed_run_ends_as_the_unbroken_one(tmp_path):

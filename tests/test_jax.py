@@ -71,8 +71,10 @@ def without_tensorflow(tmp_path):
 
 
 def test_golden_numbers():
-    passed = pytest_on_jax("tests/test_golden.py", "-k", "not eager", "-m", "not slow")
-    assert passed == 5 * len(MODELS)
+    """And the outputs of the original's checkpoint."""
+    files = ["tests/test_golden.py", "tests/test_original.py"]
+    which = "(test_golden and not eager) or gives_its_outputs"
+    assert pytest_on_jax(*files, "-k", which, "-m", "not slow") == 5 * len(MODELS) + 1
 
 
 def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache):
@@ -114,8 +116,9 @@ def test_a_run_goes_on_with_the_other_backend(tmp_path, cache):
 @pytest.mark.slow
 def test_the_kit():
     files = ("models", "draws", "losses", "interpolation", "networks", "checkpoints", "golden")
+    files += ("evaluation", "npz", "registry", "original")
     passed = pytest_on_jax(*(f"tests/test_{name}.py" for name in files), "-m", "not slow")
-    assert passed > 150
+    assert passed > 200
 
 
 @pytest.mark.slow
@@ -144,12 +147,21 @@ def test_two_devices_train_as_one(tmp_path):
         assert two[name] == pytest.approx(one[name], rel=1e-3), name
 
 
-def test_a_backend_that_is_not_installed_is_one_line(without_tensorflow):
-    environment = {**os.environ, "PYTHONPATH": without_tensorflow, "KERAS_BACKEND": "tensorflow"}
+@pytest.mark.parametrize(
+    ("backend", "platform", "says"),
+    [
+        ("tensorflow", "", "Keras cannot start on tensorflow (not installed)"),
+        ("nonsense", "", "Keras cannot start on nonsense"),
+        ("jax", "nonsense", "Keras cannot start on jax"),
+    ],
+)
+def test_a_backend_that_cannot_start_is_one_line(backend, platform, says, without_tensorflow):
+    environment = {**os.environ, "PYTHONPATH": without_tensorflow, "KERAS_BACKEND": backend}
+    environment["JAX_PLATFORMS"] = platform
     result = subprocess.run(
         [sys.executable, str(ROOT / "train.py")], env=environment, capture_output=True, text=True
     )
-    assert result.returncode == 2
-    assert result.stderr.startswith("error: the Keras backend 'tensorflow' cannot be imported")
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith(f"error: {says}")
     assert "set KERAS_BACKEND to tensorflow or jax" in result.stderr
     assert result.stderr.count("\n") == 1

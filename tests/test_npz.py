@@ -1,14 +1,19 @@
 """Datasets in a file of arrays."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from acai_tf import data, flags
 from acai_tf.config import Config
 from acai_tf.data import npz
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import UsageError
-from acai_tf.run_folder import default_run_dir
+from acai_tf.evaluation.run import evaluate_run
+from acai_tf.run_folder import RunFolder, default_run_dir
+from acai_tf.training import train
 from tests.conftest import ROOT
 
 
@@ -54,10 +59,17 @@ def test_grey_images_may_lack_the_last_axis(tmp_path):
         ({"test_images": None}, "has no test_images; it has: train_images, train_labels"),
         ({"train_images": np.zeros((20, 16, 16, 3))}, "train_images must be uint8 .* is float64"),
         ({"train_images": np.zeros((0, 16, 16, 3), np.uint8)}, "with N > 0"),
-        ({"train_images": np.zeros((20, 16, 8, 3), np.uint8)}, r"must be square, are \(16, 8\)"),
+        (
+            {"train_images": np.zeros((20, 16, 8, 3), np.uint8)},
+            r"must be square, .* are \(16, 8, 3\)",
+        ),
         ({"test_images": np.zeros((8, 16, 16, 1), np.uint8)}, "test images differ"),
+        ({"train_images": np.zeros((20, 16, 16, 2), np.uint8)}, "of 1 or 3 colors"),
+        ({"train_images": np.zeros((20, 16, 16, 0), np.uint8)}, "of 1 or 3 colors"),
+        ({"train_labels": np.full(20, 2**63, np.uint64)}, "they run from 9223372036854775808 to"),
+        ({"test_labels": np.full(8, 10**12)}, "count classes from 0 on, to 65536 at most"),
         ({"test_labels": None}, "has train_labels but no test_labels"),
-        ({"train_labels": np.zeros(19, int)}, "train_labels must be whole numbers .* 20 images"),
+        ({"train_labels": np.zeros(19, int)}, "whole numbers, one for each of 20 images"),
         ({"train_labels": np.zeros(20)}, "train_labels must be whole numbers"),
         ({"train_labels": np.full(20, -1)}, "from 0 on"),
     ],
@@ -102,3 +114,41 @@ def test_its_name(tmp_path, monkeypatch):
     assert default_run_dir(config) == "runs/faces/acai-d48-seed0"
     with pytest.raises(UsageError, match=r"unknown dataset 'npz:'; known: lines, .*npz:<path>"):
         flags.parse(["train.py", "--dataset=npz:"], ROOT / "configs")
+
+
+def test_few_images_without_classes_train_and_report(tmp_path):
+    arrays_of_9 = arrays(train_labels=None, test_labels=None)
+    np.savez(tmp_path / "few.npz", **arrays_of_9)
+    config = Config(
+        dataset=f"npz:{tmp_path}/few.npz",
+        model="vae",
+        depth=2,
+        latent=2,
+        batch=16,
+        total_kimg=1,
+        report_kimg=1,
+        run_dir=str(tmp_path / "run"),
+    )
+    train(config)
+    folder = RunFolder(config.run_dir)
+    (record,) = folder.records()
+    assert "test_rmse" in record
+    assert "probe_accuracy" not in record
+    sheet = np.asarray(Image.open(folder.sheets / "reconstruction-000001.png"))
+    assert sheet.shape == (16 * 16, 16 * 16, 3)
+    test_images = arrays_of_9["test_images"]
+    np.testing.assert_allclose(sheet[:16, :16], test_images[0])
+    np.testing.assert_allclose(sheet[16:32, :16], test_images[0])  # eight a row: again the first
+
+    moved = tmp_path / "elsewhere" / "few.npz"
+    moved.parent.mkdir()
+    (tmp_path / "few.npz").rename(moved)
+    with pytest.raises(UsageError, match="there is no "):
+        evaluate_run(config.run_dir)
+    values = evaluate_run(config.run_dir, dataset=f"npz:{moved}")
+    assert values["test_rmse"] == pytest.approx(record["test_rmse"], rel=1e-6)
+    train(dataclasses.replace(config, dataset=f"npz:{moved}", total_kimg=2))
+    assert len(folder.records()) == 2
+    (tmp_path / "other.npz").write_bytes(moved.read_bytes())
+    with pytest.raises(UsageError, match=r"dataset is .*few\.npz' there, .*other\.npz' here"):
+        train(dataclasses.replace(config, dataset=f"npz:{tmp_path}/other.npz"))

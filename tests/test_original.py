@@ -9,16 +9,18 @@ import pytest
 import tensorflow as tf
 
 import acai_tf
-from acai_tf import checkpoints, flags, original
+from acai_tf import checkpoints, flags
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.models import MODELS
+from acai_tf.models import MODELS, build_model
+from acai_tf.optimizer import adam
+from acai_tf.original import checkpoint
+from acai_tf.original.folder import dataset_of
 from acai_tf.run_folder import RunFolder
 from acai_tf.training import train
 from tests.conftest import ROOT
 from tests.reference import FOLDER, Golden
 from tests.test_golden import assert_near
-from tests.test_models import assert_first_step
 from tests.test_training import Killed, assert_same_outcome
 
 # Written by the original program itself, seven steps into a run.
@@ -70,30 +72,62 @@ def folder_name(golden: Golden) -> str:
     return "_".join([golden.settings["model"], *words])
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_model_is_read_and_goes_on(name, tmp_path, monkeypatch):
-    """From the original's first weights, and moments of 0, its first step follows."""
-    golden = Golden(name)
-    values = {
-        key.removeprefix("init/"): golden.arrays[key]
+def as_saved(golden: Golden, prefix: str, moments: dict | None = None) -> dict:
+    """The original's names -> weights recorded under `prefix`, and `moments` of Adam."""
+    weights = {
+        key.removeprefix(prefix): golden.arrays[key]
         for key in golden.arrays.files
-        if key.startswith("init/")
+        if key.startswith(prefix)
     }
-    trained = [key.rpartition("/")[0] for key in values if "/" in key]
-    moments = {
-        f"{key}/{slot}": np.zeros_like(value)
-        for key, value in values.items()
-        for slot in ("Adam", "Adam_1")
-        if key.rpartition("/")[0] in trained
-    }
-    write(tmp_path / folder_name(golden), {**values, **moments}, step=0)
-    model = acai_tf.load_original(tmp_path / folder_name(golden))
+    return {**weights, **(moments or {})}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_goes_on_from_its_first_step(name, tmp_path, monkeypatch):
+    """From the original's weights and moments after one step, two more reach its third."""
+    golden = Golden(name)
+    moments = {}
+    for key in golden.arrays.files:
+        if key.startswith("grad/"):  # after a step from nothing m = 0.1 g and v = 0.001 g^2
+            variable, gradient = key.split("/", 2)[2], golden.arrays[key]
+            moments[f"{variable}/Adam"] = np.float32(0.1) * gradient
+            moments[f"{variable}/Adam_1"] = np.float32(0.001) * gradient**2
+    folder = tmp_path / "svhn32" / folder_name(golden)
+    write(folder, as_saved(golden, "step1/", moments), step=1)
+    model = acai_tf.load_original(folder)
     assert model.image_shape == golden.shape
-    assert dataclasses.replace(model.config, batch=golden.config.batch) == golden.config
-    assert_near(model.decode(golden.arrays["h"]), golden.arrays["decode_h"], 1e-5, "decode")
+    expected = dataclasses.replace(golden.config, batch=64, dataset="svhn")
+    assert model.config == expected
     monkeypatch.setattr(model, "draws", lambda seed, batch: golden.draws)
-    model.step({"image": golden.x, "label": golden.label})
-    assert_first_step(model, golden)
+    for _ in range(2):
+        model.train_on_batch({"image": golden.x, "label": golden.label})
+    golden.check_weights(model, 3)
+
+
+def test_a_checkpoint_without_moments_is_read_and_says_so(tmp_path, capsys):
+    golden = Golden("vae")
+    folder = tmp_path / folder_name(golden)
+    write(folder, as_saved(golden, "init/"), step=5)
+    model = acai_tf.load_original(folder)
+    assert "has no moments of Adam; they begin at 0" in capsys.readouterr().out
+    assert int(model.optimizer.iterations) == 5
+    decoded = model.decode(golden.arrays["h"])
+    assert_near(decoded, golden.arrays["decode_h"], 1e-5, "decode")
+    some = {"ae_enc/conv2d/kernel/Adam": golden.arrays["init/ae_enc/conv2d/kernel"]}
+    write(tmp_path / "partly" / folder.name, as_saved(golden, "init/", some), step=5)
+    with pytest.raises(UsageError, match="no variable ae_enc/conv2d/kernel/Adam_1"):
+        acai_tf.load_original(tmp_path / "partly" / folder.name)
+
+
+def test_a_codebook_that_began_biased_is_not_called_unbiased(tmp_path):
+    golden = Golden("vqvae")
+    folder = tmp_path / folder_name(golden)
+    write(folder, as_saved(golden, "init/"), step=0)
+    config = dataclasses.replace(golden.config, zero_debias=True)
+    model = build_model(config, golden.shape, 10)
+    model.compile(optimizer=adam(model))
+    with pytest.raises(UsageError, match="--zero_debias is for a new codebook"):
+        checkpoint.restore(folder, model)
 
 
 @pytest.fixture
@@ -152,21 +186,49 @@ def test_a_continuation_killed_before_its_first_checkpoint(unbroken, tmp_path, m
     assert_same_outcome(config.run_dir, unbroken[0].run_dir)
 
 
-def test_more_than_the_total_is_refused(tmp_path):
+@pytest.mark.parametrize("step", [32, 40])
+def test_no_more_to_do_than_the_original_did_is_refused(step, tmp_path):
     values = {name: READER.get_tensor(name) for name in READER.get_variable_to_shape_map()}
     later = tmp_path / RUN.name
-    write(later, values, step=40)
+    write(later, values, step)
     config = dataclasses.replace(continued(tmp_path / "run"), original=str(later))
-    with pytest.raises(UsageError, match=rf"{later} is past --total_kimg=2 already"):
+    with pytest.raises(
+        UsageError, match=rf"has {step} steps, --total_kimg=2 are 32; give a larger"
+    ):
         train(config)
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_run_that_has_its_own_checkpoints_needs_the_original_no_more(unbroken, there, tmp_path):
+    shutil.copytree(unbroken[0].run_dir, tmp_path / "run")
+    for elsewhere in ("", str(there)):
+        config = dataclasses.replace(unbroken[0], run_dir=str(tmp_path / "run"), original=elsewhere)
+        train(config)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(UsageError, match="original is .* there, '' here"):
+        train(dataclasses.replace(config, original=""))
+
+
+def parsed(*words):
+    return flags.parse(["train.py", *words], ROOT / "configs")
 
 
 def test_the_command_line_takes_the_sizes_from_the_name():
-    config = flags.parse(
-        ["train.py", "--dataset=mnist", f"--original={RUN}", "--reg=0.3"], ROOT / "configs"
-    )
+    config = parsed("--dataset=mnist", f"--original={RUN}", "--reg=0.3")
     assert (config.model, config.depth, config.latent, config.latent_width) == ("acai", 4, 2, 4)
     assert (config.advdepth, config.reg, config.dataset) == (4, 0.3, "mnist")
+
+
+def test_the_dataset_is_that_of_the_folder_above_and_never_the_quickstart(tmp_path):
+    folder = tmp_path / "TRAIN" / "celeba32" / RUN.name
+    assert dataset_of(folder) == "celeba"
+    config = parsed(f"--original={folder}")
+    assert config.dataset == "celeba"
+    assert (config.depth, config.lr, config.batch, config.total_kimg) == (4, 1e-4, 64, 1 << 14)
+    with pytest.raises(UsageError, match=r"--dataset is needed: the folder of --original=.* none"):
+        parsed(f"--original={RUN}")
+    with pytest.raises(UsageError, match="is a run of acai, not of vae"):
+        parsed(f"--original={folder}", "--model=vae")
 
 
 def test_another_shape_is_refused_and_named(there, tmp_path):
@@ -187,18 +249,34 @@ def test_a_variable_that_is_not_there_is_named(there):
         acai_tf.load_original(lacking)
 
 
-def test_what_is_no_run_of_the_original_is_refused(there, tmp_path):
-    for name in ("ACAI", "ACAI_depth4", "Foo_depth4_latent2_scales3", "VAE_betax_depth4"):
-        with pytest.raises(UsageError, match="is not a run folder of the original program"):
-            acai_tf.load_original(tmp_path / name)
-    empty = tmp_path / RUN.name
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ACAI", "ACAI_depth4", "Foo_depth4_latent2_scales3", "VAE_betax_depth4_latent2_scales3"),
+        *("VAE_beta1.0_depth4_latent0_scales3", "VAE_beta1.0_depth4_latent-2_scales3"),
+        *("VAE_beta1.0_depth0_latent2_scales3", "VAE_beta1.0_depth4_latent2_scales-1"),
+        "VAE_beta1.0_depth4_latent2_scales40",
+    ],
+)
+def test_a_folder_of_another_name_is_refused(name, tmp_path):
+    with pytest.raises(UsageError, match="is not a run folder of the original program"):
+        acai_tf.load_original(tmp_path / name)
+    with pytest.raises(UsageError, match="is not a run folder of the original program"):
+        parsed(f"--original={tmp_path / name}")
+
+
+def test_damage_is_said(there, tmp_path):
     with pytest.raises(UsageError, match="no checkpoint of the original program in"):
-        acai_tf.load_original(empty)
-    (there / "tf" / "model.ckpt-7.data-00000-of-00001").unlink()
-    with pytest.raises(UsageError, match="damaged"):
+        acai_tf.load_original(tmp_path / RUN.name)
+    data = there / "tf" / "model.ckpt-7.data-00000-of-00001"
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])  # an interrupted copy
+    with pytest.raises(UsageError, match="ckpt-7 is damaged at "):
+        acai_tf.load_original(there)
+    data.unlink()
+    with pytest.raises(UsageError, match="ckpt-7 is damaged"):
         acai_tf.load_original(there)
     (there / "tf" / "model.ckpt-9.index").write_bytes(b"junk")
-    with pytest.raises(UsageError, match=r"ckpt-9 is damaged"):
+    with pytest.raises(UsageError, match="ckpt-9 is damaged"):
         acai_tf.load_original(there)
 
 
@@ -213,5 +291,5 @@ def test_the_newest_checkpoint_is_read(there):
 
 def test_names():
     golden = Golden("vqvae")
-    names = {original.original_name(golden.original, v.path) for v in golden.model().weights}
+    names = {checkpoint.original_name(golden.original, v.path) for v in golden.model().weights}
     assert {"ema_means_0", "vqvae/bottleneck/vch2/bias", "vqvae/ae_decoder/conv2d_3/bias"} <= names

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from acai_tf import backend, command
+from acai_tf import command
 from acai_tf.config import Config
 
 
@@ -81,10 +81,12 @@ def bare_steps(model, batch) -> Callable[[int], None]:
         return take
     import jax
 
-    step = jax.jit(model.train_step)
+    from acai_tf.backend import state_variables
+
+    step = jax.jit(model.train_step, donate_argnums=0)
 
     def take(count):
-        state = tuple([v.value for v in variables] for variables in backend.state_variables(model))
+        state = jax.tree.map(lambda v: v.value.copy(), state_variables(model))
         for _ in range(count):
             _, state = step(state, batch)
         jax.block_until_ready(state)

@@ -75,9 +75,8 @@ def _import_tfds(name: str) -> None:
     Raises:
         UsageError: one of them is not installed; says how the images get here without.
     """
-    import keras
-
     try:
+        import keras
         import tensorflow as tf
         import tensorflow_datasets  # noqa: F401 - only to see that it is there
     except ImportError as error:

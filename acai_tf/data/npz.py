@@ -1,6 +1,6 @@
 """Images in one .npz file: for machines without TensorFlow, and for data of one's own.
 
-train_images, test_images  [N, H, W, C] or [N, H, W] uint8, H = W
+train_images, test_images  [N, H, W, C] or [N, H, W] uint8, H = W, C = 1 or 3
 train_labels, test_labels  whole numbers [N]; both may be left out where there are no classes
 
     python -m acai_tf.data.npz mnist mnist.npz
@@ -21,6 +21,7 @@ from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import UsageError
 
 SPLITS = ("train", "test")
+MAX_CLASSES = 2**16  # more is a slip
 
 
 def load(config: Config) -> ArrayDataset:
@@ -67,8 +68,8 @@ def _images(path, arrays: dict, split: str) -> np.ndarray:
             f"{path}: {name} must be uint8 [N, H, W, C] with N > 0, is {images.dtype}"
             f" {images.shape}"
         )
-    if images.shape[1] != images.shape[2]:
-        raise UsageError(f"{path}: {name} must be square, are {images.shape[1:3]}")
+    if images.shape[1] != images.shape[2] or images.shape[3] not in (1, 3):
+        raise UsageError(f"{path}: {name} must be square, of 1 or 3 colors, are {images.shape[1:]}")
     return images
 
 
@@ -81,10 +82,15 @@ def _labels(path, arrays: dict, split: str, count: int) -> np.ndarray:
         raise UsageError(f"{path} has {names[0]} but no {name}")
     labels = arrays[name]
     whole = np.issubdtype(labels.dtype, np.integer)
-    if not whole or labels.shape != (count,) or labels.min() < 0:
+    if not whole or labels.shape != (count,):
         raise UsageError(
-            f"{path}: {name} must be whole numbers from 0 on, one for each of {count} images;"
-            f" is {labels.dtype} {labels.shape}"
+            f"{path}: {name} must be whole numbers, one for each of {count} images; is"
+            f" {labels.dtype} {labels.shape}"
+        )
+    if labels.min() < 0 or labels.max() >= MAX_CLASSES:
+        raise UsageError(
+            f"{path}: {name} must count classes from 0 on, to {MAX_CLASSES} at most; they run from"
+            f" {labels.min()} to {labels.max()}"
         )
     return labels.astype(np.int64)
 
@@ -104,6 +110,11 @@ def save(dataset: ArrayDataset, path: str | os.PathLike) -> None:
 
 
 def main() -> None:
+    """The command line.
+
+    Raises:
+        UsageError: an unknown dataset, one that is not held in memory, a file that is there.
+    """
     parser = argparse.ArgumentParser(prog="python -m acai_tf.data.npz", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("dataset", help="as train.py's --dataset")
@@ -112,6 +123,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if os.path.exists(arguments.file):
         raise UsageError(f"{arguments.file} exists; give another name or remove it")
+    if not os.path.isdir(os.path.dirname(os.path.abspath(arguments.file))):
+        raise UsageError(f"there is no folder for {arguments.file}")
+    command.load_backend()
     dataset = load_dataset(Config(dataset=arguments.dataset, data_dir=arguments.data_dir))
     if not isinstance(dataset, ArrayDataset):
         raise UsageError(f"{dataset.name} is drawn on the fly and needs no file")

@@ -7,9 +7,10 @@ from acai_tf.data.dataset import Dataset
 def pipeline(dataset: Dataset, config: Config, first_step: int):
     """The training batches from `first_step` on, as the Keras backend takes them.
 
-    TensorFlow: a tf.data.Dataset that draws ahead in the background. JAX: a generator, and
-    TensorFlow is not imported; steps are dispatched ahead of the device there, so that the next
-    batch is drawn while it works.
+    Batches are {"image": [B, H, W, C], "label": [B]}. For TensorFlow a tf.data.Dataset draws them
+    ahead in the background. For JAX a generator yields them in tuples of one, and TensorFlow is
+    not imported; steps are dispatched ahead of the device there, so that the next batch is drawn
+    while it works.
     """
     import keras
 

@@ -14,6 +14,7 @@ def evaluate_run(
     run_dir: str,
     evaluators: list[str] | None = None,
     data_dir: str | None = None,
+    dataset: str | None = None,
     n_init: int = 1000,
     seed: int = 0,
 ) -> dict:
@@ -23,6 +24,7 @@ def evaluate_run(
         run_dir: the run folder.
         evaluators: names in EVALUATORS; None: all.
         data_dir: where tfds keeps its data; None: as in training.
+        dataset: what to evaluate on; None: what it was trained on.
         n_init: restarts of k-means.
         seed: of k-means.
 
@@ -35,17 +37,18 @@ def evaluate_run(
     names = check_names(evaluators or list(EVALUATORS))
     run = RunFolder(run_dir)
     config = run.config()
-    if data_dir is not None:
-        config = dataclasses.replace(config, data_dir=data_dir)
+    changes = {"data_dir": data_dir, "dataset": dataset}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    config = dataclasses.replace(config, **changes)
     if not checkpoints.checkpoints(run.checkpoints):
         raise UsageError(
             f"{run_dir} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
         )
-    dataset = load_dataset(config)
-    model = build_model(config, dataset.image_shape, dataset.classes)
+    data = load_dataset(config)
+    model = build_model(config, data.image_shape, data.classes)
     step = checkpoints.restore_newest(run.checkpoints, model)
     options = {"clustering": {"n_init": n_init, "seed": seed}}
-    values = {"step": step, **run_evaluators(model, dataset, names, options)}
+    values = {"step": step, **run_evaluators(model, data, names, options)}
     run.write_evaluation(values)
     width = max(map(len, values))
     print(f"{run_dir} at step {step} ({config.model} on {config.dataset})")

@@ -43,7 +43,10 @@ class Codebook(layers.Layer):
         return ops.argmin(squares - 2 * ops.matmul(x, ops.transpose(self.means)), axis=1)
 
     def update(self, x, index):
-        """Move the averages towards vectors [N, d] and their nearest codes [N], then the codes."""
+        """Move the averages towards vectors [N, d] and their nearest codes [N], then the codes.
+
+        zero_debias takes N to be the same at every step.
+        """
         used = ops.segment_sum(ops.ones_like(index, "float32"), index, self.size)
         self.ema_count.assign(DECAY * self.ema_count + (1 - DECAY) * used)
         sums = ops.segment_sum(x, index, self.size)

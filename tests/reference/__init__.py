@@ -13,7 +13,8 @@ import numpy as np
 from acai_tf.config import Config
 from acai_tf.models import build_model
 from acai_tf.optimizer import adam
-from acai_tf.original import CLASSES, original_name
+from acai_tf.original.checkpoint import original_name
+from acai_tf.original.folder import CLASSES
 
 CLASSES_PROBED = 10
 FOLDER = pathlib.Path(__file__).parent
@@ -107,3 +108,29 @@ class Golden:
                 variable.assign(initial.pop(variable.path))
         assert not initial, f"no variable of ours is called {sorted(initial)}"
         return model
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Our variable path -> the gradient of its player's loss at the initial weights."""
+        count = len(OBJECTIVES[self.name])
+        return {k: v for index in range(count) for k, v in self.under(f"grad/{index}/").items()}
+
+    def check_weights(self, model, step: int) -> None:
+        """The model's weights are the original's after `step` steps, 1 or 3."""
+        initial, expected = self.under("init/"), self.under(f"step{step}/")
+        gradient = self.gradients()
+        got = {v.path: np.asarray(v) for v in model.weights}
+        assert set(got) == set(expected)
+        for path in expected:
+            # By the norm: a single weight whose gradient is next to nothing may differ.
+            error = np.linalg.norm(got[path] - expected[path])
+            assert error < 1e-4 * np.linalg.norm(expected[path]), f"{path} after {step}"
+            # The change as well, so that a step of the wrong size cannot hide behind the size of
+            # the weight itself.
+            change, wanted = got[path] - initial[path], expected[path] - initial[path]
+            far = np.linalg.norm(change - wanted) / np.linalg.norm(wanted)
+            assert far < 0.02, f"{path} changed otherwise after {step}: {far:.1e}"
+            if step == 1 and path in gradient:
+                # One by one, but for gradients next to nothing: Adam's first step is
+                # lr g / (|g| + 3e-7), which hangs on g's last bits there.
+                sure = np.abs(gradient[path]) > 1e-5
+                np.testing.assert_allclose(change[sure], wanted[sure], atol=2e-6, err_msg=path)
