@@ -46,7 +46,7 @@ def load_backend() -> None:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         absl.logging.set_verbosity(absl.logging.ERROR)
     try:
-        with _muted_stderr() if quiet else contextlib.nullcontext():
+        with muted_stderr() if quiet else contextlib.nullcontext():
             import keras
 
             described = _describe_devices(keras.backend.backend())
@@ -75,7 +75,7 @@ def _describe_devices(backend: str) -> str:
 
 
 @contextlib.contextmanager
-def _muted_stderr():
+def muted_stderr():
     """Nothing reaches stderr, not even from C++; a Python exception still does, afterwards."""
     sys.stderr.flush()
     kept = os.dup(2)

@@ -7,10 +7,13 @@ import pathlib
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")  # for JAX
 
-import keras
 import pytest
 
+from acai_tf.command import muted_stderr
 from acai_tf.config import Config
+
+with muted_stderr():  # TensorFlow speaks of itself at its import
+    import keras
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

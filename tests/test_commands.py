@@ -84,7 +84,11 @@ def test_bad_input_of_the_other_commands_is_one_line_and_exit_2(tmp_path):
         (["acai_tf.benchmark", "fit", "--model=gan"], "known: baseline, denoising"),
     ):
         result = subprocess.run(
-            [sys.executable, "-m", *words], capture_output=True, text=True, cwd=tmp_path
+            [sys.executable, "-m", *words],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
         )
         assert result.returncode == 2
         assert says in result.stderr

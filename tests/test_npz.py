@@ -61,7 +61,7 @@ def test_grey_images_may_lack_the_last_axis(tmp_path):
         ({"train_images": np.zeros((0, 16, 16, 3), np.uint8)}, "with N > 0"),
         (
             {"train_images": np.zeros((20, 16, 8, 3), np.uint8)},
-            r"must be square, .* are \(16, 8, 3\)",
+            r"be square, .* are \(16, 8, 3\)",
         ),
         ({"test_images": np.zeros((8, 16, 16, 1), np.uint8)}, "test images differ"),
         ({"train_images": np.zeros((20, 16, 16, 2), np.uint8)}, "of 1 or 3 colors"),

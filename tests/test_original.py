@@ -205,7 +205,7 @@ def test_a_run_that_has_its_own_checkpoints_needs_the_original_no_more(unbroken,
         config = dataclasses.replace(unbroken[0], run_dir=str(tmp_path / "run"), original=elsewhere)
         train(config)
     shutil.rmtree(tmp_path / "run" / "checkpoints")
-    with pytest.raises(UsageError, match="original is .* there, '' here"):
+    with pytest.raises(UsageError, match=r"original is .* there, '' here"):
         train(dataclasses.replace(config, original=""))
 
 
