@@ -47,7 +47,7 @@ def parse(
 
     Raises:
         UsageError: an unknown flag, dataset or model, a bad value, a flag file that is not there,
-            a setting that the model does not read.
+            a setting that the model does not read, a length that is no whole number of batches.
     """
     program, *given = argv
     named = _scan(argv)
@@ -66,6 +66,7 @@ def parse(
     values = {s.name: flag_values[s.name].value for s in dataclasses.fields(Config)}
     values["dataset"] = canonical_name(values["dataset"])
     config = Config(**values)
+    _ = config.reports, config.steps_per_report  # refuse what does not fit now, not in a minute
     present = {name for name in values if flag_values[name].present}
     refuse_unread(config.model, present)
     return config
