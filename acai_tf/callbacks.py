@@ -128,7 +128,8 @@ class Report(keras.callbacks.Callback):
     def _to_tensorboard(self, step, record, sheets):
         self._writer = self._writer or tensorboardX.SummaryWriter(str(self._run.tensorboard))
         for name, value in record.items():
-            self._writer.add_scalar(name, value, step)
+            if math.isfinite(value):  # the smoothness of no line at all is not
+                self._writer.add_scalar(name, value, step)
         for name, sheet in sheets.items():
             self._writer.add_image(name, sheet, step, dataformats="HWC")
         self._writer.flush()

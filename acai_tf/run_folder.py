@@ -122,6 +122,9 @@ class RunFolder:
         """Record the configuration and the versions it runs with."""
         versions = _versions()
         if self._config.exists():
+            dataset = self.config().dataset
+            if dataset != config.dataset:
+                print(f"the dataset of this run was {dataset}, it is now {config.dataset}")
             before = json.loads(self._config.read_text()).get("versions")
             before = before if isinstance(before, dict) else {}
             changed = [

@@ -1,7 +1,6 @@
 """The story of a run, in one function."""
 
 import dataclasses
-import os
 
 import keras
 
@@ -17,7 +16,8 @@ from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
 from acai_tf.optimizer import adam
-from acai_tf.original import checkpoint
+from acai_tf.original import checkpoint as original
+from acai_tf.original.folder import absolute
 from acai_tf.run_folder import RunFolder, default_run_dir
 
 
@@ -33,7 +33,7 @@ def train(config: Config) -> Autoencoder:
     """
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     if config.original:
-        config = dataclasses.replace(config, original=os.path.abspath(config.original))
+        config = dataclasses.replace(config, original=str(absolute(config.original)))
     config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
     refuse_unread(config.model, changed_settings(config))
     if keras.backend.backend() not in BACKENDS:
@@ -51,7 +51,7 @@ def train(config: Config) -> Autoencoder:
         run.check(config)
         saved = step = checkpoints.restore_newest(run.checkpoints, model)
         if config.original and not saved:
-            step = checkpoint.restore(config.original, model)
+            step = original.restore(config.original, model)
             if step >= reports * steps:
                 raise UsageError(
                     f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are"

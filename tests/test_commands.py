@@ -136,6 +136,7 @@ def test_lines_from_a_clean_folder_to_pictures_and_scores(tmp_path):
     status, out, err = run("train.py", *words, cwd=tmp_path)
     assert status == 0, err
     assert "Traceback" not in err
+    assert "NaN or Inf" not in out + err  # tensorboardX, of a smoothness that is not defined
     assert "Warning" not in err  # what TensorFlow's C++ logs differs between its versions
     assert re.search(r"dataset +lines", out)
     assert "line_distance" in out

@@ -116,7 +116,7 @@ def test_its_name(tmp_path, monkeypatch):
         flags.parse(["train.py", "--dataset=npz:"], ROOT / "configs")
 
 
-def test_few_images_without_classes_train_and_report(tmp_path):
+def test_few_images_without_classes_train_and_report(tmp_path, capsys):
     arrays_of_9 = arrays(train_labels=None, test_labels=None)
     np.savez(tmp_path / "few.npz", **arrays_of_9)
     config = Config(
@@ -149,6 +149,7 @@ def test_few_images_without_classes_train_and_report(tmp_path):
     assert values["test_rmse"] == pytest.approx(record["test_rmse"], rel=1e-6)
     train(dataclasses.replace(config, dataset=f"npz:{moved}", total_kimg=2))
     assert len(folder.records()) == 2
+    assert f"the dataset of this run was {config.dataset}, it is now" in capsys.readouterr().out
     (tmp_path / "other.npz").write_bytes(moved.read_bytes())
     with pytest.raises(UsageError, match=r"dataset is .*few\.npz' there, .*other\.npz' here"):
         train(dataclasses.replace(config, dataset=f"npz:{tmp_path}/other.npz"))

@@ -51,7 +51,7 @@ def settings_as_words(path: str | pathlib.Path) -> list[str]:
 def dataset_of(path: str | pathlib.Path) -> str | None:
     """The dataset of a run folder, which lies in a folder of the dataset's name; None: unknown."""
     try:
-        return canonical_name(_absolute(path).parent.name)
+        return canonical_name(absolute(path).parent.name)
     except UsageError:
         return None
 
@@ -62,7 +62,7 @@ def parse(path: str | pathlib.Path) -> tuple[OriginalClass, dict]:
     Raises:
         UsageError: it is not called as the original called its folders.
     """
-    class_name, _, rest = _absolute(path).name.partition("_")
+    class_name, _, rest = absolute(path).name.partition("_")
     original = CLASSES.get(class_name)
     if original:
         names = sorted(("depth", "latent", "scales", *original.settings))
@@ -80,5 +80,6 @@ def parse(path: str | pathlib.Path) -> tuple[OriginalClass, dict]:
     )
 
 
-def _absolute(path: str | pathlib.Path) -> pathlib.Path:
+def absolute(path: str | pathlib.Path) -> pathlib.Path:
+    """The path from the root on, a `~` at its head expanded."""
     return pathlib.Path(path).expanduser().absolute()
