@@ -43,7 +43,17 @@ def _tensorflow_gradients(model, x, label, draws):
         player: tape.gradient(shares[player], [variable.value for variable in variables])
         for player, variables in model.players().items()
     }
+    # Nobody moves before all have looked: without this a compiled step may read some weights for
+    # one player's loss after another player's update of them.
+    losses, logs, gradients = _together(losses, logs, gradients)
     return losses, logs, gradients
+
+
+def _together(*structures):
+    """The same tensors, each to be had only when all of them are."""
+    import tensorflow as tf
+
+    return tf.nest.pack_sequence_as(structures, tf.tuple(tf.nest.flatten(structures)))
 
 
 def _jax_gradients(model, x, label, draws):
