@@ -45,15 +45,8 @@ def _tensorflow_gradients(model, x, label, draws):
     }
     # Nobody moves before all have looked: without this a compiled step may read some weights for
     # one player's loss after another player's update of them.
-    losses, logs, gradients = _together(losses, logs, gradients)
-    return losses, logs, gradients
-
-
-def _together(*structures):
-    """The same tensors, each to be had only when all of them are."""
-    import tensorflow as tf
-
-    return tf.nest.pack_sequence_as(structures, tf.tuple(tf.nest.flatten(structures)))
+    seen = (losses, logs, gradients)
+    return tf.nest.pack_sequence_as(seen, tf.tuple(tf.nest.flatten(seen)))
 
 
 def _jax_gradients(model, x, label, draws):

@@ -92,7 +92,6 @@ class Report(keras.callbacks.Callback):
         self._config = config
         self._dataset = dataset
         self._run = run
-
         self._writer = None  # made at the first report
 
     def on_epoch_begin(self, epoch, logs=None):

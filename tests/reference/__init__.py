@@ -18,10 +18,6 @@ from acai_tf.original.folder import CLASSES
 
 CLASSES_PROBED = 10
 FOLDER = pathlib.Path(__file__).parent
-SETTINGS = (
-    *("advweight", "advdepth", "reg", "noise", "dropout", "beta"),
-    *("adversary_lr", "disc_layer_sizes", "z_log_size", "num_latents"),
-)
 LOGS = {
     "loss": "loss_ae",
     "loss_ae": "loss_ae",
@@ -62,8 +58,8 @@ class Golden:
         self.x = self.arrays["x"]
         self.label = self.arrays["label"]
         self.draws = {key: self.arrays[key] for key in DRAWS if key in self.arrays}
+        self.original = next(c for c in CLASSES.values() if c.model == name)
         settings = self.settings
-        own = {key: settings[key] for key in SETTINGS if key in settings}
         self.config = Config(
             model=self.name,
             depth=settings["depth"],
@@ -71,10 +67,9 @@ class Golden:
             latent_width=settings["size"] >> settings["scales"],
             lr=settings["lr"],
             batch=settings["batch"],
-            **own,
+            **{key: settings[key] for key in self.original.settings},
         )
         self.shape = (settings["size"], settings["size"], settings["colors"])
-        self.original = next(c for c in CLASSES.values() if c.model == name)
         built = build_model(self.config, self.shape, CLASSES_PROBED)
         self._paths = {original_name(self.original, v.path): v.path for v in built.weights}
 
