@@ -16,6 +16,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Run folder to evaluate.")
 flags.DEFINE_list("evaluators", list(EVALUATORS), "Which evaluators to run.")
 flags.DEFINE_string("data_dir", None, "Where tfds keeps its data; default: as in training.")
+flags.DEFINE_string("cache_dir", None, "Where decoded images are kept; default: as in training.")
 flags.DEFINE_string("dataset", None, "Dataset to evaluate on; default: as in training.")
 flags.DEFINE_integer("n_init", 1000, "Clustering: restarts of k-means.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the evaluation.", lower_bound=0, upper_bound=2**32 - 1)
@@ -32,6 +33,7 @@ def main() -> None:
         FLAGS.run_dir,
         evaluators=FLAGS.evaluators,
         data_dir=FLAGS.data_dir,
+        cache_dir=FLAGS.cache_dir,
         dataset=FLAGS.dataset,
         n_init=FLAGS.n_init,
         seed=FLAGS.seed,

@@ -19,6 +19,7 @@ setup(
         "keras>=3.10.0",
         "numpy>=1.26.0",
         "pillow>=10.3.0",
+        "psutil>=6.0.0",
         "scikit-learn>=1.5.0",
         "scipy>=1.13.0",
         "tensorboard>=2.20.0",

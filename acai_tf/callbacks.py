@@ -104,10 +104,11 @@ class Report(keras.callbacks.Callback):
         config = self._config
         seconds = time.perf_counter() - self._began
         step = int(self.model.optimizer.iterations)
+        unread = {"loss_probe"} if self._dataset.classes < 2 else set()  # nothing to tell apart
         record = {
             "step": step,
             "kimg": (epoch + 1) * config.report_kimg,
-            **{name: float(value) for name, value in logs.items()},
+            **{name: float(value) for name, value in logs.items() if name not in unread},
             **run_evaluators(self.model, self._dataset),
             "images_per_second": round(self._batches * config.batch / seconds, 1),
         }

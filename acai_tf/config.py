@@ -16,11 +16,24 @@ from acai_tf.errors import UsageError
 KIMG = 1024  # images; the original counts 1 kimg as 1,024 images
 
 
-def _setting(default, help: str, *, minimum=None, maximum=None, specific: bool = False):
-    """A field: its default, its flag's help, its range, whether only some models read it."""
+WIDTH = 32  # of the images in the paper
+IMAGE_SIZES = (16, 256)  # the smallest and the largest
+
+
+def _setting(
+    default, help: str, *, minimum=None, maximum=None, specific: bool = False, datasets=()
+):
+    """A field: its default, its flag's help, its range, whether only some models read it, and
+    the datasets that read it (none: all)."""
     return field(
         default=default,
-        metadata={"help": help, "min": minimum, "max": maximum, "specific": specific},
+        metadata={
+            "help": help,
+            "min": minimum,
+            "max": maximum,
+            "specific": specific,
+            "datasets": datasets,
+        },
     )
 
 
@@ -35,7 +48,18 @@ class Config:
     # What is trained on what.
     model: str = _setting("acai", "Autoencoder to train (see acai_tf.models.MODELS).")
     dataset: str = _setting("lines", "Dataset to train on (see acai_tf.data.DATASETS).")
+    image_size: int = _setting(
+        0,
+        "Height and width of the images in pixels; 0: 32.",
+        minimum=0,
+        maximum=IMAGE_SIZES[1],
+        datasets=("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder"),
+    )
+    svhn_extra: bool = _setting(
+        True, "SVHN: train on the extra images too, as published.", datasets=("svhn",)
+    )
     data_dir: str = _setting("", "Where tfds keeps its data; empty: tfds' own default.")
+    cache_dir: str = _setting("", "Where decoded images are kept; empty: ~/.cache/acai_tf.")
     run_dir: str = _setting("", "Run folder; empty: runs/<dataset>/<model>-d<size>-seed<seed>.")
     original: str = _setting("", "Run folder of the original TF1 program to go on from.")
     seed: int = _setting(
@@ -88,6 +112,16 @@ class Config:
         for setting in dataclasses.fields(self):
             value = _checked(setting, getattr(self, setting.name))
             object.__setattr__(self, setting.name, value)  # frozen for everyone else
+        low, high = IMAGE_SIZES
+        if 0 < self.image_size < low:
+            raise UsageError(
+                f"--image_size must be {low} to {high}, or 0 for 32, got {self.image_size}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Height and width in pixels that images are made to (an .npz file's stay as they are)."""
+        return self.image_size or WIDTH
 
     @property
     def steps_per_report(self) -> int:
@@ -169,6 +203,15 @@ class Config:
 def specific_settings() -> set[str]:
     """Names of the settings that only some models read."""
     return {f.name for f in dataclasses.fields(Config) if f.metadata["specific"]}
+
+
+def settings_unread_by(dataset: str) -> set[str]:
+    """Names of the settings that a dataset, of this name in configs/, does not read."""
+    return {
+        f.name
+        for f in dataclasses.fields(Config)
+        if f.metadata["datasets"] and dataset not in f.metadata["datasets"]
+    }
 
 
 def changed_settings(config: Config) -> set[str]:

@@ -1,4 +1,4 @@
-"""Picture sheets: 16 x 16 grids of images, as in the original."""
+"""Picture sheets: 16 x 16 grids of images, as in the original; 8 x 8 of large ones."""
 
 import pathlib
 
@@ -8,7 +8,8 @@ from PIL import Image
 
 from acai_tf.models.base import to_unit
 
-ROWS = COLUMNS = 16
+SIDE, SMALLEST_SIDE = 16, 8  # images in a row, and rows; fewer where they are large
+PIXELS = 2048  # that a sheet may be wide and high
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -29,31 +30,37 @@ def save_png(image: np.ndarray, path: pathlib.Path) -> None:
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
 
 
+def side(width: int) -> int:
+    """How many images of a width a sheet has in a row, and rows: 16, as in the original, to 8."""
+    return min(SIDE, max(SMALLEST_SIDE, PIXELS // width))
+
+
 def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
     """The four sheets of a report.
 
     Args:
         model: an `Autoencoder`.
-        images: test images [N, H, W, C]; fewer than 128 appear more than once.
+        images: test images [N, H, W, C]; fewer than a sheet has appear more than once.
 
     Returns:
         {"reconstruction": images and, right of each, its reconstruction,
          "lerp", "slerp": in each row the way from one test image's code to another's,
          "prior": decoded draws from N(0, I)}, each [rows * H, columns * W, C] uint8.
     """
-    pairs = ROWS * COLUMNS // 2
+    rows = columns = side(images.shape[2])
+    pairs = rows * columns // 2
     if len(images) < pairs:
         images = np.resize(images, (pairs, *images.shape[1:]))  # over again from the first
     real = images[:pairs]
     reconstruction = model.compiled_verb("reconstruct")(real)
     beside = np.stack([np.asarray(to_unit(real)), reconstruction], axis=1)
-    beside = beside.reshape(ROWS, COLUMNS, *images.shape[1:])
+    beside = beside.reshape(rows, columns, *images.shape[1:])
     made = {"reconstruction": beside}
-    starts, ends = images[:ROWS], images[ROWS : 2 * ROWS]
+    starts, ends = images[:rows], images[rows : 2 * rows]
     for method in ("lerp", "slerp"):
-        interpolate = model.compiled_verb("interpolate", steps=COLUMNS, method=method)
+        interpolate = model.compiled_verb("interpolate", steps=columns, method=method)
         made[method] = interpolate(starts, ends).swapaxes(0, 1)  # a row for each pair
-    prior = keras.random.normal((ROWS * COLUMNS, *model.latent_shape), seed=0)
+    prior = keras.random.normal((rows * columns, *model.latent_shape), seed=0)
     decoded = model.compiled_verb("decode")(prior)
-    made["prior"] = decoded.reshape(ROWS, COLUMNS, *images.shape[1:])
+    made["prior"] = decoded.reshape(rows, columns, *images.shape[1:])
     return {name: grid(images) for name, images in made.items()}

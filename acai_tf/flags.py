@@ -11,6 +11,7 @@ import pathlib
 
 from absl import flags
 
+from acai_tf import data
 from acai_tf.config import Config, setting_kinds
 from acai_tf.data import canonical_name, config_name
 from acai_tf.errors import UsageError
@@ -66,9 +67,13 @@ def parse(
     values = {s.name: flag_values[s.name].value for s in dataclasses.fields(Config)}
     values["dataset"] = canonical_name(values["dataset"])
     config = Config(**values)
-    _ = config.reports, config.steps_per_report  # refuse what does not fit now, not in a minute
+    # Refuse what does not fit now, not in a minute.
+    _ = config.reports, config.steps_per_report
+    if dataset != "npz":  # such a file says itself how wide its images are
+        config.scales(config.width)
     present = {name for name in values if flag_values[name].present}
     refuse_unread(config.model, present)
+    data.refuse_unread(config.dataset, present)
     return config
 
 

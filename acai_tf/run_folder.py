@@ -1,6 +1,6 @@
 """One folder per run: what is in it, and whose it is.
 
-config.json       the configuration and the package versions
+config.json       the configuration, the images' fingerprint, the package versions
 metrics.jsonl     one line per report
 checkpoints/      step-N.npz
 sheets/           reconstructions, lerp, slerp and prior samples at every report
@@ -20,14 +20,10 @@ from acai_tf.checkpoints import checkpoints
 from acai_tf.config import Config
 from acai_tf.data import short_name
 from acai_tf.errors import UsageError
-
-try:
-    import fcntl
-except ImportError:  # Windows: two runs in one folder go unnoticed there
-    fcntl = None
+from acai_tf.files import hold, write_atomically
 
 # What may differ between a run and its continuation: where things lie, and for how long it goes on.
-_MAY_DIFFER = {"run_dir", "data_dir", "total_kimg"}
+_MAY_DIFFER = {"run_dir", "data_dir", "cache_dir", "total_kimg"}
 _LOCK = "lock"
 _TRACES = {_LOCK, ".config.json.partial"}  # what a run killed before its first word leaves
 _PACKAGES = ("acai_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy", "absl-py")
@@ -105,35 +101,35 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / _LOCK, "w")  # noqa: SIM115 - closed below
+            lock = hold(self.path / _LOCK)
+        except BlockingIOError:
+            raise UsageError(f"another process is training in {self.path}") from None
         except OSError as error:
             raise UsageError(
                 f"cannot write to --run_dir={self.path} ({error.strerror}); give another"
             ) from error
         with lock:
-            if fcntl is not None:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise UsageError(f"another process is training in {self.path}") from None
             yield
 
-    def begin(self, config: Config) -> None:
-        """Record the configuration and the versions it runs with."""
+    def begin(self, config: Config, images: str) -> None:
+        """Record the configuration, the training images' fingerprint, and the versions."""
         versions = _versions()
         if self._config.exists():
             dataset = self.config().dataset
             if dataset != config.dataset:
                 print(f"the dataset of this run was {dataset}, it is now {config.dataset}")
-            before = json.loads(self._config.read_text()).get("versions")
+            saved = json.loads(self._config.read_text())
+            if saved.get("images", images) != images:
+                print("the training images are not those that this run began with")
+            before = saved.get("versions")
             before = before if isinstance(before, dict) else {}
             changed = [
                 f"{n} {before.get(n)} -> {v}" for n, v in versions.items() if v != before.get(n)
             ]
             if changed:
                 print(f"versions changed since this run began: {', '.join(changed)}")
-        saved = {"config": config.to_dict(), "versions": versions}
-        _write_atomically(self._config, json.dumps(saved, indent=2) + "\n")
+        saved = {"config": config.to_dict(), "images": images, "versions": versions}
+        write_atomically(self._config, json.dumps(saved, indent=2) + "\n")
 
     def append(self, record: dict) -> None:
         """Add one report to metrics.jsonl; values that are not finite become null."""
@@ -180,12 +176,12 @@ class RunFolder:
         kept = [record for record in records if record["step"] <= step]
         if step and (not kept or kept[-1]["step"] != step):
             print(f"{self._metrics} lacks the report of step {step}: it was changed")
-        _write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
+        write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
     def write_evaluation(self, values: dict) -> None:
         """Write eval.json; values that are not finite become null."""
         finite = {name: _finite_or_none(value) for name, value in values.items()}
-        _write_atomically(self.path / "eval.json", json.dumps(finite, indent=2) + "\n")
+        write_atomically(self.path / "eval.json", json.dumps(finite, indent=2) + "\n")
 
 
 def default_run_dir(config: Config) -> str:
@@ -204,15 +200,6 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # run from a clone without installing
             continue
     return versions
-
-
-def _write_atomically(path: pathlib.Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _finite_or_none(value):

@@ -7,8 +7,8 @@ import keras
 from acai_tf import checkpoints, devices
 from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report, StopOnNonFinite
-from acai_tf.config import Config, changed_settings, specific_settings
-from acai_tf.data import canonical_name, load_dataset
+from acai_tf.config import Config, changed_settings, settings_unread_by, specific_settings
+from acai_tf.data import canonical_name, config_name, load_dataset
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
 from acai_tf.draws import seed_weights
@@ -63,7 +63,7 @@ def train(config: Config) -> Autoencoder:
                 f" (kimg {step // steps * config.report_kimg})"
             )
         run.rewind(saved)
-        run.begin(config)
+        run.begin(config, dataset.fingerprint())
         if step:
             print(f"continuing {run.path if saved else config.original} from step {step}")
         try:
@@ -99,6 +99,7 @@ def describe(config: Config) -> str:
     """The settings that the run reads, one a line; * marks what is not the default."""
     changed = changed_settings(config)
     unread = specific_settings() - set(MODELS[config.model].reads)
+    unread |= settings_unread_by(config_name(config.dataset))
     read = {name: value for name, value in config.to_dict().items() if name not in unread}
     width = max(map(len, read))
     lines = [

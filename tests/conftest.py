@@ -25,6 +25,12 @@ if keras.backend.backend() == "tensorflow":
 ROOT = pathlib.Path(__file__).parent.parent
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Decoded images of a test are its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def tiny(tmp_path) -> Config:
     """A run of two reports of 64 steps that takes seconds."""

@@ -1,14 +1,13 @@
 import collections
-import contextlib
 import itertools
-import sys
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
+from PIL import Image
 
 from acai_tf.config import Config
-from acai_tf.data import DATASETS, canonical_name, images, load_dataset
+from acai_tf.data import DATASETS, canonical_name, load_dataset, short_name
+from acai_tf.data.__main__ import main
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.lines import draw_lines, line_class
 from acai_tf.errors import UsageError
@@ -27,9 +26,10 @@ def assert_same_batches(left, right):
 
 
 def small_dataset(count=10):
-    pixels = np.arange(count, dtype=np.uint8).reshape(count, 1, 1, 1)
+    pixels = np.arange(count).astype(np.uint8).reshape(count, 1, 1, 1)
     labels = np.arange(count)
-    return ArrayDataset("small", (1, 1, 1), count, pixels, labels, pixels, labels)
+    names = tuple(map(str, labels))
+    return ArrayDataset("small", (1, 1, 1), names, pixels, labels, pixels, labels)
 
 
 # Lines.
@@ -117,111 +117,7 @@ def test_a_batch_larger_than_the_data_is_refused():
         load_dataset(Config(dataset="digits", batch=2000))
 
 
-# Through tfds.
-
-
-@pytest.mark.parametrize(
-    ("name", "shape", "classes"),
-    [
-        ("mnist", (32, 32, 1), 10),
-        ("svhn", (32, 32, 3), 10),
-        ("cifar10", (32, 32, 3), 10),
-        ("celeba", (32, 32, 3), 1),
-    ],
-)
-def test_tfds_datasets(name, shape, classes, monkeypatch):
-    monkeypatch.setattr(
-        images, "_prepared_builder", lambda tfds_name, data_dir: tfds.builder(tfds_name)
-    )
-    with mock_tfds(12):
-        dataset = load_dataset(Config(dataset=name, batch=4))
-    assert dataset.image_shape == shape
-    assert dataset.classes == classes
-    assert dataset.train_images.dtype == np.uint8
-    assert len(dataset.train_images) == (24 if name == "svhn" else 12)  # train + extra
-    assert len(dataset.test_images) == 12
-    assert dataset.train_labels.max() < max(classes, 1)
-
-
-@contextlib.contextmanager
-def mock_tfds(count):
-    with tfds.testing.mock_data(num_examples=count):
-        yield
-
-
-def test_mnist_is_padded_not_resized(monkeypatch):
-    monkeypatch.setattr(
-        images, "_prepared_builder", lambda tfds_name, data_dir: tfds.builder(tfds_name)
-    )
-    with mock_tfds(3):
-        dataset = load_dataset(Config(dataset="mnist", batch=2))
-        inner = next(
-            iter(tfds.as_numpy(tfds.builder("mnist").as_dataset(split="test", batch_size=3)))
-        )
-    np.testing.assert_array_equal(dataset.test_images[:, 2:-2, 2:-2], inner["image"])
-    border = dataset.test_images.copy()
-    border[:, 2:-2, 2:-2] = 0
-    assert not border.any()
-
-
-def test_celeba_is_cropped_and_resized_by_tf1s_bicubic(monkeypatch):
-    """Against the crop and Keys' cubic (a = -0.75, no antialiasing) worked out here."""
-    prepared = {}
-
-    def fake_load(name, tfds_name, config, train, test, classes, prepare):
-        prepared["image"] = prepare(picture)
-
-    picture = np.random.default_rng(0).integers(60, 200, (1, 218, 178, 3), dtype=np.uint8)
-    monkeypatch.setattr(images, "_load", fake_load)
-    images.celeba(Config(dataset="celeba"))
-    assert prepared["image"].shape == (1, 32, 32, 3)
-    face = picture[0, 36:-36, 16:-16].astype(np.float64)  # 146 x 146
-    weights = bicubic(len(face), 32)
-    expected = np.einsum("ih,hwc,jw->ijc", weights, face, weights)
-    np.testing.assert_allclose(prepared["image"][0], np.clip(expected, 0, 255), atol=1.5)
-
-
-def bicubic(size, small):
-    """[small, size] weights of cubic interpolation at i * size / small."""
-
-    def kernel(t):
-        t, a = abs(t), -0.75
-        if t <= 1:
-            return (a + 2) * t**3 - (a + 3) * t**2 + 1
-        return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0
-
-    weights = np.zeros((small, size))
-    for i in range(small):
-        position = i * size / small
-        for pixel in range(int(position) - 1, int(position) + 3):
-            weights[i, min(max(pixel, 0), size - 1)] += kernel(position - pixel)
-    return weights
-
-
-@pytest.mark.parametrize(
-    ("name", "train", "test"),
-    [("mnist", ["train"], ["test"]), ("svhn", ["train", "extra"], ["test"])],
-)
-def test_which_splits_are_read(name, train, test, monkeypatch):
-    monkeypatch.setattr(images, "_prepared_builder", lambda tfds_name, data_dir: None)
-    read = []
-
-    def fake_read(builder, splits, prepare):
-        read.append(splits)
-        return np.zeros((4, 32, 32, 1), np.uint8), np.zeros(4, np.int64)
-
-    monkeypatch.setattr(images, "_read", fake_read)
-    load_dataset(Config(dataset=name, batch=2))
-    assert read == [train, test]
-
-
-def test_missing_data_without_a_network_says_what_to_fetch_and_where_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "_any_host_resolves", lambda urls: False)
-    with pytest.raises(UsageError) as refused:
-        load_dataset(Config(dataset="mnist", data_dir=str(tmp_path)))
-    message = str(refused.value)
-    assert "train-images-idx3-ubyte.gz" in message
-    assert str(tmp_path / "downloads" / "manual") in message
+# Names and settings.
 
 
 def test_names():
@@ -232,7 +128,70 @@ def test_names():
     assert max(counts.values()) == 1
 
 
-def test_without_tensorflow_the_images_come_in_a_file(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)  # as if it were not installed
-    with pytest.raises(UsageError, match=r"data\.npz mnist mnist\.npz .* --dataset=npz:mnist\.npz"):
-        load_dataset(Config(dataset="mnist"))
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("mnist", "mnist"),
+        ("npz:/data/faces.v2.npz", "faces.v2"),
+        ("folder:/data/my faces.v2", "my-faces.v2"),
+        ("folder:/", "folder-"),
+        ("tfds:imagenet_resized/32x32", "imagenet_resized-32x32"),
+    ],
+)
+def test_a_name_that_a_folder_can_have(name, short):
+    assert short_name(name) == short
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("mnist", {"svhn_extra": False}, "mnist does not read --svhn_extra"),
+        ("lines", {"image_size": 64}, "lines does not read --image_size"),
+        ("npz:x.npz", {"image_size": 64}, "does not read --image_size"),
+    ],
+)
+def test_settings_that_a_dataset_does_not_read_are_refused(name, settings, says):
+    with pytest.raises(UsageError, match=says):
+        load_dataset(Config(dataset=name, **settings))
+
+
+def test_digits_of_another_size():
+    dataset = load_dataset(Config(dataset="digits", image_size=48))
+    assert dataset.image_shape == (48, 48, 1)
+    assert dataset.test_images.shape == (360, 48, 48, 1)
+
+
+def test_a_fingerprint_tells_images_apart():
+    dataset = small_dataset(1000)
+    same = small_dataset(1000)
+    assert same.fingerprint() == dataset.fingerprint()
+    assert small_dataset(999).fingerprint() != dataset.fingerprint()
+    same.train_labels[500] += 1
+    assert same.fingerprint() != dataset.fingerprint()
+
+
+# The command.
+
+
+def test_the_command_counts_and_draws(monkeypatch, capsys, tmp_path):
+    sheet = tmp_path / "digits.png"
+    monkeypatch.setattr("sys.argv", ["data", "digits", "--image_size=16", f"--sheet={sheet}"])
+    main()
+    out = capsys.readouterr().out
+    assert "digits: 1,437 training and 360 test images of 16x16x1, 10 classes, in memory" in out
+    assert "training images: uint8, 0 to 255, mean" in out
+    assert "  0: 143, 35" in out  # of scikit-learn's 178 noughts
+    first = load_dataset(Config(dataset="digits", image_size=16)).train_images[0, ..., 0]
+    drawn = np.asarray(Image.open(sheet))
+    assert drawn.shape == (256, 256)
+    np.testing.assert_array_equal(drawn[:16, :16], first)
+    with pytest.raises(UsageError, match=r"digits\.png exists"):
+        main()
+
+
+def test_the_command_on_lines(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("sys.argv", ["data", "lines"])
+    main()
+    out = capsys.readouterr().out
+    assert "test images: float32, -1 to 1" in out
+    assert (tmp_path / "cache" / "acai_tf" / "samples" / "lines-32.png").exists()

@@ -5,7 +5,7 @@ from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.lines import draw_lines
 from acai_tf.errors import UsageError
-from acai_tf.evaluation import EVALUATORS, clustering, in_batches, run_evaluators
+from acai_tf.evaluation import EVALUATORS, clustering, run_evaluators
 from acai_tf.evaluation import lines as line_benchmark
 from acai_tf.evaluation.clustering import matched_accuracy, whiten
 from acai_tf.models import build_model
@@ -175,8 +175,3 @@ def test_without_classes_there_is_no_score_that_needs_them(lines_model):
 def test_an_unknown_evaluator_is_refused(lines_model):
     with pytest.raises(UsageError, match="known: reconstruction, probe, lines, clustering"):
         run_evaluators(*lines_model, ["beauty"])
-
-
-def test_in_batches_loses_nothing():
-    images = np.arange(23)
-    np.testing.assert_array_equal(in_batches(lambda part: part * 2, images, size=5), images * 2)

@@ -85,7 +85,7 @@ def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache):
     assert "continuing" not in out
     assert "continuing" in train(tmp_path / "run", 2, **there)
     file = tmp_path / "digits.npz"
-    run("-m", "acai_tf.data.npz", "digits", str(file), **there)
+    run("-m", "acai_tf.data", "digits", f"--npz={file}", **there)
     train(tmp_path / "file", 2, dataset=f"npz:{file}", **there)
     assert_same_outcome(tmp_path / "run", tmp_path / "file")
     saved = json.loads((tmp_path / "run" / "config.json").read_text())

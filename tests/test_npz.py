@@ -8,7 +8,7 @@ from PIL import Image
 
 from acai_tf import data, flags
 from acai_tf.config import Config
-from acai_tf.data import npz
+from acai_tf.data.__main__ import main
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.run import evaluate_run
@@ -80,7 +80,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, changes, says):
 
 
 def test_no_file_and_no_npz(tmp_path):
-    with pytest.raises(UsageError, match=r"there is no .*acai_tf\.data\.npz <dataset> gone\.npz"):
+    with pytest.raises(UsageError, match=r"there is no .*acai_tf\.data <dataset> --npz=gone\.npz"):
         data.load_dataset(Config(dataset=f"npz:{tmp_path}/gone.npz"))
     (tmp_path / "junk.npz").write_bytes(b"junk")
     with pytest.raises(UsageError, match=r"junk\.npz is not a readable \.npz"):
@@ -90,21 +90,21 @@ def test_no_file_and_no_npz(tmp_path):
 def test_a_dataset_written_is_the_dataset_read(tmp_path, monkeypatch, capsys):
     digits = data.load_dataset(Config(dataset="digits"))
     file = tmp_path / "digits.npz"
-    monkeypatch.setattr("sys.argv", ["npz", "digits", str(file)])
-    npz.main()
-    assert "1437 + 360 images" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["data", "digits", f"--npz={file}"])
+    main()
+    assert "1,437 + 360 images" in capsys.readouterr().out
     read = data.load_dataset(Config(dataset=f"npz:{file}"))
     assert (read.image_shape, read.classes) == (digits.image_shape, digits.classes)
     for name in ("train_images", "train_labels", "test_images", "test_labels"):
         np.testing.assert_array_equal(getattr(read, name), getattr(digits, name))
     before = file.read_bytes()
     with pytest.raises(UsageError, match="exists; give another name"):
-        npz.main()
+        main()
     assert file.read_bytes() == before
-    monkeypatch.setattr("sys.argv", ["npz", "lines", str(tmp_path / "lines.npz")])
+    monkeypatch.setattr("sys.argv", ["data", "lines", f"--npz={tmp_path / 'lines.npz'}"])
     with pytest.raises(UsageError, match="drawn on the fly and needs no file"):
-        npz.main()
-    assert [path.name for path in tmp_path.iterdir()] == ["digits.npz"]
+        main()
+    assert [path.name for path in tmp_path.glob("*.npz")] == ["digits.npz"]
 
 
 def test_its_name(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """The registry of datasets: name -> function that loads it."""
 
+import dataclasses
 import importlib
 import os
 import pathlib
+import re
 from typing import TYPE_CHECKING
 
-from acai_tf.config import Config
+from acai_tf.config import Config, changed_settings, settings_unread_by
 from acai_tf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,28 +23,32 @@ DATASETS = {
     "celeba": "acai_tf.data.images:celeba",
 }
 
-
 # Those that are named with what to read: --dataset=npz:/path/to/file.npz
 SOURCES = {
     "npz": "acai_tf.data.npz:load",
+    "folder": "acai_tf.data.folder:load",
+    "tfds": "acai_tf.data.images:named",
 }
+_PATHS = {"npz": "<file>", "folder": "<path>", "tfds": "<name>"}  # what follows the colon
 
 
 def canonical_name(name: str) -> str:
     """The registered name of a dataset; the original's (`mnist32`) are accepted.
 
-    What follows a source's colon, a path, is made absolute.
+    A path that follows a source's colon is made absolute.
 
     Raises:
         UsageError: no such dataset; lists the known ones.
     """
-    source, colon, path = name.partition(":")
-    if source in SOURCES and path:
-        return source + colon + os.path.abspath(os.path.expanduser(path))
+    source, colon, what = name.partition(":")
+    if source in SOURCES and what:
+        if source != "tfds":
+            what = os.path.abspath(os.path.expanduser(what))
+        return source + colon + what
     for candidate in (name, name.removesuffix("32")):
         if candidate in DATASETS:
             return candidate
-    known = [*DATASETS, *(f"{source}:<path>" for source in SOURCES)]
+    known = [*DATASETS, *(f"{source}:{what}" for source, what in _PATHS.items())]
     raise UsageError(f"unknown dataset {name!r}; known: {', '.join(known)}")
 
 
@@ -53,18 +59,43 @@ def config_name(name: str) -> str:
 
 def short_name(name: str) -> str:
     """A dataset's name as a folder can be called: `npz:/data/faces.npz` -> `faces`."""
-    _, _, path = name.partition(":")
-    return pathlib.Path(path).stem if path else name
+    source, _, what = name.partition(":")
+    if source == "npz":
+        what = pathlib.Path(what).stem
+    elif source == "folder":
+        what = pathlib.Path(what).name
+    return re.sub(r"[^\w.-]+", "-", what or name)
+
+
+def refuse_unread(dataset: str, given: set[str]) -> None:
+    """Refuse settings that a dataset does not read.
+
+    Args:
+        dataset: its name.
+        given: names of the settings that were given.
+
+    Raises:
+        UsageError: unknown dataset, or a setting that it does not read.
+    """
+    unread = sorted(given & settings_unread_by(config_name(dataset)))
+    if unread:
+        raise UsageError(
+            f"dataset {dataset} does not read {', '.join(f'--{name}' for name in unread)}"
+        )
 
 
 def load_dataset(config: Config) -> "Dataset":
-    """The dataset that `config` names.
+    """The dataset that `config` names; one line says where its images are.
 
     Raises:
-        UsageError: no such dataset, its data are missing, or fewer images than `config.batch`.
+        UsageError: no such dataset, a setting it does not read, its data are missing, or fewer
+            images than `config.batch`.
     """
+    config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
+    refuse_unread(config.dataset, changed_settings(config))
     where = {**DATASETS, **SOURCES}[config_name(config.dataset)]
     module, function = where.split(":")
     dataset = getattr(importlib.import_module(module), function)(config)
     dataset.check_batch(config.batch)
+    print(dataset.describe())
     return dataset

@@ -10,17 +10,23 @@ TRAIN_IMAGES = 1437  # of 1,797, four fifths
 
 def load(config: Config) -> ArrayDataset:
     """8x8 digits of 17 grey levels, enlarged to 32x32; 1,437 for training, 360 for testing."""
-    del config
     from PIL import Image
     from sklearn.datasets import load_digits
 
+    size = config.width
     digits = load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    large = [Image.fromarray(g).resize((32, 32), Image.Resampling.BILINEAR) for g in grey]
+    large = [Image.fromarray(g).resize((size, size), Image.Resampling.BILINEAR) for g in grey]
     images = np.stack([np.asarray(image) for image in large])[..., None]
     labels = digits.target.astype(np.int64)
     # The file keeps each writer's digits together; the last ones are of other writers.
-    split = TRAIN_IMAGES
+    train, test = slice(TRAIN_IMAGES), slice(TRAIN_IMAGES, None)
     return ArrayDataset(
-        "digits", (32, 32, 1), 10, images[split:], labels[split:], images[:split], labels[:split]
+        name="digits",
+        image_shape=(size, size, 1),
+        class_names=tuple("0123456789"),
+        test_images=images[test],
+        test_labels=labels[test],
+        train_images=images[train],
+        train_labels=labels[train],
     )

@@ -1,154 +1,213 @@
-"""MNIST, SVHN, CIFAR-10 and CelebA through tensorflow-datasets, as the original prepared them.
+"""Images through tensorflow-datasets: MNIST, SVHN, CIFAR-10 and CelebA as the original prepared
+them, and any other image dataset by its name (tfds:<name>) as centre squares."""
 
-Images are held in memory as uint8 and normalised on the device.
-"""
-
-import contextlib
+import hashlib
+import os
 import pathlib
-import socket
-import urllib.parse
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from acai_tf.config import Config
+from acai_tf.data import builders, cache
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.square import square
 from acai_tf.errors import UsageError
+
+PART = 500  # images of equal size decoded at a time
+FEW = 16  # and of any size, which may be photographs
 
 
 def mnist(config: Config) -> ArrayDataset:
     """28x28 digits with two black pixels added on each side."""
 
-    def pad(images):
+    def pad(images, size):
+        del size
         return np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
 
-    return _load("mnist", "mnist", config, ["train"], ["test"], 10, pad)
+    return cache.load(config, TfdsSource(config, "mnist", prepare=pad))
 
 
 def svhn(config: Config) -> ArrayDataset:
-    """Street View house numbers, cropped; train and extra together."""
-    return _load("svhn", "svhn_cropped", config, ["train", "extra"], ["test"], 10)
+    """Street View house numbers, cropped; train and extra together, or train alone."""
+    train = ["train", "extra"] if config.svhn_extra else ["train"]
+    return cache.load(config, TfdsSource(config, "svhn_cropped", train=train))
 
 
 def cifar10(config: Config) -> ArrayDataset:
     """CIFAR-10 as it is."""
-    return _load("cifar10", "cifar10", config, ["train"], ["test"], 10)
+    return cache.load(config, TfdsSource(config, "cifar10"))
 
 
 def celeba(config: Config) -> ArrayDataset:
     """Faces 218x178, 36 rows and 16 columns cut from each side, bicubic to 32x32; no classes.
 
-    The original tested on its training file; this is tfds' own test split.
+    The original tested on its training file; this is tfds' own test split. It kept the fractions
+    that the bicubic makes; here they are rounded to whole levels.
     """
 
-    def crop_and_resize(images):
+    def crop_and_resize(images, size):
         import tensorflow as tf
 
         # The original's resize: TF1's bicubic, without antialiasing.
-        small = tf.compat.v1.image.resize_bicubic(images[:, 36:-36, 16:-16], (32, 32))
+        small = tf.compat.v1.image.resize_bicubic(images[:, 36:-36, 16:-16], (size, size))
         return np.clip(np.round(small.numpy()), 0, 255).astype(np.uint8)
 
-    return _load("celeba", "celeb_a", config, ["train"], ["test"], 1, crop_and_resize)
+    return cache.load(config, TfdsSource(config, "celeb_a", prepare=crop_and_resize))
 
 
-def _load(
-    name: str,
-    tfds_name: str,
-    config: Config,
-    train_splits: list[str],
-    test_splits: list[str],
-    classes: int,
-    prepare: Callable[[np.ndarray], np.ndarray] = lambda images: images,
-) -> ArrayDataset:
-    _import_tfds(name)
-    builder = _prepared_builder(tfds_name, config.data_dir)
-    train_images, train_labels = _read(builder, train_splits, prepare)
-    test_images, test_labels = _read(builder, test_splits, prepare)
-    shape = train_images.shape[1:]
-    return ArrayDataset(name, shape, classes, test_images, test_labels, train_images, train_labels)
+def named(config: Config) -> ArrayDataset:
+    """Any image dataset of tfds, tfds:<name>: centre squares, `ClassLabel`s where there are any.
 
-
-def _import_tfds(name: str) -> None:
-    """Import tensorflow-datasets, and TensorFlow beneath it.
-
-    Raises:
-        UsageError: one of them is not installed; says how the images get here without.
+    Where there is no test split the validation split is used, and where there is none either, the
+    last tenth of the training split is kept for testing.
     """
-    try:
-        import keras
-        import tensorflow as tf
-        import tensorflow_datasets  # noqa: F401 - only to see that it is there
-    except ImportError as error:
-        raise UsageError(
-            f"{name} is read by tensorflow-datasets, which cannot be imported ({error}); where it"
-            f" can, python -m acai_tf.data.npz {name} {name}.npz writes a file for"
-            f" --dataset=npz:{name}.npz here"
-        ) from error
-    if keras.backend.backend() != "tensorflow":
-        with contextlib.suppress(RuntimeError):  # a caller uses TensorFlow already
-            tf.config.set_visible_devices([], "GPU")  # it would take all of their memory
+    return cache.load(config, TfdsSource(config, config.dataset.partition(":")[2]))
 
 
-def _prepared_builder(tfds_name: str, data_dir: str):
-    """tfds' builder, its data downloaded and prepared if they were not.
+class Features(NamedTuple):
+    """Which features of a tfds dataset are used."""
 
-    Raises:
-        UsageError: they are not there and cannot be had; says which files to put where.
+    image: str
+    shape: tuple  # of the image; None where it varies
+    label: str | None
+    class_names: tuple[str, ...]
+
+
+class TfdsSource(cache.Source):
+    """A dataset of tfds.
+
+    Args:
+        config: the run's settings.
+        tfds_name: as tfds calls it.
+        train: its splits to train on; None: "train".
+        prepare: (images [n, h, w, c], size in pixels) -> images; they are made square
+            afterwards where they are not of that size.
     """
-    import tensorflow_datasets as tfds
 
-    builder = tfds.builder(tfds_name, data_dir=data_dir or None)
-    if builder.is_prepared():
-        return builder
-    root = pathlib.Path(builder.data_path).parents[1]
-    by_hand = root / "downloads" / "manual"  # where tfds looks before it downloads
-    urls = list(builder.url_infos or {})
-    remedy = (
-        f"fetch {', '.join(urls)} into {by_hand}" if urls else f"prepare it with tfds in {root}"
-    )
-    remedy += " and run this again"
-    missing = f"{tfds_name} is not prepared in {root}"
-    if not _fetched_by_hand(by_hand) and not _any_host_resolves(urls):
-        raise UsageError(f"{missing} and there is no network; {remedy}")
-    print(f"{missing}; preparing it")
-    try:
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(
-                manual_dir=by_hand if _fetched_by_hand(by_hand) else None
+    def __init__(
+        self,
+        config: Config,
+        tfds_name: str,
+        train: list[str] | None = None,
+        prepare: Callable[[np.ndarray, int], np.ndarray] = lambda images, size: images,
+    ):
+        self._config, self._tfds_name, self._prepare = config, tfds_name, prepare
+        self._train = train or ["train"]
+        self._size = config.width
+        data_dir = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+        self.recipe = {
+            "tfds": tfds_name,
+            "data_dir": str(pathlib.Path(data_dir).expanduser().absolute()),
+            "train": self._train,
+            "size": self._size,
+        }
+
+    def unchanged(self, origin):
+        """tfds is not asked, which would take seconds: its own description of the data is."""
+        return _hash(origin["info"]) in (None, origin["hash"])  # None: removed, to save room
+
+    def decode(self, writer):
+        name = self._config.dataset
+        builders.import_tfds(name)
+        builder = builders.prepared_builder(self._tfds_name, self._config.data_dir)
+        features = _features(builder.info)
+        train, test = self._splits(builder.info.splits)
+        colors = 1 if features.shape[-1] == 1 else 3
+        shape = (self._size, self._size, colors)
+        counts = {split: builder.info.splits[split].num_examples for split in [*train, *test]}
+        writer.expect(sum(counts.values()), shape)
+        class_names = features.class_names
+        for role, splits in (("train", train), ("test", test)):
+            for split in splits:
+                for images, labels in _read(builder, split, features):
+                    writer.add(role, self._squares(images, colors), labels)
+                    writer.advance(len(images))
+                    if min(labels) < 0:  # tfds' way to say that a split has none
+                        class_names = ()
+        info = pathlib.Path(builder.data_path) / "dataset_info.json"
+        origin = {"tfds": builder.info.full_name, "info": str(info), "hash": _hash(info)}
+        return cache.Decoded(shape, class_names, origin)
+
+    def _splits(self, splits) -> tuple[list[str], list[str]]:
+        """Those to train and to test on."""
+        missing = [split for split in self._train if split not in splits]
+        if missing:
+            raise UsageError(
+                f"{self._config.dataset} has no {missing[0]} split; it has: {', '.join(splits)}"
             )
-        )
-    except Exception as error:  # tfds and its downloader raise many kinds
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UsageError(f"{missing} and preparing it failed ({reason}); {remedy}") from error
-    return builder
+        for test in ("test", "validation"):
+            if test in splits and splits[test].num_examples:
+                return self._train, [test]
+        return ["train[:90%]"], ["train[90%:]"]
+
+    def _squares(self, images, colors: int) -> np.ndarray:
+        """Images [n, h, w, c], or a list of images of any size -> [n, size, size, colors]."""
+        if isinstance(images, np.ndarray):
+            images = self._prepare(images, self._size)
+            if images.shape[1:] == (self._size, self._size, colors):
+                return images
+        pictures = (Image.fromarray(i[..., 0] if i.shape[-1] == 1 else i) for i in images)
+        return np.stack([square(picture, self._size, colors) for picture in pictures])
 
 
-def _fetched_by_hand(folder: pathlib.Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
+def _features(info) -> Features:
+    """The image and the label of a dataset.
 
-
-def _any_host_resolves(urls: list[str]) -> bool:
-    """False only where a download is hopeless: tfds would retry for minutes before saying so."""
-    if urllib.request.getproxies() or not urls:
-        return True
-    for host in {urllib.parse.urlparse(url).hostname for url in urls}:
-        try:
-            socket.getaddrinfo(host, 443)
-            return True
-        except OSError:
-            continue
-    return False
-
-
-def _read(builder, splits: list[str], prepare) -> tuple[np.ndarray, np.ndarray]:
-    """All images and labels of some splits, prepared a thousand at a time."""
+    Raises:
+        UsageError: it has no image, several, or one that is not of whole bytes.
+    """
     import tensorflow_datasets as tfds
 
-    images, labels = [], []
-    for split in splits:
-        data = builder.as_dataset(split=split, batch_size=1000)
-        for part in tfds.as_numpy(data):
-            images.append(prepare(part["image"]))
-            labels.append(part.get("label", np.zeros(len(part["image"]), np.int64)))
-    return np.concatenate(images), np.concatenate(labels).astype(np.int64)
+    supervised = info.supervised_keys or (None,)
+
+    def one(kind) -> str | None:
+        names = [name for name, feature in info.features.items() if isinstance(feature, kind)]
+        usual = [name for name in names if name in supervised or name in ("image", "label")]
+        return (usual or names)[0] if len(names) == 1 or len(usual) == 1 else None
+
+    image, label = one(tfds.features.Image), one(tfds.features.ClassLabel)
+    if image is None or info.features[image].np_dtype != np.uint8:
+        raise UsageError(
+            f"{info.name} has no feature that is one image of whole bytes; it has:"
+            f" {', '.join(info.features)}"
+        )
+    class_names = tuple(info.features[label].names or ()) if label else ()
+    return Features(image, tuple(info.features[image].shape), label, class_names)
+
+
+def _read(builder, split: str, features: Features) -> Iterator[tuple]:
+    """Parts of (images [n, h, w, c] or a list of images, labels [n]), always in the same order."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    data = builder.as_dataset(
+        split=split, read_config=tfds.ReadConfig(interleave_cycle_length=1), shuffle_files=False
+    )
+
+    def wanted(example):
+        label = example[features.label] if features.label else tf.zeros((), tf.int64)
+        return example[features.image], label
+
+    data = data.map(wanted)
+    if None not in features.shape:
+        yield from tfds.as_numpy(data.batch(PART).prefetch(2))
+        return
+    few = []
+    for example in tfds.as_numpy(data):
+        few.append(example)
+        if len(few) == FEW:
+            yield tuple(zip(*few, strict=True))
+            few = []
+    if few:
+        yield tuple(zip(*few, strict=True))
+
+
+def _hash(path) -> str | None:
+    """Of a file; None where there is none."""
+    try:
+        return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return None

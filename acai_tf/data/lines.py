@@ -65,12 +65,12 @@ def line_class(angles: np.ndarray) -> np.ndarray:
 class Lines(Dataset):
     """Endless lines at uniformly random angles."""
 
-    def batches(self, batch, seed, first_step=0):
-        step = first_step
-        while True:
-            images, labels = _random_lines(batch, seed, step)
-            yield {"image": images, "label": labels}
-            step += 1
+    def describe(self):
+        return f"{self.name}: endless {SIZE}x{SIZE}x1 images, {CLASSES} classes, drawn on the fly"
+
+    def batch_at(self, step, batch, seed):
+        images, labels = _random_lines(batch, seed, step)
+        return {"image": images, "label": labels}
 
     def train_once(self, limit):
         return _random_lines(limit, 0, _TEST_STREAM - 1)
@@ -85,4 +85,5 @@ def load(config: Config) -> Lines:
     """The lines; the 5,000 test lines are the same in every run."""
     del config
     images, labels = _random_lines(TEST_IMAGES, 0, _TEST_STREAM)
-    return Lines("lines", (SIZE, SIZE, 1), CLASSES, images, labels)
+    tenths = tuple(f"{36 * tenth} degrees on" for tenth in range(CLASSES))
+    return Lines("lines", (SIZE, SIZE, 1), tenths, images, labels)

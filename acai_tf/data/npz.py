@@ -3,20 +3,17 @@
 train_images, test_images  [N, H, W, C] or [N, H, W] uint8, H = W, C = 1 or 3
 train_labels, test_labels  whole numbers [N]; both may be left out where there are no classes
 
-    python -m acai_tf.data.npz mnist mnist.npz
+    python -m acai_tf.data mnist --npz=mnist.npz
 
-writes such a file from any dataset that is held in memory.
+writes such a file from any dataset that has an end.
 """
 
-import argparse
 import os
 import pathlib
 
 import numpy as np
 
-from acai_tf import command
 from acai_tf.config import Config
-from acai_tf.data import load_dataset
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import UsageError
 
@@ -36,7 +33,7 @@ def load(config: Config) -> ArrayDataset:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise UsageError(
-            f"there is no {path}; python -m acai_tf.data.npz <dataset> {path.name} writes one"
+            f"there is no {path}; python -m acai_tf.data <dataset> --npz={path.name} writes one"
         ) from None
     except Exception as error:  # zipfile and numpy raise many kinds
         raise UsageError(f"{path} is not a readable .npz ({error})") from error
@@ -45,10 +42,11 @@ def load(config: Config) -> ArrayDataset:
     if images["test"].shape[1:] != shape:
         raise UsageError(f"{path}: training images are {shape}, test images differ")
     labels = {split: _labels(path, arrays, split, len(images[split])) for split in SPLITS}
+    classes = int(max(labels["train"].max(), labels["test"].max())) + 1
     return ArrayDataset(
         name=config.dataset,
         image_shape=shape,
-        classes=int(max(labels["train"].max(), labels["test"].max())) + 1,
+        class_names=tuple(map(str, range(classes))) if classes > 1 else (),
         test_images=images["test"],
         test_labels=labels["test"],
         train_images=images["train"],
@@ -95,6 +93,20 @@ def _labels(path, arrays: dict, split: str, count: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
+def new_file(path: str) -> pathlib.Path:
+    """A file to write.
+
+    Raises:
+        UsageError: there is such a file already, or no folder for it.
+    """
+    path = pathlib.Path(path).expanduser()
+    if path.exists():
+        raise UsageError(f"{path} exists; give another name or remove it")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder for {path}")
+    return path
+
+
 def save(dataset: ArrayDataset, path: str | os.PathLike) -> None:
     """Write a dataset as such a file; in one piece or not at all."""
     partial = f"{path}.partial"
@@ -107,31 +119,3 @@ def save(dataset: ArrayDataset, path: str | os.PathLike) -> None:
             test_labels=dataset.test_labels,
         )
     os.replace(partial, path)
-
-
-def main() -> None:
-    """The command line.
-
-    Raises:
-        UsageError: an unknown dataset, one that is not held in memory, a file that is there.
-    """
-    parser = argparse.ArgumentParser(prog="python -m acai_tf.data.npz", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("dataset", help="as train.py's --dataset")
-    parser.add_argument("file", help="the .npz to write")
-    parser.add_argument("--data_dir", default="", help="where tfds keeps its data")
-    arguments = parser.parse_args()
-    if os.path.exists(arguments.file):
-        raise UsageError(f"{arguments.file} exists; give another name or remove it")
-    if not os.path.isdir(os.path.dirname(os.path.abspath(arguments.file))):
-        raise UsageError(f"there is no folder for {arguments.file}")
-    command.load_backend()
-    dataset = load_dataset(Config(dataset=arguments.dataset, data_dir=arguments.data_dir))
-    if not isinstance(dataset, ArrayDataset):
-        raise UsageError(f"{dataset.name} is drawn on the fly and needs no file")
-    save(dataset, arguments.file)
-    print(f"{arguments.file}: {len(dataset.train_images)} + {len(dataset.test_images)} images")
-
-
-if __name__ == "__main__":
-    raise SystemExit(command.run(main))

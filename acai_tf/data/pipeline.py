@@ -1,7 +1,16 @@
 """How training batches reach `fit`."""
 
+import atexit
+import threading
+import time
+
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
+
+AHEAD = 16  # batches that wait for the device
+AT_ONCE = 4  # batches drawn at a time: from a disk, their reads overlap
+
+_exiting = threading.Event()
 
 
 def pipeline(dataset: Dataset, config: Config, first_step: int):
@@ -14,15 +23,37 @@ def pipeline(dataset: Dataset, config: Config, first_step: int):
     """
     import keras
 
-    batches = dataset.batches(config.batch, config.seed, first_step)
     if keras.backend.backend() != "tensorflow":
+        batches = dataset.batches(config.batch, config.seed, first_step)
         return ((batch,) for batch in batches)  # Keras asks generators for tuples
     import tensorflow as tf
 
-    shapes = {name: (array.dtype, array.shape) for name, array in next(batches).items()}
-    return tf.data.Dataset.from_generator(
-        lambda: dataset.batches(config.batch, config.seed, first_step),
-        output_signature={
-            name: tf.TensorSpec(shape, dtype) for name, (dtype, shape) in shapes.items()
-        },
-    ).prefetch(tf.data.AUTOTUNE)
+    first = dataset.batch_at(first_step, config.batch, config.seed)
+    names = list(first)
+
+    def draw(step):
+        if _exiting.is_set():
+            raise InterruptedError
+        batch = dataset.batch_at(int(step), config.batch, config.seed)
+        return [batch[name] for name in names]
+
+    def at(step):
+        arrays = tf.numpy_function(draw, [step], [first[name].dtype for name in names])
+        return {
+            name: tf.ensure_shape(array, first[name].shape)
+            for name, array in zip(names, arrays, strict=True)
+        }
+
+    steps = tf.data.Dataset.range(first_step, tf.int64.max)
+    return steps.map(at, num_parallel_calls=AT_ONCE, deterministic=True).prefetch(AHEAD)
+
+
+@atexit.register
+def _let_go():
+    """Python must not end while a tf.data thread is in `draw`: both would wait for ever.
+
+    That happens where something still holds an iterator: the traceback of an interruption, say.
+    """
+    if not _exiting.is_set():
+        _exiting.set()
+        time.sleep(0.05)  # longer than a batch takes

@@ -42,11 +42,3 @@ def check_names(names):
         if name not in EVALUATORS:
             raise UsageError(f"unknown evaluator {name!r}; known: {', '.join(EVALUATORS)}")
     return names
-
-
-def in_batches(function, images, size: int = 500):
-    """`function` applied to `size` images at a time, [N, ...] -> [N, ...] as numpy."""
-    import numpy as np
-
-    parts = [np.asarray(function(images[i : i + size])) for i in range(0, len(images), size)]
-    return np.concatenate(parts)

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from acai_tf.evaluation import in_batches
-
 TRAIN_CODES = 60_000
 
 
@@ -50,8 +48,8 @@ def evaluate(model, dataset, n_init: int = 1000, seed: int = 0) -> dict[str, flo
     if dataset.classes < 2:
         return {}
     images, _ = dataset.train_once(TRAIN_CODES)
-    train = in_batches(model.compiled_verb("encode"), images)
-    test = in_batches(model.compiled_verb("encode"), dataset.test_images)
+    encode = model.compiled_verb("encode")
+    train, test = encode(images), encode(dataset.test_images)
     train, test = whiten(*(codes.reshape(len(codes), -1) for codes in (train, test)))
     kmeans = KMeans(
         dataset.classes, init="random", n_init=n_init, max_iter=1000, random_state=seed

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from acai_tf.evaluation import in_batches
-
 
 def evaluate(model, dataset) -> dict[str, float]:
     """Accuracy of the jointly trained probe on the whole test set, in 0..1.
@@ -16,5 +14,5 @@ def evaluate(model, dataset) -> dict[str, float]:
     """
     if dataset.classes < 2:
         return {}
-    logits = in_batches(model.compiled_verb("classify"), dataset.test_images)
+    logits = model.compiled_verb("classify")(dataset.test_images)
     return {"probe_accuracy": float(np.mean(logits.argmax(-1) == dataset.test_labels))}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from acai_tf.evaluation import in_batches
+PART = 500  # images whose reconstructions are held at a time
 
 
 def evaluate(model, dataset) -> dict[str, float]:
@@ -14,10 +14,11 @@ def evaluate(model, dataset) -> dict[str, float]:
     from acai_tf.models.base import to_unit
 
     reconstruct = model.compiled_verb("reconstruct")
-
-    def squared_error(images):
-        error = reconstruct(images) - np.asarray(to_unit(images))
-        return np.mean(np.square(error, dtype=np.float64), axis=(1, 2, 3))
-
-    mse = np.mean(in_batches(squared_error, dataset.test_images))
+    images = dataset.test_images
+    squared_errors = []
+    for start in range(0, len(images), PART):
+        part = images[start : start + PART]
+        error = reconstruct(part) - np.asarray(to_unit(part))
+        squared_errors.append(np.mean(np.square(error, dtype=np.float64), axis=(1, 2, 3)))
+    mse = np.mean(np.concatenate(squared_errors))
     return {"test_rmse": float(np.sqrt(mse) * 127.5)}

@@ -14,6 +14,7 @@ def evaluate_run(
     run_dir: str,
     evaluators: list[str] | None = None,
     data_dir: str | None = None,
+    cache_dir: str | None = None,
     dataset: str | None = None,
     n_init: int = 1000,
     seed: int = 0,
@@ -24,6 +25,7 @@ def evaluate_run(
         run_dir: the run folder.
         evaluators: names in EVALUATORS; None: all.
         data_dir: where tfds keeps its data; None: as in training.
+        cache_dir: where decoded images are kept; None: as in training.
         dataset: what to evaluate on; None: what it was trained on.
         n_init: restarts of k-means.
         seed: of k-means.
@@ -37,7 +39,7 @@ def evaluate_run(
     names = check_names(evaluators or list(EVALUATORS))
     run = RunFolder(run_dir)
     config = run.config()
-    changes = {"data_dir": data_dir, "dataset": dataset}
+    changes = {"data_dir": data_dir, "cache_dir": cache_dir, "dataset": dataset}
     changes = {name: value for name, value in changes.items() if value is not None}
     config = dataclasses.replace(config, **changes)
     if not checkpoints.checkpoints(run.checkpoints):
@@ -51,6 +53,8 @@ def evaluate_run(
     values = {"step": step, **run_evaluators(model, data, names, options)}
     run.write_evaluation(values)
     width = max(map(len, values))
+    if data.classes < 2:
+        print(f"{config.dataset} has no classes: what needs labels is left out")
     print(f"{run_dir} at step {step} ({config.model} on {config.dataset})")
     for name, value in values.items():
         print(f"  {name:<{width}}  {value:.6g}")

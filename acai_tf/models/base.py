@@ -8,11 +8,14 @@ optimizer over all variables is exactly the original's one per player.
 """
 
 import keras
+import numpy as np
 from keras import ops
 
 from acai_tf import backend, interpolation, losses, networks
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed
+
+PART = 500 * 32 * 32  # pixels of the images that a compiled verb takes or makes at a time
 
 
 def to_unit(images):
@@ -94,10 +97,23 @@ class Autoencoder(keras.Model):
         return self.probe(self.encode(images))
 
     def compiled_verb(self, verb: str, **options):
-        """A verb as a compiled function from arrays to arrays, made once: for many images."""
+        """A verb as a compiled function from arrays to arrays, made once: for many images.
+
+        They are taken in parts, so that memory does not grow with their number or size.
+        """
         key = (verb, *sorted(options.items()))
         if key not in self._compiled_verbs:
-            self._compiled_verbs[key] = backend.compiled(self, verb, **options)
+            function = backend.compiled(self, verb, **options)
+            height, width, _ = self.image_shape
+            part = max(1, PART // (height * width * options.get("steps", 1)))
+            axis = 1 if verb == "interpolate" else 0  # of the images in what comes back
+
+            def in_parts(*arrays):
+                starts = range(0, max(1, len(arrays[0])), part)
+                parts = [function(*(array[i : i + part] for array in arrays)) for i in starts]
+                return np.concatenate(parts, axis)
+
+            self._compiled_verbs[key] = in_parts
         return self._compiled_verbs[key]
 
     def call(self, images, training=None):

@@ -1,0 +1,287 @@
+"""Images decoded once and kept as uint8: in memory where they fit, else read as they are needed.
+
+One folder per dataset in --cache_dir:
+
+contents.json                            shape, counts, classes, and what the images were made from
+<id>-train_images, <id>-test_images      raw uint8 [N, H, W, C]
+<id>-train_labels.npy, ...               int64 [N]
+
+contents.json is written last and in one step, so that images cut short by a kill are never used;
+the next start begins them again.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import mmap
+import os
+import pathlib
+import shutil
+import sys
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from tqdm import tqdm
+
+from acai_tf.config import Config
+from acai_tf.data import short_name
+from acai_tf.data.dataset import ArrayDataset
+from acai_tf.errors import UsageError
+from acai_tf.files import hold, write_atomically
+
+FORMAT = 1  # of the cache, and of how images are prepared: raise it to have all of them made again
+SPLITS = ("train", "test")
+CONTAINER_LIMIT = pathlib.Path("/sys/fs/cgroup/memory.max")
+SHARE = 0.5  # of the free memory that images may take
+NAMED = 5  # files that could not be read and are named; all are in contents.json
+
+
+@dataclass
+class Decoded:
+    """What a source says of the images it has decoded.
+
+    Attributes:
+        image_shape: (height, width, colors).
+        class_names: what label 0, 1, ... means.
+        origin: what `Source.unchanged` needs; JSON.
+        left_out: what could not be read.
+    """
+
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    origin: dict
+    left_out: list[str] = field(default_factory=list)
+
+
+class Source(ABC):
+    """Where images come from and how they are made square."""
+
+    recipe: dict  # with the dataset's name, what distinguishes one decoding from another; JSON
+
+    @abstractmethod
+    def unchanged(self, origin: dict) -> bool:
+        """Whether decoding again would give what was decoded when `origin` was written down."""
+
+    @abstractmethod
+    def decode(self, writer: "Writer") -> Decoded:
+        """Give all images to `writer`, in an order that is always the same."""
+
+
+class Writer:
+    """Takes decoded images and writes them down, with a progress bar.
+
+    Args:
+        folder: where to.
+        name: of the dataset.
+    """
+
+    def __init__(self, folder: pathlib.Path, name: str):
+        self._folder, self._name = folder, name
+        self.id = uuid.uuid4().hex[:8]
+        self.counts = dict.fromkeys(SPLITS, 0)
+        self._labels = {split: [] for split in SPLITS}
+        self._files, self._bar = {}, None
+
+    def expect(self, count: int, image_shape: tuple[int, int, int]) -> None:
+        """Say how many images will come.
+
+        Raises:
+            UsageError: they do not fit on the disk.
+        """
+        need, free = count * int(np.prod(image_shape)), shutil.disk_usage(self._folder).free
+        if need > free:
+            raise UsageError(
+                f"{self._name} takes {need / 1e9:.1f} GB decoded, {free / 1e9:.1f} GB are free in"
+                f" {self._folder.parent}; give another --cache_dir or a smaller --image_size"
+            )
+        print(f"decoding {count:,} images of {self._name} into {self._folder}, once")
+        hidden = not sys.stderr.isatty()
+        self._bar = tqdm(total=count, unit="img", unit_scale=True, desc="decoding", disable=hidden)
+
+    def add(self, split: str, images: np.ndarray, labels) -> None:
+        """Take the next images [n, H, W, C] uint8 of "train" or "test", and their labels [n]."""
+        if split not in self._files:
+            path, _ = _paths(self._folder, self.id, split)
+            self._files[split] = open(path, "wb")  # noqa: SIM115 - closed by `close`
+        self._files[split].write(np.ascontiguousarray(images, np.uint8))
+        self._labels[split].append(np.asarray(labels, np.int64))
+        self.counts[split] += len(images)
+
+    def advance(self, count: int) -> None:
+        """Move the bar on by `count` images, those that were left out among them."""
+        self._bar.update(count)
+
+    def finish(self) -> None:
+        """Have everything on the disk.
+
+        Raises:
+            UsageError: there is nothing to train or to test on.
+        """
+        if not all(self.counts.values()):
+            counts = " and ".join(f"{count} {split}" for split, count in self.counts.items())
+            raise UsageError(f"{self._name} has {counts} images; it takes some of both")
+        for split, file in self._files.items():
+            file.flush()
+            os.fsync(file.fileno())
+            _, path = _paths(self._folder, self.id, split)
+            np.save(path, np.concatenate(self._labels[split]))
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+        if self._bar:
+            self._bar.close()
+
+
+def load(config: Config, source: Source) -> ArrayDataset:
+    """The images of `source`, decoded now if they have not been.
+
+    Raises:
+        UsageError: the source cannot be read, or the cache cannot be written.
+    """
+    root = cache_dir(config)
+    key = hashlib.sha256(json.dumps([FORMAT, config.dataset, source.recipe]).encode()).hexdigest()
+    folder = root / f"{short_name(config.dataset)}-{key[:8]}"
+    contents = _contents(folder, source)  # a cache that is complete need not be writable
+    if contents is None:
+        with _explained(root):
+            folder.mkdir(parents=True, exist_ok=True)
+            with hold(folder / "lock", f"another process is decoding {config.dataset}; waiting"):
+                contents = _contents(folder, source) or _decode(folder, config.dataset, source)
+    if left_out := contents["left_out"]:
+        more = f", and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
+        print(
+            f"{len(left_out)} files could not be read and are left out:"
+            f" {', '.join(left_out[:NAMED])}{more} (all in {folder / 'contents.json'})"
+        )
+    return _open(folder, contents, config.dataset)
+
+
+def cache_dir(config: Config) -> pathlib.Path:
+    """Where decoded images are kept: --cache_dir, or the user's own cache."""
+    own = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "acai_tf"
+    return pathlib.Path(config.cache_dir or own).expanduser().absolute()
+
+
+_UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT),  # full
+    *(errno.EACCES, errno.EPERM, errno.EROFS),  # forbidden
+    *(errno.ENOTDIR, errno.EEXIST),  # there is a file in the way
+}
+
+
+@contextlib.contextmanager
+def _explained(root: pathlib.Path):
+    """A cache that cannot be written is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UsageError(
+            f"decoded images cannot be kept in {root} ({error.strerror}); give another --cache_dir"
+        ) from error
+
+
+def _contents(folder: pathlib.Path, source: Source) -> dict | None:
+    """What is in a folder; None where it is not whole, or not what the source holds now."""
+    try:
+        contents = json.loads((folder / "contents.json").read_text())
+        pixels = int(np.prod(contents["image_shape"]))
+        for split in SPLITS:
+            images, labels = _paths(folder, contents["id"], split)
+            count = contents["counts"][split]
+            if images.stat().st_size != count * pixels or labels.stat().st_size < count * 8:
+                return None
+        current = isinstance(contents["left_out"], list) and source.unchanged(contents["origin"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return contents if current else None
+
+
+def _paths(folder: pathlib.Path, id: str, split: str) -> tuple[pathlib.Path, pathlib.Path]:
+    """The files of a split: images, labels."""
+    return folder / f"{id}-{split}_images", folder / f"{id}-{split}_labels.npy"
+
+
+def _decode(folder: pathlib.Path, name: str, source: Source) -> dict:
+    """Decode everything, commit it, and remove what it replaces."""
+    if not (folder / "contents.json").exists():
+        _remove(folder, lambda file: True)  # what a killed decoding left
+    writer = Writer(folder, name)
+    try:
+        decoded = source.decode(writer)
+        writer.finish()
+    except BaseException:
+        writer.close()
+        _remove(folder, lambda file: file.name.startswith(writer.id))
+        raise
+    writer.close()
+    contents = {
+        "name": name,
+        "id": writer.id,
+        "image_shape": list(decoded.image_shape),
+        "counts": writer.counts,
+        "class_names": list(decoded.class_names),
+        "origin": decoded.origin,
+        "left_out": decoded.left_out,
+    }
+    write_atomically(folder / "contents.json", json.dumps(contents, indent=1) + "\n")
+    _remove(folder, lambda file: not file.name.startswith(writer.id))
+    return contents
+
+
+def _remove(folder: pathlib.Path, which: Callable[[pathlib.Path], bool]) -> None:
+    for file in folder.glob("*-*_*"):
+        if which(file):
+            file.unlink()
+
+
+def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
+    shape = tuple(contents["image_shape"])
+    paths = {split: _paths(folder, contents["id"], split)[0] for split in SPLITS}
+    size, free = sum(path.stat().st_size for path in paths.values()), free_memory()
+    if size <= SHARE * free:
+        images = {split: np.fromfile(path, np.uint8) for split, path in paths.items()}
+        where = "in memory"
+    else:
+        images = {split: _mapped(path) for split, path in paths.items()}
+        where = (
+            f"read from {folder} as they are needed, for {free / 1e6:,.0f} MB of memory are free"
+        )
+    labels = {split: np.load(_paths(folder, contents["id"], split)[1]) for split in SPLITS}
+    if len(contents["class_names"]) < 2:  # nothing to tell apart, whatever the labels were
+        labels = {split: np.zeros_like(values) for split, values in labels.items()}
+    return ArrayDataset(
+        name=name,
+        image_shape=shape,
+        class_names=tuple(contents["class_names"]),
+        test_images=images["test"].reshape(-1, *shape),
+        test_labels=labels["test"],
+        train_images=images["train"].reshape(-1, *shape),
+        train_labels=labels["train"],
+        where=where,
+    )
+
+
+def _mapped(path: pathlib.Path) -> np.ndarray:
+    """A file as an array whose parts are read when they are looked at."""
+    with open(path, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if hasattr(mmap, "MADV_RANDOM"):
+        mapped.madvise(mmap.MADV_RANDOM)  # single images are read, not their neighbours
+    return np.frombuffer(mapped, np.uint8)
+
+
+def free_memory() -> int:
+    """Bytes of memory that are free for us, a container's limit considered."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError):  # no container, or "max": no limit
+        free = min(free, int(CONTAINER_LIMIT.read_text()))
+    return free

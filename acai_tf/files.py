@@ -1,0 +1,45 @@
+"""Files that are whole or not there, and folders that one process at a time writes in."""
+
+import os
+import pathlib
+import typing
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes in one folder go unnoticed there
+    fcntl = None
+
+
+def write_atomically(path: pathlib.Path, text: str) -> None:
+    """Write a file in one step: a kill leaves the old one or the new one."""
+    partial = path.with_name(f".{path.name}.partial")
+    with open(partial, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def hold(path: pathlib.Path, waiting: str | None = None) -> typing.IO:
+    """A lock file, held until it is closed; a process that is killed lets go by itself.
+
+    Args:
+        path: the file; its folder must exist.
+        waiting: what to print when another process holds it, to wait for it; None: do not wait.
+
+    Raises:
+        BlockingIOError: another process holds it, and `waiting` is None.
+        OSError: the file cannot be written.
+    """
+    lock = open(path, "w")  # noqa: SIM115 - the caller closes it
+    if fcntl is None:
+        return lock
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if waiting is None:
+            lock.close()
+            raise
+        print(waiting, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock

@@ -1,0 +1,255 @@
+"""Images decoded once, and kept."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from acai_tf.config import Config
+from acai_tf.data import cache
+from acai_tf.data.dataset import ArrayDataset
+from acai_tf.errors import UsageError
+from tests.test_data import assert_same_batches, take
+
+SHAPE = (16, 16, 3)
+
+
+class Random(cache.Source):
+    """Random images, decoded in parts; counts how often."""
+
+    recipe = {}  # noqa: RUF012
+
+    def __init__(self, count=50, version=0, fail_after=None, hang=False):
+        self.count, self.version, self.fail_after, self.hang = count, version, fail_after, hang
+        self.decoded = 0
+
+    def images(self, split):
+        rng = np.random.default_rng([self.version, cache.SPLITS.index(split)])
+        return rng.integers(0, 256, (self.count, *SHAPE), np.uint8), np.arange(self.count) % 3
+
+    def unchanged(self, origin):
+        return origin["version"] == self.version
+
+    def decode(self, writer):
+        self.decoded += 1
+        writer.expect(2 * self.count, SHAPE)
+        for split in cache.SPLITS:
+            images, labels = self.images(split)
+            for start in range(0, self.count, 20):
+                if split == "test" and self.fail_after is not None:
+                    raise self.fail_after
+                writer.add(split, images[start : start + 20], labels[start : start + 20])
+                writer.advance(20)
+                if split == "test" and self.hang:
+                    print("hanging", flush=True)
+                    time.sleep(60)
+        return cache.Decoded(SHAPE, ("a", "b", "c"), {"version": self.version}, ["bad.png"])
+
+
+@pytest.fixture
+def config(tmp_path):
+    return Config(dataset="folder:/some/faces", cache_dir=str(tmp_path / "kept"))
+
+
+def assert_holds(dataset: ArrayDataset, source: Random):
+    for split in cache.SPLITS:
+        images, labels = source.images(split)
+        np.testing.assert_array_equal(getattr(dataset, f"{split}_images"), images)
+        np.testing.assert_array_equal(getattr(dataset, f"{split}_labels"), labels)
+    assert dataset.image_shape == SHAPE
+    assert dataset.class_names == ("a", "b", "c")
+
+
+def files(config):
+    (folder,) = (f for f in cache.cache_dir(config).iterdir() if f.name.startswith("faces-"))
+    return sorted(file for file in folder.iterdir() if file.name != "lock")
+
+
+def test_images_are_decoded_once(config, capsys):
+    source = Random()
+    assert_holds(cache.load(config, source), source)
+    assert "decoding 100 images of folder:/some/faces into" in capsys.readouterr().out
+    assert_holds(cache.load(config, source), source)
+    assert source.decoded == 1
+    out = capsys.readouterr().out
+    assert "decoding" not in out
+    assert "1 files could not be read and are left out: bad.png" in out  # each time
+
+
+def test_changed_images_are_decoded_anew_and_replace_the_old(config):
+    cache.load(config, Random())
+    before = files(config)
+    changed = Random(version=1, count=30)
+    assert_holds(cache.load(config, changed), changed)
+    assert changed.decoded == 1
+    assert len(files(config)) == len(before) == 5
+
+
+def test_other_recipes_and_names_have_folders_of_their_own(config, monkeypatch):
+    source = Random()
+    cache.load(config, source)
+    monkeypatch.setattr(Random, "recipe", {"size": 64})
+    cache.load(config, source)
+    assert source.decoded == 2
+    assert len(list(cache.cache_dir(config).iterdir())) == 2
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), KeyboardInterrupt(), UsageError("no")])
+def test_a_decoding_that_failed_is_never_used_and_leaves_nothing(config, error):
+    with pytest.raises(type(error)):
+        cache.load(config, Random(fail_after=error))
+    assert files(config) == []
+    source = Random()
+    assert_holds(cache.load(config, source), source)
+
+
+def test_a_decoding_that_failed_leaves_what_was_there(config):
+    cache.load(config, Random())
+    with pytest.raises(KeyboardInterrupt):
+        cache.load(config, Random(version=1, fail_after=KeyboardInterrupt()))
+    old = Random()
+    assert_holds(cache.load(config, old), old)
+    assert old.decoded == 0
+
+
+def hang(config):
+    cache.load(config, Random(hang=True))
+
+
+def test_a_decoding_that_was_killed_is_begun_again(config):
+    process = multiprocessing.get_context("spawn").Process(target=hang, args=(config,))
+    process.start()
+    while not list(cache.cache_dir(config).rglob("*-test_images")):
+        assert process.is_alive()
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert files(config)  # half of them
+    source = Random()
+    assert_holds(cache.load(config, source), source)
+    assert len(files(config)) == 5
+
+
+@pytest.mark.parametrize("what", ["contents.json", "*-train_images", "*-test_labels.npy"])
+@pytest.mark.parametrize("how", ["cut", "removed"])
+def test_damaged_files_are_made_again(config, what, how):
+    cache.load(config, Random())
+    (path,) = cache.cache_dir(config).rglob(what)
+    if how == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.unlink()
+    source = Random()
+    assert_holds(cache.load(config, source), source)
+    assert source.decoded == 1
+
+
+@pytest.mark.parametrize("contents", ["[]", "{}", '{"image_shape": 3}', "\x00"])
+def test_odd_contents_are_made_again(config, contents):
+    cache.load(config, Random())
+    (path,) = cache.cache_dir(config).rglob("contents.json")
+    path.write_text(contents)
+    source = Random()
+    assert_holds(cache.load(config, source), source)
+
+
+def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config, monkeypatch):
+    source = Random(count=500)
+    in_memory = cache.load(config, source)
+    size = in_memory.train_images.nbytes + in_memory.test_images.nbytes
+    monkeypatch.setattr(cache, "free_memory", lambda: 2 * size)
+    assert "in memory" in cache.load(config, source).describe()
+    monkeypatch.setattr(cache, "free_memory", lambda: 2 * size - 1)
+    from_disk = cache.load(config, source)
+    assert f"read from {cache.cache_dir(config)}" in from_disk.describe()
+    assert source.decoded == 1
+    assert_holds(from_disk, source)
+    assert_same_batches(
+        take(from_disk.batches(64, seed=3, first_step=5), 20),
+        take(in_memory.batches(64, seed=3, first_step=5), 20),
+    )
+    assert from_disk.fingerprint() == in_memory.fingerprint()
+
+
+def test_the_memory_of_a_container_counts(monkeypatch, tmp_path):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(cache, "CONTAINER_LIMIT", limit)
+    host = cache.free_memory()
+    assert host > 0
+    limit.write_text("max\n")
+    assert cache.free_memory() > 1000
+    limit.write_text("1000\n")
+    assert cache.free_memory() == 1000
+
+
+def test_a_full_disk_is_said_beforehand(config, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(UsageError, match=r"takes 0\.0 GB decoded, .* give another --cache_dir"):
+        cache.load(config, Random())
+
+
+def test_a_disk_that_fills_up(config):
+    with pytest.raises(UsageError, match=r"cannot be kept in .*kept \(No space left on device\)"):
+        cache.load(config, Random(fail_after=OSError(28, "No space left on device")))
+    assert files(config) == []
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    config = Config(dataset="folder:/faces", cache_dir=str(tmp_path / "file"))
+    with pytest.raises(UsageError, match="cannot be kept in"):
+        cache.load(config, Random())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_that_is_complete_need_not_be_writable(config):
+    cache.load(config, Random())
+    (folder,) = cache.cache_dir(config).iterdir()
+    (folder / "lock").unlink()
+    folder.chmod(0o500)
+    source = Random()
+    assert_holds(cache.load(config, source), source)
+    folder.chmod(0o700)
+
+
+def test_no_test_images(config):
+    with pytest.raises(UsageError, match="has 0 train and 0 test images"):
+        cache.load(config, Random(count=0))
+
+
+def test_its_default_place(monkeypatch, tmp_path):
+    assert cache.cache_dir(Config()) == tmp_path / "cache" / "acai_tf"  # tests/conftest.py
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache.cache_dir(Config()) == tmp_path / ".cache" / "acai_tf"
+
+
+def test_contents_say_where_they_are_from(config):
+    cache.load(config, Random())
+    contents = json.loads(files(config)[-1].read_text())
+    assert contents["name"] == "folder:/some/faces"
+    assert contents["counts"] == {"train": 50, "test": 50}
+
+
+def load_and_count(config, queue):
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    source = Random(count=2000)
+    cache.load(config, source)
+    queue.put(source.decoded)
+
+
+def test_two_processes_decode_once(config):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    processes = [context.Process(target=load_and_count, args=(config, queue)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    assert sorted(queue.get(timeout=60) for _ in processes) == [0, 1]
+    for process in processes:
+        process.join()
