@@ -205,7 +205,7 @@ def test_what_is_no_dataset_of_images_is_refused(fake):
         fake.load("tfds:glue/none")
     flower = {"features": np.zeros(4, np.float32), "label": 0}
     fake.prepare("iris", train=[flower])
-    with pytest.raises(UsageError, match="iris has no feature that is .* it has: features, label"):
+    with pytest.raises(UsageError, match=r"iris has no feature that is .* it has: features, label"):
         fake.load("tfds:iris")
 
 

@@ -112,7 +112,7 @@ def test_its_name(tmp_path, monkeypatch):
     config = flags.parse(["train.py", "--dataset=npz:faces.npz", "--latent=3"], ROOT / "configs")
     assert config.dataset == f"npz:{tmp_path}/faces.npz"
     assert default_run_dir(config) == "runs/faces/acai-d48-seed0"
-    with pytest.raises(UsageError, match=r"unknown dataset 'npz:'; known: lines, .*npz:<path>"):
+    with pytest.raises(UsageError, match=r"unknown dataset 'npz:'; known: lines, .*npz:<file>"):
         flags.parse(["train.py", "--dataset=npz:"], ROOT / "configs")
 
 

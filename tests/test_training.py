@@ -257,7 +257,7 @@ def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
     config = configured()
     folder = RunFolder(config.run_dir)
     with folder.held():
-        folder.begin(config)
+        folder.begin(config, "some images")
     with pytest.raises(UsageError, match="no checkpoint yet; the first comes after 1 kimg"):
         evaluate_run(config.run_dir)
     with pytest.raises(UsageError, match="not a run folder"):
