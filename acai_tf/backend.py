@@ -127,7 +127,7 @@ def compiled(model, verb: str, **options):
     if backend == "tensorflow":
         import tensorflow as tf
 
-        function = tf.function(call)
+        function = tf.function(call, reduce_retracing=True)  # the last part is smaller
         return lambda *tensors: function(*tensors).numpy()
     if backend == "jax":
         import jax

@@ -1,4 +1,4 @@
-"""python -m acai_tf.benchmark fit|lines
+"""python -m acai_tf.benchmark fit|data|lines
 
 Rivals take turns in one process, and what counts is the median of the ratios of
 their turns, so that a machine busy with other things does not decide.
@@ -33,35 +33,83 @@ def report(seconds: dict[str, list[float]], images: int, against: str) -> None:
         print(f"{name:<24} {rate:10.0f} img/s   time x {statistics.median(ratios):.3f}")
 
 
+def data(arguments) -> None:
+    """The input pipeline alone, from memory and from a mapped file; then whether `fit` waits."""
+    import collections
+    import itertools
+    import pathlib
+    import tempfile
+
+    import keras
+    import numpy as np
+
+    from acai_tf.data.cache import map_file
+    from acai_tf.data.dataset import ArrayDataset
+    from acai_tf.data.pipeline import pipeline
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (arguments.images, 32, 32, 3), np.uint8)
+    labels = rng.integers(0, 10, len(images))
+    names = tuple("0123456789")
+
+    def of(train_images):
+        shape = train_images.shape[1:]
+        return ArrayDataset("random", shape, names, images[:64], labels[:64], train_images, labels)
+
+    config = Config(model=arguments.model, depth=arguments.depth, latent=2)
+    with tempfile.TemporaryDirectory() as folder:
+        file = pathlib.Path(folder) / "images"
+        images.tofile(file)
+        mapped = map_file(file).reshape(images.shape)
+        sources = {"from memory": of(images), "from a file": of(mapped)}
+        steps = 40 * arguments.steps
+
+        def draw(source):
+            batches = iter(pipeline(source, config, 0))
+            return lambda: collections.deque(itertools.islice(batches, steps), maxlen=0)
+
+        rivals = {name: draw(source) for name, source in sources.items()}
+        report(interleaved(rivals, arguments.rounds), steps * config.batch, "from memory")
+
+    take = fitted_steps(sources["from memory"], config, arguments.steps)[1]
+    batches = pipeline(sources["from memory"], config, 0)
+    if keras.backend.backend() == "tensorflow":
+        one = batches.take(1).cache().repeat()
+    else:
+        one = (batch for batch in itertools.repeat(next(batches)))  # Keras knows generators
+    rivals = {"one batch again": lambda: take(one), "fit": lambda: take(batches)}
+    print(f"fit, {config.model} of depth {config.depth}:")
+    report(interleaved(rivals, arguments.rounds), arguments.steps * config.batch, "one batch again")
+
+
 def fit(arguments) -> None:
     """`fit` with its input and callbacks, reports aside, against the bare compiled step."""
-    from acai_tf.callbacks import Progress, StopOnNonFinite
     from acai_tf.data import load_dataset
     from acai_tf.data.pipeline import pipeline
-    from acai_tf.models import build_model
-    from acai_tf.optimizer import adam
 
     config = Config(model=arguments.model, depth=arguments.depth, latent=2)
     dataset = load_dataset(config)
+    model, take = fitted_steps(dataset, config, arguments.steps)
+    bare = bare_steps(model, next(iter(pipeline(dataset, config, 0))))
+    batches = pipeline(dataset, config, 0)
+    rivals = {"bare step": lambda: bare(arguments.steps), "fit": lambda: take(batches)}
+    report(interleaved(rivals, arguments.rounds), arguments.steps * config.batch, "bare step")
+
+
+def fitted_steps(dataset, config: Config, steps: int) -> tuple:
+    """A model, and a function that takes steps of it through `fit`, reports aside."""
+    from acai_tf.callbacks import Progress, StopOnNonFinite
+    from acai_tf.models import build_model
+    from acai_tf.optimizer import adam
+
     model = build_model(config, dataset.image_shape, dataset.classes)
     model.compile(optimizer=adam(model))
-    bare = bare_steps(model, next(iter(pipeline(dataset, config, 0))))
-    data = pipeline(dataset, config, 0)
 
-    def fitted():
+    def take(batches):
         callbacks = [StopOnNonFinite(0), Progress(config, 0)]
-        model.fit(
-            data,
-            steps_per_epoch=arguments.steps,
-            verbose=0,
-            shuffle=False,
-            callbacks=callbacks,
-        )
+        model.fit(batches, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=callbacks)
 
-    seconds = interleaved(
-        {"bare step": lambda: bare(arguments.steps), "fit": fitted}, arguments.rounds
-    )
-    report(seconds, arguments.steps * config.batch, "bare step")
+    return model, take
 
 
 def bare_steps(model, batch) -> Callable[[int], None]:
@@ -133,12 +181,13 @@ def draw_one(angle: float):
 
 
 def main() -> None:
-    benchmarks = {"fit": fit, "lines": lines}
+    benchmarks = {"fit": fit, "data": data, "lines": lines}
     parser = argparse.ArgumentParser(prog="python -m acai_tf.benchmark", description=__doc__)
     parser.add_argument("name", choices=benchmarks)
     parser.add_argument("--model", default="acai")
     parser.add_argument("--depth", type=int, default=16)
     parser.add_argument("--steps", type=int, default=50, help="steps a turn")
+    parser.add_argument("--images", type=int, default=200_000, help="data: how many are in memory")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each rival")
     arguments = parser.parse_args()
     command.load_backend()

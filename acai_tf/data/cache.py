@@ -249,7 +249,7 @@ def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
         images = {split: np.fromfile(path, np.uint8) for split, path in paths.items()}
         where = "in memory"
     else:
-        images = {split: _mapped(path) for split, path in paths.items()}
+        images = {split: map_file(path) for split, path in paths.items()}
         where = (
             f"read from {folder} as they are needed, for {free / 1e6:,.0f} MB of memory are free"
         )
@@ -268,7 +268,7 @@ def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
     )
 
 
-def _mapped(path: pathlib.Path) -> np.ndarray:
+def map_file(path: pathlib.Path) -> np.ndarray:
     """A file as an array whose parts are read when they are looked at."""
     with open(path, "rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
