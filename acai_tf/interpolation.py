@@ -1,5 +1,7 @@
 """Interpolation between latents: mixing, lerp and slerp."""
 
+import math
+
 from keras import ops
 
 
@@ -39,13 +41,12 @@ def slerp(z_0, z_1, steps: int):
         ValueError: fewer than 2 steps.
     """
     _check(steps)
-    batch = z_0.shape[0]
-    flat_0, flat_1 = (ops.reshape(z, (batch, -1)) for z in (z_0, z_1))
+    code = z_0.shape[1:]  # of any number of images: an exported model does not know it
+    flat_0, flat_1 = (ops.reshape(z, (-1, math.prod(code))) for z in (z_0, z_1))
     norms = ops.norm(flat_0, axis=1) * ops.norm(flat_1, axis=1)
     cosine = ops.sum(flat_0 * flat_1, axis=1) / ops.maximum(norms, 1e-12)
     omega = ops.arccos(ops.clip(cosine, -1.0, 1.0))
-    omega = ops.reshape(omega, (batch,) + (1,) * (len(z_0.shape) - 1))
-    norms = ops.reshape(norms, omega.shape)
+    omega, norms = (ops.reshape(x, (-1,) + (1,) * len(code)) for x in (omega, norms))
     sine = ops.sin(omega)
     straight = ops.logical_or(ops.abs(sine) < 1e-6, norms < 1e-12)
     safe = ops.where(straight, ops.ones_like(sine), sine)

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -13,13 +14,14 @@ import pytest
 from acai_tf.config import Config
 from acai_tf.data import cache
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.source import SPLITS, Decoded, Source
 from acai_tf.errors import UsageError
 from tests.test_data import assert_same_batches, take
 
 SHAPE = (16, 16, 3)
 
 
-class Random(cache.Source):
+class Random(Source):
     """Random images, decoded in parts; counts how often."""
 
     recipe = {}  # noqa: RUF012
@@ -29,7 +31,7 @@ class Random(cache.Source):
         self.decoded = 0
 
     def images(self, split):
-        rng = np.random.default_rng([self.version, cache.SPLITS.index(split)])
+        rng = np.random.default_rng([self.version, SPLITS.index(split)])
         return rng.integers(0, 256, (self.count, *SHAPE), np.uint8), np.arange(self.count) % 3
 
     def unchanged(self, origin):
@@ -38,7 +40,7 @@ class Random(cache.Source):
     def decode(self, writer):
         self.decoded += 1
         writer.expect(2 * self.count, SHAPE)
-        for split in cache.SPLITS:
+        for split in SPLITS:
             images, labels = self.images(split)
             for start in range(0, self.count, 20):
                 if split == "test" and self.fail_after is not None:
@@ -48,7 +50,7 @@ class Random(cache.Source):
                 if split == "test" and self.hang:
                     print("hanging", flush=True)
                     time.sleep(60)
-        return cache.Decoded(SHAPE, ("a", "b", "c"), {"version": self.version}, ["bad.png"])
+        return Decoded(SHAPE, ("a", "b", "c"), {"version": self.version}, ["bad.png"])
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def config(tmp_path):
 
 
 def assert_holds(dataset: ArrayDataset, source: Random):
-    for split in cache.SPLITS:
+    for split in SPLITS:
         images, labels = source.images(split)
         np.testing.assert_array_equal(getattr(dataset, f"{split}_images"), images)
         np.testing.assert_array_equal(getattr(dataset, f"{split}_labels"), labels)
@@ -135,7 +137,7 @@ def test_a_decoding_that_was_killed_is_begun_again(config):
     assert len(files(config)) == 5
 
 
-@pytest.mark.parametrize("what", ["contents.json", "*-train_images", "*-test_labels.npy"])
+@pytest.mark.parametrize("what", ["contents.json", "*-train_images", "*-test_labels"])
 @pytest.mark.parametrize("how", ["cut", "removed"])
 def test_damaged_files_are_made_again(config, what, how):
     cache.load(config, Random())
@@ -189,7 +191,7 @@ def test_the_memory_of_a_container_counts(monkeypatch, tmp_path):
 
 def test_a_full_disk_is_said_beforehand(config, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     with pytest.raises(UsageError, match=r"takes 0\.0 GB decoded, .* give another --cache_dir"):
         cache.load(config, Random())
 

@@ -3,8 +3,8 @@
 One folder per dataset in --cache_dir:
 
 contents.json                            shape, counts, classes, and what the images were made from
-<id>-train_images, <id>-test_images      raw uint8 [N, H, W, C]
-<id>-train_labels.npy, ...               int64 [N]
+<id>-train_images, <id>-test_images      uint8 [N, H, W, C], nothing else
+<id>-train_labels, <id>-test_labels      int64 [N], nothing else
 
 contents.json is written last and in one step, so that images cut short by a kill are never used;
 the next start begins them again.
@@ -17,124 +17,21 @@ import json
 import mmap
 import os
 import pathlib
-import shutil
-import sys
-import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
-from tqdm import tqdm
 
 from acai_tf.config import Config
 from acai_tf.data import short_name
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.source import SPLITS, Source, Writer, paths
 from acai_tf.errors import UsageError
 from acai_tf.files import hold, write_atomically
 
 FORMAT = 1  # of the cache, and of how images are prepared: raise it to have all of them made again
-SPLITS = ("train", "test")
 CONTAINER_LIMIT = pathlib.Path("/sys/fs/cgroup/memory.max")
 SHARE = 0.5  # of the free memory that images may take
 NAMED = 5  # files that could not be read and are named; all are in contents.json
-
-
-@dataclass
-class Decoded:
-    """What a source says of the images it has decoded.
-
-    Attributes:
-        image_shape: (height, width, colors).
-        class_names: what label 0, 1, ... means.
-        origin: what `Source.unchanged` needs; JSON.
-        left_out: what could not be read.
-    """
-
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    origin: dict
-    left_out: list[str] = field(default_factory=list)
-
-
-class Source(ABC):
-    """Where images come from and how they are made square."""
-
-    recipe: dict  # with the dataset's name, what distinguishes one decoding from another; JSON
-
-    @abstractmethod
-    def unchanged(self, origin: dict) -> bool:
-        """Whether decoding again would give what was decoded when `origin` was written down."""
-
-    @abstractmethod
-    def decode(self, writer: "Writer") -> Decoded:
-        """Give all images to `writer`, in an order that is always the same."""
-
-
-class Writer:
-    """Takes decoded images and writes them down, with a progress bar.
-
-    Args:
-        folder: where to.
-        name: of the dataset.
-    """
-
-    def __init__(self, folder: pathlib.Path, name: str):
-        self._folder, self._name = folder, name
-        self.id = uuid.uuid4().hex[:8]
-        self.counts = dict.fromkeys(SPLITS, 0)
-        self._labels = {split: [] for split in SPLITS}
-        self._files, self._bar = {}, None
-
-    def expect(self, count: int, image_shape: tuple[int, int, int]) -> None:
-        """Say how many images will come.
-
-        Raises:
-            UsageError: they do not fit on the disk.
-        """
-        need, free = count * int(np.prod(image_shape)), shutil.disk_usage(self._folder).free
-        if need > free:
-            raise UsageError(
-                f"{self._name} takes {need / 1e9:.1f} GB decoded, {free / 1e9:.1f} GB are free in"
-                f" {self._folder.parent}; give another --cache_dir or a smaller --image_size"
-            )
-        print(f"decoding {count:,} images of {self._name} into {self._folder}, once")
-        hidden = not sys.stderr.isatty()
-        self._bar = tqdm(total=count, unit="img", unit_scale=True, desc="decoding", disable=hidden)
-
-    def add(self, split: str, images: np.ndarray, labels) -> None:
-        """Take the next images [n, H, W, C] uint8 of "train" or "test", and their labels [n]."""
-        if split not in self._files:
-            path, _ = _paths(self._folder, self.id, split)
-            self._files[split] = open(path, "wb")  # noqa: SIM115 - closed by `close`
-        self._files[split].write(np.ascontiguousarray(images, np.uint8))
-        self._labels[split].append(np.asarray(labels, np.int64))
-        self.counts[split] += len(images)
-
-    def advance(self, count: int) -> None:
-        """Move the bar on by `count` images, those that were left out among them."""
-        self._bar.update(count)
-
-    def finish(self) -> None:
-        """Have everything on the disk.
-
-        Raises:
-            UsageError: there is nothing to train or to test on.
-        """
-        if not all(self.counts.values()):
-            counts = " and ".join(f"{count} {split}" for split, count in self.counts.items())
-            raise UsageError(f"{self._name} has {counts} images; it takes some of both")
-        for split, file in self._files.items():
-            file.flush()
-            os.fsync(file.fileno())
-            _, path = _paths(self._folder, self.id, split)
-            np.save(path, np.concatenate(self._labels[split]))
-
-    def close(self) -> None:
-        for file in self._files.values():
-            file.close()
-        if self._bar:
-            self._bar.close()
 
 
 def load(config: Config, source: Source) -> ArrayDataset:
@@ -193,19 +90,14 @@ def _contents(folder: pathlib.Path, source: Source) -> dict | None:
         contents = json.loads((folder / "contents.json").read_text())
         pixels = int(np.prod(contents["image_shape"]))
         for split in SPLITS:
-            images, labels = _paths(folder, contents["id"], split)
+            images, labels = paths(folder, contents["id"], split)
             count = contents["counts"][split]
-            if images.stat().st_size != count * pixels or labels.stat().st_size < count * 8:
+            if images.stat().st_size != count * pixels or labels.stat().st_size != count * 8:
                 return None
         current = isinstance(contents["left_out"], list) and source.unchanged(contents["origin"])
     except (OSError, ValueError, TypeError, KeyError):
         return None
     return contents if current else None
-
-
-def _paths(folder: pathlib.Path, id: str, split: str) -> tuple[pathlib.Path, pathlib.Path]:
-    """The files of a split: images, labels."""
-    return folder / f"{id}-{split}_images", folder / f"{id}-{split}_labels.npy"
 
 
 def _decode(folder: pathlib.Path, name: str, source: Source) -> dict:
@@ -243,17 +135,17 @@ def _remove(folder: pathlib.Path, which: Callable[[pathlib.Path], bool]) -> None
 
 def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
     shape = tuple(contents["image_shape"])
-    paths = {split: _paths(folder, contents["id"], split)[0] for split in SPLITS}
-    size, free = sum(path.stat().st_size for path in paths.values()), free_memory()
+    files = {split: paths(folder, contents["id"], split) for split in SPLITS}
+    size, free = sum(images.stat().st_size for images, _ in files.values()), free_memory()
     if size <= SHARE * free:
-        images = {split: np.fromfile(path, np.uint8) for split, path in paths.items()}
+        images = {split: np.fromfile(path, np.uint8) for split, (path, _) in files.items()}
         where = "in memory"
     else:
-        images = {split: map_file(path) for split, path in paths.items()}
+        images = {split: map_file(path) for split, (path, _) in files.items()}
         where = (
             f"read from {folder} as they are needed, for {free / 1e6:,.0f} MB of memory are free"
         )
-    labels = {split: np.load(_paths(folder, contents["id"], split)[1]) for split in SPLITS}
+    labels = {split: np.fromfile(path, np.int64) for split, (_, path) in files.items()}
     if len(contents["class_names"]) < 2:  # nothing to tell apart, whatever the labels were
         labels = {split: np.zeros_like(values) for split, values in labels.items()}
     return ArrayDataset(

@@ -1,7 +1,6 @@
 """A folder of pictures: folder:/path, a class per sub-folder where there are any."""
 
 import hashlib
-import itertools
 import os
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,9 @@ from PIL import Image
 
 from acai_tf.config import Config
 from acai_tf.data import cache
+from acai_tf.data.cache import NAMED
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.source import SPLITS, Decoded, Source
 from acai_tf.data.square import is_grey, square
 from acai_tf.errors import UsageError
 
@@ -47,7 +48,7 @@ class Found(NamedTuple):
     modified: int
 
 
-class FolderSource(cache.Source):
+class FolderSource(Source):
     """A folder of pictures."""
 
     def __init__(self, config: Config):
@@ -69,35 +70,35 @@ class FolderSource(cache.Source):
         return hashlib.sha256(repr(sorted(self._found)).encode()).hexdigest()
 
     def decode(self, writer):
-        split = _split([found.path for found in self._found])
-        loose = [path for path, at in split.items() if at is None]
+        places, loose = _places([found.path for found in self._found])
         if loose:
             print(
                 f"{len(loose)} pictures beside the class folders of {self._root} are left out:"
-                f" {', '.join(loose[: cache.NAMED])}{', ...' if len(loose) > cache.NAMED else ''}"
+                f" {', '.join(loose[:NAMED])}{', ...' if len(loose) > NAMED else ''}"
             )
-        names = sorted({at.class_name for at in split.values() if at and at.class_name})
+        names = sorted({place.class_name for place in places.values() if place.class_name})
         if len(names) == 1:
             print(f"{self._root} has one class folder, {names[0]}: there is nothing to tell apart")
         label = {name: index for index, name in enumerate(names)}
         left_out = []
         with ThreadPoolExecutor() as threads:  # Pillow decodes without the interpreter's lock
-            colors = 1 if all(threads.map(self._grey, split)) else 3
+            colors = 1 if all(threads.map(self._grey, places)) else 3
             shape = (self._size, self._size, colors)
-            writer.expect(len(split) - len(loose), shape)
-            for role in cache.SPLITS:
-                paths = iter([path for path, at in split.items() if at and at.role == role])
-                while part := list(itertools.islice(paths, PART)):
+            writer.expect(len(places), shape)
+            for role in SPLITS:
+                paths = [path for path, place in places.items() if place.role == role]
+                for start in range(0, len(paths), PART):
+                    part = paths[start : start + PART]
                     images = list(threads.map(lambda path: self._image(path, colors), part))
-                    good = [path for path, i in zip(part, images, strict=True) if i is not None]
-                    left_out += [path for path in part if path not in set(good)]
-                    if good:
-                        labels = [label.get(split[path].class_name, 0) for path in good]
-                        writer.add(role, np.stack([i for i in images if i is not None]), labels)
+                    read = [(i, p) for i, p in zip(images, part, strict=True) if i is not None]
+                    left_out += [p for i, p in zip(images, part, strict=True) if i is None]
+                    if read:
+                        labels = [label.get(places[path].class_name, 0) for _, path in read]
+                        writer.add(role, np.stack([image for image, _ in read]), labels)
                     writer.advance(len(part))
-        if len(left_out) == len(split) - len(loose):
+        if len(left_out) == len(places):
             raise UsageError(f"none of the {len(left_out)} pictures in {self._root} can be read")
-        return cache.Decoded(shape, tuple(names), {"listing": self._listing()}, left_out)
+        return Decoded(shape, tuple(names), {"listing": self._listing()}, left_out)
 
     def _grey(self, path: str) -> bool:
         try:
@@ -143,31 +144,33 @@ def _find(root: pathlib.Path) -> list[Found]:
     return found
 
 
-def _split(paths: list[str]) -> dict[str, Place | None]:
-    """Where each picture belongs; None: beside the class folders, to none of them.
+def _places(paths: list[str]) -> tuple[dict[str, Place], list[str]]:
+    """Where each picture belongs, and those beside class folders, which belong to none.
 
     They come shuffled, by a hash of their names: the first ones are of all classes.
     """
-    parts = {path: pathlib.PurePath(path).parts for path in sorted(paths, key=_hash)}
-    folders = {p[0] for p in parts.values() if len(p) > 1}
-    test = next((name for name in TEST_FOLDERS if name in folders), None)
-    if "train" in folders:
-        role = {"train": "train"} | ({test: "test"} if test else {})
-        parts = {path: p for path, p in parts.items() if len(p) > 1 and p[0] in role}
-        roles = {path: role[p[0]] for path, p in parts.items()}
-        parts = {path: p[1:] for path, p in parts.items()}
-    else:
-        test, roles = None, dict.fromkeys(parts, "train")
-    classes = any(len(p) > 1 for p in parts.values())
-    places = {
-        path: Place(roles[path], p[0] if classes else None) if len(p) > 1 or not classes else None
-        for path, p in parts.items()
+    folders = {
+        pathlib.PurePath(path).parts[0] for path in paths if pathlib.PurePath(path).parent.name
     }
-    if test is None:
-        ours = [path for path, place in places.items() if place]
-        for path in ours[: max(1, len(ours) // TEST_SHARE)]:
+    test = next((name for name in TEST_FOLDERS if name in folders), None)
+    roles = {"train": "train", test: "test"} if "train" in folders else None
+    places = {}
+    for path in sorted(paths, key=_hash):
+        *above, _ = pathlib.PurePath(path).parts
+        role = "train"
+        if roles:
+            if not above or above[0] not in roles:
+                continue
+            role = roles[above.pop(0)]
+        places[path] = Place(role, above[0] if above else None)
+    loose = []
+    if any(place.class_name for place in places.values()):
+        loose = [path for path, place in places.items() if not place.class_name]
+        places = {path: place for path, place in places.items() if place.class_name}
+    if not any(place.role == "test" for place in places.values()):
+        for path in list(places)[: max(1, len(places) // TEST_SHARE)]:
             places[path] = places[path]._replace(role="test")
-    return places
+    return places, loose
 
 
 def _hash(path: str) -> str:

@@ -13,6 +13,7 @@ from PIL import Image
 from acai_tf.config import Config
 from acai_tf.data import builders, cache
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.source import Decoded, Source
 from acai_tf.data.square import square
 from acai_tf.errors import UsageError
 
@@ -76,7 +77,7 @@ class Features(NamedTuple):
     class_names: tuple[str, ...]
 
 
-class TfdsSource(cache.Source):
+class TfdsSource(Source):
     """A dataset of tfds.
 
     Args:
@@ -129,7 +130,7 @@ class TfdsSource(cache.Source):
                         class_names = ()
         info = pathlib.Path(builder.data_path) / "dataset_info.json"
         origin = {"tfds": builder.info.full_name, "info": str(info), "hash": _hash(info)}
-        return cache.Decoded(shape, class_names, origin)
+        return Decoded(shape, class_names, origin)
 
     def _splits(self, splits) -> tuple[list[str], list[str]]:
         """Those to train and to test on."""
