@@ -5,7 +5,7 @@ from absl import flags
 
 from acai_tf import flags as our_flags
 from acai_tf.config import Config
-from acai_tf.data import DATASETS
+from acai_tf.data import DATASETS, SOURCES
 from acai_tf.errors import UsageError
 from tests.conftest import ROOT
 
@@ -24,10 +24,10 @@ def test_every_setting_is_a_flag_with_its_default_and_a_help_text():
         assert values[setting.name].help
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", [*DATASETS, *SOURCES])
 def test_every_dataset_has_a_config_that_says_how_to_use_it(name):
-    config = parse(f"--dataset={name}")
-    assert config.dataset == name
+    config = parse(f"--dataset={name}" if name in DATASETS else f"--dataset={name}:/some/thing")
+    assert config.dataset.partition(":")[0] == name
     assert config.reports > 0
     assert f"--dataset={name}" in (CONFIGS / f"{name}.cfg").read_text()
 
@@ -77,6 +77,12 @@ def test_the_originals_names_are_accepted(name):
         (["--flagfile=/none.cfg"], "none.cfg"),
         (["--model=baseline", "--reg=0.2"], "baseline does not read --reg"),
         (["--model=acai", "--noise=0.5"], "acai does not read --noise.*--advweight"),
+        (["--dataset=mnist", "--svhn_extra=false"], "mnist does not read --svhn_extra"),
+        (["--dataset=npz:x.npz", "--image_size=64"], "does not read --image_size"),
+        (["--dataset=folder:x", "--image_size=50"], "image width 50 by .* use one of 50, 25$"),
+        (["--dataset=mnist", "--image_size=8"], "--image_size must be 16 to 256, or 0 for 32"),
+        (["--dataset=mnist", "--image_size=257"], "--image_size must be at most 256"),
+        (["--dataset=folder:"], "unknown dataset 'folder:'.*folder:<path>, tfds:<name>"),
     ],
 )
 def test_bad_command_lines_are_refused(words, says):

@@ -149,7 +149,12 @@ def test_few_images_without_classes_train_and_report(tmp_path, capsys):
     assert values["test_rmse"] == pytest.approx(record["test_rmse"], rel=1e-6)
     train(dataclasses.replace(config, dataset=f"npz:{moved}", total_kimg=2))
     assert len(folder.records()) == 2
-    assert f"the dataset of this run was {config.dataset}, it is now" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"the dataset of this run was {config.dataset}, it is now" in out
+    assert "training images are not those" not in out
+    np.savez(moved, **arrays(train_labels=None, test_labels=None, train_images=test_images))
+    with pytest.raises(UsageError, match="--batch=16 is larger than the 8"):
+        train(dataclasses.replace(config, dataset=f"npz:{moved}", total_kimg=3))
     (tmp_path / "other.npz").write_bytes(moved.read_bytes())
     with pytest.raises(UsageError, match=r"dataset is .*few\.npz' there, .*other\.npz' here"):
         train(dataclasses.replace(config, dataset=f"npz:{tmp_path}/other.npz"))

@@ -253,6 +253,16 @@ def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
     assert "probe_accuracy" in capsys.readouterr().out
 
 
+def test_other_images_than_before_are_noticed(configured, capsys):
+    config = configured()
+    folder = RunFolder(config.run_dir)
+    with folder.held():
+        for images, noticed in (("some images", False), ("some images", False), ("others", True)):
+            folder.begin(config, images)
+            out = capsys.readouterr().out
+            assert ("not those that this run began with" in out) == noticed
+
+
 def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
     config = configured()
     folder = RunFolder(config.run_dir)
