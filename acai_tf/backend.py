@@ -1,5 +1,7 @@
 """All that depends on the Keras backend: gradients, how Keras calls a step, compilation."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -120,9 +122,9 @@ def compiled(model, verb: str, **options):
         A function of tensors or arrays that returns a numpy array.
     """
 
-    def call(*tensors):
-        return getattr(model, verb)(*tensors, **options)
-
+    # A partial, not a function of ours: TensorFlow knows functions by their code, would take all
+    # verbs for one, and warn that it is traced too often.
+    call = functools.partial(getattr(model, verb), **options)
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
