@@ -185,7 +185,7 @@ def test_one_class_is_none(tmp_path, capsys):
     for n in range(5):
         picture(tmp_path / "only" / f"{n}.png")
     assert load(tmp_path).classes == 1
-    assert "one class folder, only: there is nothing to tell apart" in capsys.readouterr().out
+    assert "one class folder: there is nothing to tell apart" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,23 @@ def test_links_in_a_circle(tmp_path):
     (tmp_path / "a" / "above").symlink_to(tmp_path)
     dataset = load(tmp_path)
     assert len(dataset.train_images) + len(dataset.test_images) == 4
+
+
+def test_names_of_any_bytes(tmp_path, capsys):
+    root = tmp_path / "my pictures é"
+    for n in range(4):
+        picture(root / "a b" / f"{n} ü.png", level=n)
+    folder = os.fsencode(root) + b"/\xff"
+    os.mkdir(folder)
+    os.rename(os.fsencode(root / "a b" / "3 ü.png"), folder + b"/\xfe.png")
+    with open(folder + b"/\xfd.png", "wb") as file:
+        file.write(b"no picture")
+    dataset = load(root)
+    assert dataset.class_names == ("a b", "\ufffd")
+    assert levels(np.concatenate([dataset.train_images, dataset.test_images])) == [0, 1, 2, 3]
+    assert (
+        "1 files could not be read and are left out: \ufffd/\ufffd.png" in capsys.readouterr().out
+    )
 
 
 def test_a_changed_picture_is_decoded_again(tmp_path):

@@ -74,11 +74,11 @@ class FolderSource(Source):
         if loose:
             print(
                 f"{len(loose)} pictures beside the class folders of {self._root} are left out:"
-                f" {', '.join(loose[:NAMED])}{', ...' if len(loose) > NAMED else ''}"
+                f" {', '.join(map(_shown, loose[:NAMED]))}{', ...' if len(loose) > NAMED else ''}"
             )
         names = sorted({place.class_name for place in places.values() if place.class_name})
         if len(names) == 1:
-            print(f"{self._root} has one class folder, {names[0]}: there is nothing to tell apart")
+            print(f"{self._root} has one class folder: there is nothing to tell apart")
         label = {name: index for index, name in enumerate(names)}
         left_out = []
         with ThreadPoolExecutor() as threads:  # Pillow decodes without the interpreter's lock
@@ -98,7 +98,12 @@ class FolderSource(Source):
                     writer.advance(len(part))
         if len(left_out) == len(places):
             raise UsageError(f"none of the {len(left_out)} pictures in {self._root} can be read")
-        return Decoded(shape, tuple(names), {"listing": self._listing()}, left_out)
+        return Decoded(
+            image_shape=shape,
+            class_names=tuple(map(_shown, names)),
+            origin={"listing": self._listing()},
+            left_out=[_shown(path) for path in left_out],
+        )
 
     def _grey(self, path: str) -> bool:
         try:
@@ -174,4 +179,9 @@ def _places(paths: list[str]) -> tuple[dict[str, Place], list[str]]:
 
 
 def _hash(path: str) -> str:
-    return hashlib.sha256(pathlib.PurePath(path).as_posix().encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(pathlib.PurePath(path).as_posix())).hexdigest()
+
+
+def _shown(path: str) -> str:
+    """A path that can be printed, whatever bytes it is made of."""
+    return os.fsencode(path).decode(errors="replace")
