@@ -291,6 +291,19 @@ def test_real_cifar10():
 
 @pytest.mark.slow
 @needs_data
+def test_real_svhn():
+    """A sample of it: its labels are 0 to 9, and extra adds to train."""
+    sample = str(pathlib.Path(DATA).parent / "svhn_sample" / "tfds")
+    dataset = load_dataset(Config(dataset="svhn", data_dir=sample))
+    alone = load_dataset(Config(dataset="svhn", data_dir=sample, svhn_extra=False))
+    assert (len(dataset.train_images), len(alone.train_images)) == (564, 464)
+    np.testing.assert_array_equal(dataset.train_images[:464], alone.train_images)
+    assert dataset.test_images.shape == (486, 32, 32, 3)
+    assert set(dataset.test_labels) == set(range(10))
+
+
+@pytest.mark.slow
+@needs_data
 def test_a_preparation_that_was_killed_is_begun_again(tmp_path):
     """From MNIST's official files, put where the error message says; killed while tfds writes."""
     by_hand = tmp_path / "downloads" / "manual"
