@@ -5,9 +5,9 @@ from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.lines import draw_lines
 from acai_tf.errors import UsageError
-from acai_tf.evaluation import EVALUATORS, clustering, run_evaluators
+from acai_tf.evaluation import EVALUATORS, linear, neighbours, run_evaluators, subject
 from acai_tf.evaluation import lines as line_benchmark
-from acai_tf.evaluation.clustering import matched_accuracy, whiten
+from acai_tf.evaluation.clustering import best_of, matched_accuracy, whiten
 from acai_tf.models import build_model
 from tests.reference import FOLDER
 
@@ -150,12 +150,86 @@ def test_perfect_interpolation_scores_zero(lines_model, monkeypatch):
 
 def test_clustering_of_codes_that_are_the_classes(lines_model, monkeypatch):
     model, dataset = lines_model
-    monkeypatch.setattr(clustering, "TRAIN_CODES", 5000)
+    monkeypatch.setattr(subject, "TRAIN_CODES", 5000)
     _, labels = dataset.train_once(5000)
     codes = iter([np.eye(10)[labels], np.eye(10)[dataset.test_labels]])
     monkeypatch.setattr(model, "encode", lambda images: next(codes)[:, None, None, :])
     values = run_evaluators(model, dataset, ["clustering"], {"clustering": {"n_init": 30}})
-    assert values["clustering_accuracy"] == 1
+    assert values == {
+        "clustering_accuracy": 1,
+        "clustering_nmi": pytest.approx(1),
+        "clustering_ari": 1,
+        "clustering_accuracy_unwhitened": 1,
+        "clustering_n_init": 30,
+    }
+
+
+def test_restarts_are_a_function_of_the_seed_and_more_are_not_worse():
+    codes = np.random.default_rng(0).normal(size=(300, 5))
+    first, again, other = (best_of(codes, 7, 12, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.labels_, again.labels_)
+    assert not np.array_equal(first.cluster_centers_, other.cluster_centers_)
+    assert best_of(codes, 7, 40, 1).inertia_ <= first.inertia_
+
+
+class Codes:
+    """A subject whose codes are given: of two classes, apart by `gap` standard deviations."""
+
+    def __init__(self, gap, classes=2, count=4000):
+        rng = np.random.default_rng(0)
+        self.has_classes = classes > 1
+        self.train_labels, labels = (rng.integers(0, classes, count) for _ in range(2))
+        self.dataset = type("Data", (), {"classes": classes, "test_labels": labels})
+        self.train_codes, self.test_codes = (
+            np.stack([rng.normal(gap * y), 100 + 9 * rng.normal(size=count)], 1).astype(np.float32)
+            for y in (self.train_labels, labels)
+        )
+
+
+def test_a_linear_probe_on_two_normals():
+    """Against the best there is: Phi(gap / 2), and its information."""
+    from scipy.integrate import trapezoid
+    from scipy.stats import norm
+
+    gap = 2.0
+    values = linear.evaluate(Codes(gap))
+    for share in ("10", "100"):
+        assert values[f"linear_accuracy_{share}"] == pytest.approx(norm.cdf(gap / 2), abs=0.015)
+    assert values["linear_accuracy_1"] > 0.75
+    assert values["linear_accuracy_1_std"] > 0
+    # 1 bit less the mean entropy of p(class | code), which is logistic in gap * x.
+    x = np.linspace(-12, 12, 10_001)
+    density = (norm.pdf(x - gap / 2) + norm.pdf(x + gap / 2)) / 2
+    p = 1 / (1 + np.exp(-gap * x))
+    entropy = -(p * np.log2(p + 1e-300) + (1 - p) * np.log2(1 - p + 1e-300))
+    information = 1 - trapezoid(density * entropy, x)
+    assert values["linear_information_bits"] == pytest.approx(information, abs=0.03)
+
+
+def test_codes_that_say_nothing_give_no_information():
+    values = linear.evaluate(Codes(0.0))
+    assert values["linear_accuracy_100"] == pytest.approx(0.5, abs=0.03)
+    assert -0.01 < values["linear_information_bits"] < 0.005
+
+
+def test_a_penalty_is_chosen_without_the_test_set(monkeypatch):
+    codes = Codes(2.0)
+    seen = []
+    monkeypatch.setattr(
+        linear, "fit", lambda train, label: seen.append(len(train)) or original(train, label)
+    )
+    linear.evaluate(codes, seeds=2)
+    assert seen == [40, 40, 400, 400, 4000, 4000]
+
+
+original = linear.fit
+
+
+def test_neighbours_by_hand():
+    codes = Codes(50.0)
+    assert neighbours.evaluate(codes) == {"neighbours_accuracy": 1}
+    codes.dataset.test_labels = 1 - codes.dataset.test_labels
+    assert neighbours.evaluate(codes) == {"neighbours_accuracy": 0}
 
 
 def test_without_classes_there_is_no_score_that_needs_them(lines_model):
@@ -167,5 +241,5 @@ def test_without_classes_there_is_no_score_that_needs_them(lines_model):
 
 
 def test_an_unknown_evaluator_is_refused(lines_model):
-    with pytest.raises(UsageError, match="known: reconstruction, probe, lines, clustering"):
+    with pytest.raises(UsageError, match="known: reconstruction, probe, lines, neighbours, linear"):
         run_evaluators(*lines_model, ["beauty"])

@@ -1,4 +1,4 @@
-"""The registry of evaluators: name -> function (model, dataset) -> {name: value}.
+"""The registry of evaluators: name -> function (subject) -> {name: value}.
 
 An evaluator that does not apply to a dataset (no classes, no lines) returns {}.
 """
@@ -11,6 +11,8 @@ EVALUATORS = {
     "reconstruction": "acai_tf.evaluation.reconstruction:evaluate",
     "probe": "acai_tf.evaluation.probe:evaluate",
     "lines": "acai_tf.evaluation.lines:evaluate",
+    "neighbours": "acai_tf.evaluation.neighbours:evaluate",
+    "linear": "acai_tf.evaluation.linear:evaluate",
     "clustering": "acai_tf.evaluation.clustering:evaluate",
 }
 AT_REPORTS = ("reconstruction", "probe", "lines")  # quick enough to run during training
@@ -28,11 +30,14 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
     Raises:
         UsageError: no such evaluator; lists the known ones.
     """
+    from acai_tf.evaluation.subject import Subject
+
+    subject = Subject(model, dataset)
     values = {}
     for name in check_names(names):
         module, function = EVALUATORS[name].split(":")
         evaluate = getattr(importlib.import_module(module), function)
-        values.update(evaluate(model, dataset, **(options or {}).get(name, {})))
+        values.update(evaluate(subject, **(options or {}).get(name, {})))
     return values
 
 

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from acai_tf.data.lines import SIZE, draw_lines
+from acai_tf.evaluation.subject import Subject
 
 TEMPLATES = 10_000
 INTERPOLATIONS, STEPS = 256, 16
@@ -86,11 +87,11 @@ def line_scores(interpolations: np.ndarray) -> dict[str, float]:
     }
 
 
-def evaluate(model, dataset) -> dict[str, float]:
+def evaluate(subject: Subject) -> dict[str, float]:
     """`line_scores` of 256 interpolations of 16 images between test lines; {} for other data."""
-    if dataset.name != "lines":
+    if subject.dataset.name != "lines":
         return {}
-    starts = dataset.test_images[:INTERPOLATIONS]
-    ends = dataset.test_images[INTERPOLATIONS : 2 * INTERPOLATIONS]
-    interpolate = model.compiled_verb("interpolate", steps=STEPS)
+    starts = subject.dataset.test_images[:INTERPOLATIONS]
+    ends = subject.dataset.test_images[INTERPOLATIONS : 2 * INTERPOLATIONS]
+    interpolate = subject.model.compiled_verb("interpolate", steps=STEPS)
     return line_scores(interpolate(starts, ends).swapaxes(0, 1))

@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from acai_tf.evaluation.subject import Subject
 
-def evaluate(model, dataset) -> dict[str, float]:
+
+def evaluate(subject: Subject) -> dict[str, float]:
     """Accuracy of the jointly trained probe on the whole test set, in 0..1.
 
     The published figure is the median of this value over the last 20 reports of a
@@ -12,7 +14,7 @@ def evaluate(model, dataset) -> dict[str, float]:
     Returns:
         {"probe_accuracy"}, or {} where there are no classes.
     """
-    if dataset.classes < 2:
+    if not subject.has_classes:
         return {}
-    logits = model.compiled_verb("classify")(dataset.test_images)
-    return {"probe_accuracy": float(np.mean(logits.argmax(-1) == dataset.test_labels))}
+    logits = subject.model.compiled_verb("classify")(subject.dataset.test_images)
+    return {"probe_accuracy": float(np.mean(logits.argmax(-1) == subject.dataset.test_labels))}

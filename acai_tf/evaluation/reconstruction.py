@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from acai_tf.evaluation.subject import Subject
+
 PART = 500  # images whose reconstructions are held at a time
 
 
-def evaluate(model, dataset) -> dict[str, float]:
+def evaluate(subject: Subject) -> dict[str, float]:
     """Root mean squared error over all test images, on the 0..255 scale of pixels.
 
     Returns:
@@ -13,8 +15,8 @@ def evaluate(model, dataset) -> dict[str, float]:
     """
     from acai_tf.models.base import to_unit
 
-    reconstruct = model.compiled_verb("reconstruct")
-    images = dataset.test_images
+    reconstruct = subject.model.compiled_verb("reconstruct")
+    images = subject.dataset.test_images
     squared_errors = []
     for start in range(0, len(images), PART):
         part = images[start : start + PART]
