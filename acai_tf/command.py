@@ -16,6 +16,9 @@ def run(main: Callable[[], None]) -> int:
     Returns:
         The exit status: 0, 2 for bad input, 3 for a run that diverged, 130 when interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):  # a stream of the caller's own
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
         main()
     except AcaiError as error:

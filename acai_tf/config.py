@@ -16,10 +16,6 @@ from acai_tf.errors import UsageError
 KIMG = 1024  # images; the original counts 1 kimg as 1,024 images
 
 
-WIDTH = 32  # of the images in the paper
-IMAGE_SIZES = (16, 256)  # the smallest and the largest
-
-
 def _setting(
     default, help: str, *, minimum=None, maximum=None, specific: bool = False, datasets=()
 ):
@@ -49,10 +45,10 @@ class Config:
     model: str = _setting("acai", "Autoencoder to train (see acai_tf.models.MODELS).")
     dataset: str = _setting("lines", "Dataset to train on (see acai_tf.data.DATASETS).")
     image_size: int = _setting(
-        0,
-        "Height and width of the images in pixels; 0: 32.",
-        minimum=0,
-        maximum=IMAGE_SIZES[1],
+        32,
+        "Height and width in pixels that images are brought to.",
+        minimum=16,
+        maximum=256,
         datasets=("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder"),
     )
     svhn_extra: bool = _setting(
@@ -112,16 +108,6 @@ class Config:
         for setting in dataclasses.fields(self):
             value = _checked(setting, getattr(self, setting.name))
             object.__setattr__(self, setting.name, value)  # frozen for everyone else
-        low, high = IMAGE_SIZES
-        if 0 < self.image_size < low:
-            raise UsageError(
-                f"--image_size must be {low} to {high}, or 0 for 32, got {self.image_size}"
-            )
-
-    @property
-    def width(self) -> int:
-        """Height and width in pixels that images are made to (an .npz file's stay as they are)."""
-        return self.image_size or WIDTH
 
     @property
     def steps_per_report(self) -> int:

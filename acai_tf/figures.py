@@ -27,12 +27,15 @@ def grid(images: np.ndarray) -> np.ndarray:
 def save_png(image: np.ndarray, path: pathlib.Path) -> None:
     """Write [H, W, 1 or 3] uint8 as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, format="PNG")
 
 
 def side(width: int) -> int:
-    """How many images of a width a sheet has in a row, and rows: 16, as in the original, to 8."""
-    return min(SIDE, max(SMALLEST_SIDE, PIXELS // width))
+    """How many images of a width a sheet has in a row, and rows: 16, as in the original, to 8.
+
+    An even number: images stand beside their reconstructions.
+    """
+    return min(SIDE, max(SMALLEST_SIDE, PIXELS // width // 2 * 2))
 
 
 def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -70,7 +70,7 @@ def parse(
     # Refuse what does not fit now, not in a minute.
     _ = config.reports, config.steps_per_report
     if dataset != "npz":  # such a file says itself how wide its images are
-        config.scales(config.width)
+        config.scales(config.image_size)
     present = {name for name in values if flag_values[name].present}
     refuse_unread(config.model, present)
     data.refuse_unread(config.dataset, present)

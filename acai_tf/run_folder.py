@@ -58,8 +58,12 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(f"{self._config} cannot be read ({error})") from error
 
-    def check(self, config: Config) -> None:
+    def check(self, config: Config, images: str | None = None) -> None:
         """Refuse to train `config` here if another run's work lies here. Writes nothing.
+
+        Args:
+            config: the run's settings.
+            images: the training images' fingerprint; None: not known yet.
 
         Raises:
             UsageError: the run here is of another configuration (says what differs), or the
@@ -70,7 +74,8 @@ class RunFolder:
             may_differ = set(_MAY_DIFFER)
             if checkpoints(self.checkpoints):
                 may_differ.add("original")  # the run has left it behind
-            if short_name(theirs["dataset"]) == short_name(ours["dataset"]):
+            same_name = short_name(theirs["dataset"]) == short_name(ours["dataset"])
+            if same_name and (images is None or self.images() in (None, images)):
                 may_differ.add("dataset")  # the same images from elsewhere: mnist, npz:mnist.npz
             different = [
                 f"{name} is {theirs[name]!r} there, {ours[name]!r} here"
@@ -111,6 +116,10 @@ class RunFolder:
         with lock:
             yield
 
+    def images(self) -> str | None:
+        """The fingerprint of the images that the run began with; None: none is written down."""
+        return json.loads(self._config.read_text()).get("images")
+
     def begin(self, config: Config, images: str) -> None:
         """Record the configuration, the training images' fingerprint, and the versions."""
         versions = _versions()
@@ -118,10 +127,10 @@ class RunFolder:
             dataset = self.config().dataset
             if dataset != config.dataset:
                 print(f"the dataset of this run was {dataset}, it is now {config.dataset}")
-            saved = json.loads(self._config.read_text())
-            if saved.get("images", images) != images:
+            if self.images() not in (None, images):
                 print("the training images are not those that this run began with")
-            before = saved.get("versions")
+            images = self.images() or images
+            before = json.loads(self._config.read_text()).get("versions")
             before = before if isinstance(before, dict) else {}
             changed = [
                 f"{n} {before.get(n)} -> {v}" for n, v in versions.items() if v != before.get(n)

@@ -35,6 +35,9 @@ def train(config: Config) -> Autoencoder:
     if config.original:
         config = dataclasses.replace(config, original=str(absolute(config.original)))
     config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
+    for name in ("data_dir", "cache_dir"):
+        if (folder := getattr(config, name)) and "://" not in folder:
+            config = dataclasses.replace(config, **{name: str(absolute(folder))})
     refuse_unread(config.model, changed_settings(config))
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
@@ -43,12 +46,13 @@ def train(config: Config) -> Autoencoder:
     run.check(config)  # now, before data are loaded; and again once the folder is ours
     print(describe(config))
     dataset = load_dataset(config)
+    dataset.check_batch(config.batch)
 
     with devices.spread(config.batch), run.held():
         seed_weights(config.seed)
         model = build_model(config, dataset.image_shape, dataset.classes)
         model.compile(optimizer=adam(model))
-        run.check(config)
+        run.check(config, dataset.fingerprint())
         saved = step = checkpoints.restore_newest(run.checkpoints, model)
         if config.original and not saved:
             step = original.restore(config.original, model)

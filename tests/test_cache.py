@@ -13,6 +13,7 @@ import pytest
 
 from acai_tf.config import Config
 from acai_tf.data import cache
+from acai_tf.data import source as sources
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.source import SPLITS, Decoded, Source
 from acai_tf.errors import UsageError
@@ -80,7 +81,7 @@ def test_images_are_decoded_once(config, capsys):
     assert source.decoded == 1
     out = capsys.readouterr().out
     assert "decoding" not in out
-    assert "1 files could not be read and are left out: bad.png" in out  # each time
+    assert "could not be read and left out: 1: bad.png" in out  # each time
 
 
 def test_changed_images_are_decoded_anew_and_replace_the_old(config):
@@ -196,10 +197,19 @@ def test_a_full_disk_is_said_beforehand(config, monkeypatch):
         cache.load(config, Random())
 
 
-def test_a_disk_that_fills_up(config):
+def test_a_disk_that_fills_up(config, monkeypatch):
+    def full(path, mode):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sources, "open", full, raising=False)
     with pytest.raises(UsageError, match=r"cannot be kept in .*kept \(No space left on device\)"):
-        cache.load(config, Random(fail_after=OSError(28, "No space left on device")))
+        cache.load(config, Random())
     assert files(config) == []
+
+
+def test_a_source_that_cannot_be_read_is_not_blamed_on_the_cache(config):
+    with pytest.raises(PermissionError):
+        cache.load(config, Random(fail_after=PermissionError(13, "Permission denied")))
 
 
 def test_a_cache_that_cannot_be_written(tmp_path):

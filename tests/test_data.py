@@ -1,5 +1,8 @@
 import collections
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,10 +10,12 @@ from PIL import Image
 
 from acai_tf.config import Config
 from acai_tf.data import DATASETS, canonical_name, load_dataset, short_name
-from acai_tf.data.__main__ import main
+from acai_tf.data.__main__ import main, summary
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.lines import draw_lines, line_class
+from acai_tf.data.pipeline import pipeline
 from acai_tf.errors import UsageError
+from tests.conftest import ROOT
 from tests.reference import FOLDER
 
 
@@ -114,7 +119,43 @@ def test_images_keep_their_labels():
 
 def test_a_batch_larger_than_the_data_is_refused():
     with pytest.raises(UsageError, match="--batch=2000 is larger than the 1437"):
-        load_dataset(Config(dataset="digits", batch=2000))
+        load_dataset(Config(dataset="digits")).check_batch(2000)
+
+
+# As `fit` gets them.
+
+
+@pytest.mark.parametrize("name", ["lines", "digits"])
+def test_the_pipeline_gives_the_batches_in_their_order(name):
+    config = Config(dataset=name, batch=16, seed=3)
+    dataset = load_dataset(config)
+    batches = [
+        {key: np.asarray(value) for key, value in (b[0] if isinstance(b, tuple) else b).items()}
+        for b in take(iter(pipeline(dataset, config, first_step=85)), 40)
+    ]
+    assert_same_batches(batches, take(dataset.batches(16, seed=3, first_step=85), 40))
+
+
+SLOW_DRAWS = """
+import sys, time
+import numpy as np
+from acai_tf.config import Config
+from acai_tf.data import load_dataset, pipeline
+dataset = load_dataset(Config(dataset="digits"))
+whole = type(dataset).batch_at
+def slow(*arguments):
+    time.sleep(0.2)
+    return whole(*arguments)
+type(dataset).batch_at = slow
+batches = iter(pipeline.pipeline(dataset, Config(batch=4), 0))
+next(batches)
+"""
+
+
+def test_python_ends_while_batches_are_drawn():
+    """As after an interruption whose traceback holds the iterator; each draw takes 0.2 s."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", SLOW_DRAWS], env=environment, check=True, timeout=60)
 
 
 # Names and settings.
@@ -194,4 +235,29 @@ def test_the_command_on_lines(monkeypatch, capsys, tmp_path):
     main()
     out = capsys.readouterr().out
     assert "test images: float32, -1 to 1" in out
-    assert (tmp_path / "cache" / "acai_tf" / "samples" / "lines-32.png").exists()
+    (sheet,) = (tmp_path / "cache" / "acai_tf" / "samples").iterdir()
+    assert sheet.name == "lines-32-lines.png"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "arguments are required: dataset"),
+        (["digits", "--image_size=x"], "--image_size: invalid int value: 'x'"),
+        (["digits", "--svhn_extra=maybe"], "--svhn_extra"),
+        (["digits", "--svhn_extra=false"], "digits does not read --svhn_extra"),
+    ],
+)
+def test_bad_words_for_the_command(words, says, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["data", *words])
+    with pytest.raises(UsageError, match=says):
+        main()
+
+
+def test_the_range_of_values_is_of_all_images():
+    lines = summary(small_dataset(250)).splitlines()
+    expected = np.arange(250)
+    assert lines[0] == (
+        f"training images: uint8, 0 to 249, mean {expected.mean():g},"
+        f" standard deviation {expected.std():.4g}"
+    )

@@ -88,14 +88,12 @@ def load_dataset(config: Config) -> "Dataset":
     """The dataset that `config` names; one line says where its images are.
 
     Raises:
-        UsageError: no such dataset, a setting it does not read, its data are missing, or fewer
-            images than `config.batch`.
+        UsageError: no such dataset, a setting it does not read, or its data are missing.
     """
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     refuse_unread(config.dataset, changed_settings(config))
     where = {**DATASETS, **SOURCES}[config_name(config.dataset)]
     module, function = where.split(":")
     dataset = getattr(importlib.import_module(module), function)(config)
-    dataset.check_batch(config.batch)
     print(dataset.describe())
     return dataset

@@ -13,6 +13,7 @@ import dataclasses
 import sys
 
 import numpy as np
+from absl import flags
 
 from acai_tf import command
 from acai_tf.config import Config, setting_kinds
@@ -21,6 +22,7 @@ from acai_tf.data.dataset import ArrayDataset, Dataset
 from acai_tf.errors import UsageError
 
 SETTINGS = ("image_size", "svhn_extra", "data_dir", "cache_dir")  # of Config, that data read
+PART = 100  # images whose values are summed up at a time
 COUNTED = 20  # classes whose images are counted a line each
 
 
@@ -29,13 +31,7 @@ def summary(dataset: Dataset) -> str:
     parts = {"test": (dataset.test_images, dataset.test_labels)}
     if isinstance(dataset, ArrayDataset):
         parts = {"training": (dataset.train_images, dataset.train_labels), **parts}
-    lines = []
-    for name, (images, _) in parts.items():
-        some = images[:10_000].astype(np.float64)
-        lines.append(
-            f"{name} images: {images.dtype}, {images.min():g} to {images.max():g},"
-            f" mean {some.mean():.4g}, standard deviation {some.std():.4g}"
-        )
+    lines = [f"{name} images: {_range(images)}" for name, (images, _) in parts.items()]
     if dataset.classes > 1:
         counts = {k: np.bincount(v, minlength=dataset.classes) for k, (_, v) in parts.items()}
         lines.append(f"images per class ({', '.join(counts)}):")
@@ -46,18 +42,40 @@ def summary(dataset: Dataset) -> str:
     return "\n".join(lines)
 
 
+def _range(images: np.ndarray) -> str:
+    """Lowest, highest and mean value and the standard deviation, over all images."""
+    low, high, total, squares = np.inf, -np.inf, 0.0, 0.0
+    for start in range(0, len(images), PART):
+        part = images[start : start + PART].astype(np.float64)
+        low, high = min(low, part.min()), max(high, part.max())
+        total, squares = total + part.sum(), squares + np.square(part).sum()
+    mean = total / images.size
+    deviation = np.sqrt(max(0.0, squares / images.size - mean**2))
+    return (
+        f"{images.dtype}, {low:g} to {high:g}, mean {mean:.4g}, standard deviation {deviation:.4g}"
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Bad words are bad input, as anywhere."""
+
+    def error(self, message):
+        raise UsageError(f"{message} ({self.prog} --help lists what there is)")
+
+
 def main() -> None:
     """The command line.
 
     Raises:
         UsageError: an unknown dataset, missing data, a file that is there already.
     """
-    parser = argparse.ArgumentParser(prog="python -m acai_tf.data", description=__doc__)
+    parser = _Parser(prog="python -m acai_tf.data", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("dataset", help="as train.py's --dataset")
     for name in SETTINGS:
         setting = next(f for f in dataclasses.fields(Config) if f.name == name)
-        kind = {bool: _boolean}.get(setting_kinds()[name], setting_kinds()[name])
+        kind = setting_kinds()[name]
+        kind = flags.BooleanParser().parse if kind is bool else kind
         parser.add_argument(
             f"--{name}", type=kind, default=setting.default, help=setting.metadata["help"]
         )
@@ -66,7 +84,6 @@ def main() -> None:
     arguments = parser.parse_args()
     config = Config(
         dataset=canonical_name(arguments.dataset),
-        batch=1,
         **{name: getattr(arguments, name) for name in SETTINGS},
     )
     sheet = arguments.sheet and npz.new_file(arguments.sheet)
@@ -79,8 +96,9 @@ def main() -> None:
         raise UsageError(f"{dataset.name} is drawn on the fly and needs no file")
     print(summary(dataset))
     if not sheet:
-        size = dataset.image_shape[0]
-        sheet = cache.cache_dir(config) / "samples" / f"{short_name(config.dataset)}-{size}.png"
+        size, which = dataset.image_shape[0], dataset.fingerprint()[:6]
+        name = f"{short_name(config.dataset)}-{size}-{which}.png"
+        sheet = cache.cache_dir(config) / "samples" / name
     figures.save_png(samples(dataset), sheet)
     print(f"samples: {sheet}")
     if file:
@@ -97,12 +115,6 @@ def samples(dataset: Dataset) -> np.ndarray:
     images, _ = dataset.train_once(side * side)
     images = np.resize(images, (side, side, *dataset.image_shape))  # few: over again
     return figures.grid(np.asarray(to_unit(images)))
-
-
-def _boolean(word: str) -> bool:
-    if word.lower() not in ("true", "false"):
-        raise ValueError
-    return word.lower() == "true"
 
 
 if __name__ == "__main__":

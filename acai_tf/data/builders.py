@@ -6,6 +6,7 @@ import pathlib
 import socket
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 
 from acai_tf.errors import UsageError
 
@@ -48,14 +49,13 @@ def prepared_builder(tfds_name: str, data_dir: str):
     files = builder.url_infos or {}
     remedy = _remedy(builder, files, by_hand) + ", and run this again"
     missing = f"{tfds_name} is not prepared in {root}"
-    if not _fetched_by_hand(by_hand) and not _any_host_resolves(list(files)):
+    fetched = _fetched_by_hand(builder, files, by_hand)
+    if not fetched and not _any_host_resolves(list(files)):
         raise UsageError(f"{missing} and there is no network; {remedy}")
     print(f"{missing}; preparing it")
     try:
         builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(
-                manual_dir=by_hand if _fetched_by_hand(by_hand) else None
-            )
+            download_config=tfds.download.DownloadConfig(manual_dir=by_hand if fetched else None)
         )
     except Exception as error:  # tfds and its downloader raise many kinds
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -94,8 +94,11 @@ def _remedy(builder, files: dict, by_hand: pathlib.Path) -> str:
     return f"fetch {', '.join(named)} into {by_hand}"
 
 
-def _fetched_by_hand(folder: pathlib.Path) -> bool:
-    return folder.is_dir() and any(folder.iterdir())
+def _fetched_by_hand(builder, files: dict, by_hand: pathlib.Path) -> bool:
+    """Whether all files of a dataset are there; others' files may lie beside them."""
+    if builder.MANUAL_DOWNLOAD_INSTRUCTIONS:
+        return by_hand.is_dir() and any(by_hand.iterdir())
+    return bool(files) and all((by_hand / info.filename).exists() for info in files.values())
 
 
 def _any_host_resolves(urls: list[str]) -> bool:
@@ -109,3 +112,21 @@ def _any_host_resolves(urls: list[str]) -> bool:
         except OSError:
             continue
     return False
+
+
+def undamaged(parts: Iterator, builder) -> Iterator:
+    """What `parts`, read from a builder's files, gives.
+
+    Raises:
+        UsageError: the files are damaged.
+    """
+    import tensorflow as tf
+
+    try:
+        yield from parts
+    except tf.errors.OpError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"the prepared data in {builder.data_path} are damaged ({reason}); remove that folder"
+            " and run this again"
+        ) from error

@@ -11,7 +11,6 @@ the next start begins them again.
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import mmap
@@ -24,8 +23,7 @@ import numpy as np
 from acai_tf.config import Config
 from acai_tf.data import short_name
 from acai_tf.data.dataset import ArrayDataset
-from acai_tf.data.source import SPLITS, Source, Writer, paths
-from acai_tf.errors import UsageError
+from acai_tf.data.source import SPLITS, Source, Writer, explained, paths
 from acai_tf.files import hold, write_atomically
 
 FORMAT = 1  # of the cache, and of how images are prepared: raise it to have all of them made again
@@ -42,17 +40,18 @@ def load(config: Config, source: Source) -> ArrayDataset:
     """
     root = cache_dir(config)
     key = hashlib.sha256(json.dumps([FORMAT, config.dataset, source.recipe]).encode()).hexdigest()
-    folder = root / f"{short_name(config.dataset)}-{key[:8]}"
+    folder = root / f"{short_name(config.dataset)[:100]}-{key[:8]}"
     contents = _contents(folder, source)  # a cache that is complete need not be writable
     if contents is None:
-        with _explained(root):
+        with explained(root):
             folder.mkdir(parents=True, exist_ok=True)
-            with hold(folder / "lock", f"another process is decoding {config.dataset}; waiting"):
-                contents = _contents(folder, source) or _decode(folder, config.dataset, source)
+            lock = hold(folder / "lock", f"another process is decoding {config.dataset}; waiting")
+        with lock:
+            contents = _contents(folder, source) or _decode(folder, config.dataset, source)
     if left_out := contents["left_out"]:
         more = f", and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         print(
-            f"{len(left_out)} files could not be read and are left out:"
+            f"could not be read and left out: {len(left_out)}:"
             f" {', '.join(left_out[:NAMED])}{more} (all in {folder / 'contents.json'})"
         )
     return _open(folder, contents, config.dataset)
@@ -62,26 +61,6 @@ def cache_dir(config: Config) -> pathlib.Path:
     """Where decoded images are kept: --cache_dir, or the user's own cache."""
     own = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "acai_tf"
     return pathlib.Path(config.cache_dir or own).expanduser().absolute()
-
-
-_UNWRITABLE = {
-    *(errno.ENOSPC, errno.EDQUOT),  # full
-    *(errno.EACCES, errno.EPERM, errno.EROFS),  # forbidden
-    *(errno.ENOTDIR, errno.EEXIST),  # there is a file in the way
-}
-
-
-@contextlib.contextmanager
-def _explained(root: pathlib.Path):
-    """A cache that cannot be written is the user's to mend."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _UNWRITABLE:
-            raise
-        raise UsageError(
-            f"decoded images cannot be kept in {root} ({error.strerror}); give another --cache_dir"
-        ) from error
 
 
 def _contents(folder: pathlib.Path, source: Source) -> dict | None:
@@ -122,7 +101,8 @@ def _decode(folder: pathlib.Path, name: str, source: Source) -> dict:
         "origin": decoded.origin,
         "left_out": decoded.left_out,
     }
-    write_atomically(folder / "contents.json", json.dumps(contents, indent=1) + "\n")
+    with explained(folder.parent):
+        write_atomically(folder / "contents.json", json.dumps(contents, indent=1) + "\n")
     _remove(folder, lambda file: not file.name.startswith(writer.id))
     return contents
 
@@ -170,7 +150,7 @@ def map_file(path: pathlib.Path) -> np.ndarray:
 
 
 def free_memory() -> int:
-    """Bytes of memory that are free for us, a container's limit considered."""
+    """Bytes of memory that are free; no more than a container's limit."""
     import psutil
 
     free = psutil.virtual_memory().available

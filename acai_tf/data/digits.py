@@ -13,7 +13,7 @@ def load(config: Config) -> ArrayDataset:
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    size = config.width
+    size = config.image_size
     digits = load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
     large = [Image.fromarray(g).resize((size, size), Image.Resampling.BILINEAR) for g in grey]

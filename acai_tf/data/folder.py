@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", "
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # whatever the suffix says
 TEST_FOLDERS = ("test", "val", "valid", "validation")
 TEST_SHARE = 10  # one picture in ten is kept for testing where no folder holds those
+RUN_FOLDER = {"config.json", "lock"}  # what a folder of our own holds, beside its sheets
 PART = 500  # pictures decoded at a time
 
 
@@ -28,14 +30,16 @@ def load(config: Config) -> ArrayDataset:
     """The folder that `config.dataset`, folder:<path>, names, as centre squares.
 
     - Where it has a sub-folder `train`, that is trained on, and `test` (or `val`, `valid`,
-      `validation`) beside it is tested on. Otherwise one picture in ten is kept for testing,
-      chosen by its name alone, so that it stays when others are added.
-    - Each sub-folder (of those, where there are those) is a class, whatever lies below it.
-      Pictures beside class folders are left out. With fewer than two, there are no classes.
-    - Grey where all pictures are, else colored. Hidden files are passed over.
+      `validation`) beside it is tested on; what else is there is left out. Otherwise about one
+      picture in ten is kept for testing, chosen by its name alone, so that it stays when others
+      are added.
+    - Each sub-folder (of those, where there are those) is a class, whatever lies below it;
+      pictures beside class folders are left out. With fewer than two there are no classes, and
+      all pictures are used.
+    - Grey where all pictures are, else colored. Hidden files are passed over, and folders of runs.
 
     Raises:
-        UsageError: it is not there, or holds too few pictures.
+        UsageError: it is not there, cannot be read, or holds too few pictures.
     """
     return cache.load(config, FolderSource(config))
 
@@ -46,6 +50,14 @@ class Found(NamedTuple):
     path: str
     size: int
     modified: int
+    readable: bool
+
+
+class Place(NamedTuple):
+    """Where a picture belongs: "train" or "test", and its class folder."""
+
+    role: str
+    class_name: str | None
 
 
 class FolderSource(Source):
@@ -53,11 +65,13 @@ class FolderSource(Source):
 
     def __init__(self, config: Config):
         self._root = pathlib.Path(config.dataset.partition(":")[2])
-        self._size = config.width
+        self._size = config.image_size
         self.recipe = {"size": self._size}
-        if not self._root.is_dir():
-            raise UsageError(f"there is no folder {self._root}")
-        self._found = _find(self._root)
+        try:
+            os.scandir(self._root).close()
+        except OSError as error:
+            raise UsageError(f"cannot read the folder {self._root} ({error.strerror})") from None
+        self._found, self._closed = find(self._root)
         if not self._found:
             raise UsageError(
                 f"{self._root} holds no pictures; known suffixes: {', '.join(SUFFIXES)}"
@@ -70,31 +84,30 @@ class FolderSource(Source):
         return hashlib.sha256(repr(sorted(self._found)).encode()).hexdigest()
 
     def decode(self, writer):
-        places, loose = _places([found.path for found in self._found])
-        if loose:
+        places, without = assign([found.path for found in self._found])
+        if without:
+            more = ", ..." if len(without) > NAMED else ""
             print(
-                f"{len(loose)} pictures beside the class folders of {self._root} are left out:"
-                f" {', '.join(map(_shown, loose[:NAMED]))}{', ...' if len(loose) > NAMED else ''}"
+                f"left out of {self._root}, for they belong to no class or split:"
+                f" {len(without)} pictures: {', '.join(map(_shown, without[:NAMED]))}{more}"
             )
         names = sorted({place.class_name for place in places.values() if place.class_name})
-        if len(names) == 1:
-            print(f"{self._root} has one class folder: there is nothing to tell apart")
         label = {name: index for index, name in enumerate(names)}
         left_out = []
-        with ThreadPoolExecutor() as threads:  # Pillow decodes without the interpreter's lock
-            colors = 1 if all(threads.map(self._grey, places)) else 3
-            shape = (self._size, self._size, colors)
+        # Pillow decodes without the interpreter's lock; of what it only warns of, nothing is lost.
+        with ThreadPoolExecutor(os.cpu_count()) as threads, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            grey = all(all(threads.map(self._grey, part)) for part in _parts(list(places)))
+            shape = (self._size, self._size, 1 if grey else 3)
             writer.expect(len(places), shape)
             for role in SPLITS:
-                paths = [path for path, place in places.items() if place.role == role]
-                for start in range(0, len(paths), PART):
-                    part = paths[start : start + PART]
-                    images = list(threads.map(lambda path: self._image(path, colors), part))
-                    read = [(i, p) for i, p in zip(images, part, strict=True) if i is not None]
-                    left_out += [p for i, p in zip(images, part, strict=True) if i is None]
+                for part in _parts([path for path, place in places.items() if place.role == role]):
+                    images = threads.map(lambda path: self._image(path, shape[2]), part)
+                    read = {p: i for p, i in zip(part, images, strict=True) if i is not None}
+                    left_out += [path for path in part if path not in read]
                     if read:
-                        labels = [label.get(places[path].class_name, 0) for _, path in read]
-                        writer.add(role, np.stack([image for image, _ in read]), labels)
+                        labels = [label.get(places[path].class_name, 0) for path in read]
+                        writer.add(role, np.stack(list(read.values())), labels)
                     writer.advance(len(part))
         if len(left_out) == len(places):
             raise UsageError(f"none of the {len(left_out)} pictures in {self._root} can be read")
@@ -102,7 +115,7 @@ class FolderSource(Source):
             image_shape=shape,
             class_names=tuple(map(_shown, names)),
             origin={"listing": self._listing()},
-            left_out=[_shown(path) for path in left_out],
+            left_out=[_shown(path) for path in self._closed + left_out],
         )
 
     def _grey(self, path: str) -> bool:
@@ -121,67 +134,71 @@ class FolderSource(Source):
             return None
 
 
-class Place(NamedTuple):
-    """Where a picture belongs: "train" or "test", and its class folder."""
+def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
+    """All pictures below a folder, links followed, and the folders that cannot be read."""
+    found, closed = [], []
 
-    role: str
-    class_name: str | None
-
-
-def _find(root: pathlib.Path) -> list[Found]:
-    """All pictures below a folder; links are followed, once each."""
-    found, seen = [], set()
-    for folder, below, files in os.walk(root, followlinks=True):
-        below[:] = sorted(name for name in below if not name.startswith((".", "__MACOSX")))
+    def look(folder: str, above: frozenset[str]) -> None:
         real = os.path.realpath(folder)
-        if real in seen:  # a link to a folder above
-            below.clear()
-            continue
-        seen.add(real)
-        for name in files:
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
-                path = os.path.join(folder, name)
-                try:
-                    status = os.stat(path)
-                except OSError:  # a link to nothing
-                    status = os.lstat(path)
-                found.append(Found(os.path.relpath(path, root), status.st_size, status.st_mtime_ns))
-    return found
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            closed.append(os.path.relpath(folder, root))
+            return
+        if real in above or {entry.name for entry in entries} >= RUN_FOLDER:  # a link in a circle
+            return
+        for entry in entries:
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            if entry.is_dir():
+                look(entry.path, above | {real})
+            elif entry.name.lower().endswith(SUFFIXES):
+                readable = os.access(entry.path, os.R_OK)
+                status = entry.stat(follow_symlinks=readable)  # a link may lead nowhere
+                path = os.path.relpath(entry.path, root)
+                found.append(Found(path, status.st_size, status.st_mtime_ns, readable))
+
+    look(str(root), frozenset())
+    return found, closed
 
 
-def _places(paths: list[str]) -> tuple[dict[str, Place], list[str]]:
-    """Where each picture belongs, and those beside class folders, which belong to none.
+def assign(paths: list[str]) -> tuple[dict[str, Place], list[str]]:
+    """Where each picture belongs, and the pictures that belong to no class or to no split.
 
     They come shuffled, by a hash of their names: the first ones are of all classes.
     """
-    folders = {
-        pathlib.PurePath(path).parts[0] for path in paths if pathlib.PurePath(path).parent.name
-    }
+    folders = {first for first, *below in (pathlib.PurePath(p).parts for p in paths) if below}
     test = next((name for name in TEST_FOLDERS if name in folders), None)
     roles = {"train": "train", test: "test"} if "train" in folders else None
-    places = {}
+    places, without = {}, []
     for path in sorted(paths, key=_hash):
         *above, _ = pathlib.PurePath(path).parts
         role = "train"
         if roles:
             if not above or above[0] not in roles:
+                without.append(path)
                 continue
             role = roles[above.pop(0)]
         places[path] = Place(role, above[0] if above else None)
-    loose = []
-    if any(place.class_name for place in places.values()):
-        loose = [path for path, place in places.items() if not place.class_name]
+    if len({place.class_name for place in places.values() if place.class_name}) < 2:
+        places = {path: place._replace(class_name=None) for path, place in places.items()}
+    else:
+        without += [path for path, place in places.items() if not place.class_name]
         places = {path: place for path, place in places.items() if place.class_name}
     if not any(place.role == "test" for place in places.values()):
-        for path in list(places)[: max(1, len(places) // TEST_SHARE)]:
-            places[path] = places[path]._replace(role="test")
-    return places, loose
+        kept = [path for path in places if _hash(path) % TEST_SHARE == 0] or list(places)[:1]
+        places |= {path: places[path]._replace(role="test") for path in kept}
+    return places, without
 
 
-def _hash(path: str) -> str:
-    return hashlib.sha256(os.fsencode(pathlib.PurePath(path).as_posix())).hexdigest()
+def _hash(path: str) -> int:
+    return int(hashlib.sha256(os.fsencode(pathlib.PurePath(path).as_posix())).hexdigest(), 16)
 
 
 def _shown(path: str) -> str:
     """A path that can be printed, whatever bytes it is made of."""
     return os.fsencode(path).decode(errors="replace")
+
+
+def _parts(paths: list[str]) -> list[list[str]]:
+    return [paths[start : start + PART] for start in range(0, len(paths), PART)]

@@ -97,7 +97,7 @@ class TfdsSource(Source):
     ):
         self._config, self._tfds_name, self._prepare = config, tfds_name, prepare
         self._train = train or ["train"]
-        self._size = config.width
+        self._size = config.image_size
         data_dir = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
         self.recipe = {
             "tfds": tfds_name,
@@ -123,7 +123,7 @@ class TfdsSource(Source):
         class_names = features.class_names
         for role, splits in (("train", train), ("test", test)):
             for split in splits:
-                for images, labels in _read(builder, split, features):
+                for images, labels in builders.undamaged(_read(builder, split, features), builder):
                     writer.add(role, self._squares(images, colors), labels)
                     writer.advance(len(images))
                     if min(labels) < 0:  # tfds' way to say that a split has none

@@ -15,9 +15,9 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.source import SPLITS
 from acai_tf.errors import UsageError
 
-SPLITS = ("train", "test")
 MAX_CLASSES = 2**16  # more is a slip
 
 

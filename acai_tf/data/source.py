@@ -1,12 +1,14 @@
 """What gives images to be decoded once, and what takes them (`acai_tf.data.cache`)."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import shutil
 import sys
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -48,6 +50,26 @@ class Source(ABC):
         """Give all images to `writer`, in an order that is always the same."""
 
 
+_UNWRITABLE = {
+    *(errno.ENOSPC, errno.EDQUOT),  # full
+    *(errno.EACCES, errno.EPERM, errno.EROFS),  # forbidden
+    *(errno.ENOTDIR, errno.EEXIST),  # there is a file in the way
+}
+
+
+@contextlib.contextmanager
+def explained(root: pathlib.Path):
+    """A cache that cannot be written is the user's to mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UsageError(
+            f"decoded images cannot be kept in {root} ({error.strerror}); give another --cache_dir"
+        ) from error
+
+
 class Writer:
     """Takes decoded images and writes them down, with a progress bar.
 
@@ -78,13 +100,14 @@ class Writer:
         hidden = not sys.stderr.isatty()
         self._bar = tqdm(total=count, unit="img", unit_scale=True, desc="decoding", disable=hidden)
 
-    def add(self, split: str, images: np.ndarray, labels) -> None:
+    def add(self, split: str, images: np.ndarray, labels: Sequence[int]) -> None:
         """Take the next images [n, H, W, C] uint8 of "train" or "test", and their labels [n]."""
         arrays = np.ascontiguousarray(images, np.uint8), np.asarray(labels, np.int64)
-        for path, array in zip(paths(self._folder, self.id, split), arrays, strict=True):
-            if path not in self._files:
-                self._files[path] = open(path, "wb")  # noqa: SIM115 - closed by `close`
-            self._files[path].write(array)
+        with explained(self._folder.parent):
+            for path, array in zip(paths(self._folder, self.id, split), arrays, strict=True):
+                if path not in self._files:
+                    self._files[path] = open(path, "wb")  # noqa: SIM115 - closed by `close`
+                self._files[path].write(array)
         self.counts[split] += len(images)
 
     def advance(self, count: int) -> None:
@@ -100,9 +123,10 @@ class Writer:
         if not all(self.counts.values()):
             counts = " and ".join(f"{count} {split}" for split, count in self.counts.items())
             raise UsageError(f"{self._name} has {counts} images; it takes some of both")
-        for file in self._files.values():
-            file.flush()
-            os.fsync(file.fileno())
+        with explained(self._folder.parent):
+            for file in self._files.values():
+                file.flush()
+                os.fsync(file.fileno())
 
     def close(self) -> None:
         for file in self._files.values():

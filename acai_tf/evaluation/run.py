@@ -47,6 +47,8 @@ def evaluate_run(
             f"{run_dir} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
         )
     data = load_dataset(config)
+    if run.images() not in (None, data.fingerprint()):
+        print("the images are not those that this run began with")
     model = build_model(config, data.image_shape, data.classes)
     step = checkpoints.restore_newest(run.checkpoints, model)
     options = {"clustering": {"n_init": n_init, "seed": seed}}
