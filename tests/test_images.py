@@ -18,8 +18,12 @@ from acai_tf.data import builders, load_dataset
 from acai_tf.errors import UsageError
 from tests.conftest import ROOT
 
-DATA = os.environ.get("ACAI_DATA_DIR")
-needs_data = pytest.mark.skipif(not DATA, reason="ACAI_DATA_DIR names no folder of tfds")
+DATA = pathlib.Path(os.environ.get("ACAI_DATA_DIR", "/nowhere"))
+
+
+def needs(folder):
+    """Skips a test where ACAI_DATA_DIR, tfds' folder, has no such one in or beside it."""
+    return pytest.mark.skipif(not (DATA / folder).exists(), reason=f"no {folder} in ACAI_DATA_DIR")
 
 
 CIFAR_SIZE = (32, 32, 3)
@@ -209,6 +213,32 @@ def test_what_is_no_dataset_of_images_is_refused(fake):
         fake.load("tfds:iris")
 
 
+@pytest.mark.parametrize("damage", ["cut", "flipped", "removed"])
+def test_damaged_files_of_tfds(damage, fake, tmp_path):
+    digits = examples(20, (28, 28, 1))
+    fake.prepare("mnist", train=digits, test=digits)
+    (file,) = tmp_path.rglob("mnist-train.tfrecord*")
+    content = bytearray(file.read_bytes())
+    content[1000] ^= 255
+    if damage == "removed":
+        file.unlink()
+    else:
+        file.write_bytes(content if damage == "flipped" else content[:1000])
+    with pytest.raises(UsageError, match=r"mnist/3\.0\.1 are damaged \(.*\); remove that folder"):
+        fake.load("mnist")
+    assert not list(tmp_path.rglob("contents.json"))
+
+
+def test_files_of_another_dataset_do_not_pass_for_fetched(tmp_path, monkeypatch):
+    by_hand = tmp_path / "downloads" / "manual"
+    by_hand.mkdir(parents=True)
+    (by_hand / "train-images-idx3-ubyte.gz").write_bytes(b"of MNIST")
+    monkeypatch.setattr(builders, "_any_host_resolves", lambda urls: False)
+    for name in ("svhn", "mnist"):
+        with pytest.raises(UsageError, match="there is no network; fetch"):
+            load_dataset(Config(dataset=name, data_dir=str(tmp_path)))
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
@@ -256,12 +286,13 @@ def test_data_prepared_anew_are_decoded_anew(fake, tmp_path):
 
 
 @pytest.mark.slow
-@needs_data
+@needs("mnist/3.0.1")
+@needs("../mnist_original")
 def test_real_mnist_is_the_official_files():
     import gzip
 
-    dataset = load_dataset(Config(dataset="mnist", data_dir=DATA))
-    official = pathlib.Path(DATA).parent / "mnist_original"
+    dataset = load_dataset(Config(dataset="mnist", data_dir=str(DATA)))
+    official = DATA.parent / "mnist_original"
     with gzip.open(official / "t10k-images-idx3-ubyte.gz") as file:
         images = np.frombuffer(file.read()[16:], np.uint8).reshape(-1, 28, 28)
     with gzip.open(official / "t10k-labels-idx1-ubyte.gz") as file:
@@ -278,9 +309,9 @@ def cropped(dataset):
 
 
 @pytest.mark.slow
-@needs_data
+@needs("cifar10/3.0.2")
 def test_real_cifar10():
-    dataset = load_dataset(Config(dataset="cifar10", data_dir=DATA))
+    dataset = load_dataset(Config(dataset="cifar10", data_dir=str(DATA)))
     assert dataset.train_images.shape == (50_000, 32, 32, 3)
     assert np.bincount(dataset.train_labels).tolist() == [5000] * 10
     assert np.bincount(dataset.test_labels).tolist() == [1000] * 10
@@ -290,10 +321,10 @@ def test_real_cifar10():
 
 
 @pytest.mark.slow
-@needs_data
+@needs("../svhn_sample")
 def test_real_svhn():
     """A sample of it: its labels are 0 to 9, and extra adds to train."""
-    sample = str(pathlib.Path(DATA).parent / "svhn_sample" / "tfds")
+    sample = str(DATA.parent / "svhn_sample" / "tfds")
     dataset = load_dataset(Config(dataset="svhn", data_dir=sample))
     alone = load_dataset(Config(dataset="svhn", data_dir=sample, svhn_extra=False))
     assert (len(dataset.train_images), len(alone.train_images)) == (564, 464)
@@ -303,12 +334,12 @@ def test_real_svhn():
 
 
 @pytest.mark.slow
-@needs_data
+@needs("../mnist_original")
 def test_a_preparation_that_was_killed_is_begun_again(tmp_path):
     """From MNIST's official files, put where the error message says; killed while tfds writes."""
     by_hand = tmp_path / "downloads" / "manual"
     by_hand.mkdir(parents=True)
-    for file in (pathlib.Path(DATA).parent / "mnist_original").iterdir():
+    for file in (DATA.parent / "mnist_original").iterdir():
         (by_hand / file.name).symlink_to(file)
     command = [sys.executable, "-m", "acai_tf.data", "mnist", f"--data_dir={tmp_path}"]
     where = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -253,11 +253,29 @@ def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
     assert "probe_accuracy" in capsys.readouterr().out
 
 
+def test_other_images_of_the_same_name_are_refused(configured, tmp_path):
+    config = configured(dataset="folder:/a/faces")
+    folder = RunFolder(config.run_dir)
+    with folder.held():
+        folder.begin(config, "some images")
+    moved = configured(dataset="folder:/b/faces")
+    folder.check(moved)  # before they are known
+    folder.check(moved, "some images")
+    with pytest.raises(UsageError, match=r"dataset is 'folder:/a/faces' there, 'folder:/b/faces'"):
+        folder.check(moved, "others")
+    folder.check(config, "others")  # pictures were added: noticed, see below
+
+
 def test_other_images_than_before_are_noticed(configured, capsys):
     config = configured()
     folder = RunFolder(config.run_dir)
     with folder.held():
-        for images, noticed in (("some images", False), ("some images", False), ("others", True)):
+        for images, noticed in (
+            ("some", False),
+            ("some", False),
+            ("others", True),
+            ("others", True),
+        ):
             folder.begin(config, images)
             out = capsys.readouterr().out
             assert ("not those that this run began with" in out) == noticed

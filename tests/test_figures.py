@@ -1,0 +1,53 @@
+"""Picture sheets."""
+
+import keras
+import numpy as np
+import pytest
+
+from acai_tf import figures
+
+
+class Flat:
+    """A model whose codes are the images' means."""
+
+    latent_shape = (1, 1, 1)
+
+    def __init__(self, width):
+        self.width = width
+
+    def compiled_verb(self, verb, steps=None, method=None):
+        def flat(means):
+            return np.broadcast_to(means, (*means.shape[:-3], self.width, self.width, 1))
+
+        def interpolate(starts, ends):
+            weight = np.linspace(0, 1, steps).reshape(-1, 1, 1, 1, 1)
+            starts, ends = (x.mean((1, 2, 3), keepdims=True) for x in (starts, ends))
+            return flat((1 - weight) * starts + weight * ends)
+
+        return {
+            "reconstruct": lambda images: flat(images.mean((1, 2, 3), keepdims=True)),
+            "interpolate": interpolate,
+            "decode": lambda codes: flat(keras.ops.convert_to_numpy(codes)),
+        }[verb]
+
+
+@pytest.mark.parametrize(
+    ("width", "side"), [(16, 16), (32, 16), (128, 16), (129, 14), (144, 14), (224, 8), (256, 8)]
+)
+def test_sheets_of_every_width(width, side):
+    levels = np.linspace(-1, 1, 130, dtype=np.float32)
+    images = np.broadcast_to(levels[:, None, None, None], (130, width, width, 1))
+    sheets = figures.sheets(Flat(width), images)
+    assert set(sheets) == {"reconstruction", "lerp", "slerp", "prior"}
+    assert all(sheet.shape == (side * width, side * width, 1) for sheet in sheets.values())
+    tiles = sheets["reconstruction"][width // 2 :: width, width // 2 :: width, 0]
+    np.testing.assert_array_equal(tiles[:, ::2], tiles[:, 1::2])  # each beside its reconstruction
+    path = sheets["lerp"][width // 2 :: width, width // 2 :: width, 0]
+    np.testing.assert_allclose(path[0, [0, -1]], figures.to_uint8(levels[[0, side]]), atol=1)
+
+
+def test_every_width_has_a_side_that_pairs_fill():
+    for width in range(1, 257):
+        side = figures.side(width)
+        assert side % 2 == 0
+        assert 8 <= side <= 16
