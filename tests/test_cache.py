@@ -219,7 +219,7 @@ def test_a_cache_that_cannot_be_written(tmp_path):
         cache.load(config, Random())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.usefixtures("permissions_hold")
 def test_a_cache_that_is_complete_need_not_be_writable(config):
     cache.load(config, Random())
     (folder,) = cache.cache_dir(config).iterdir()

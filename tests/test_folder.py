@@ -217,7 +217,7 @@ def test_a_folder_that_is_linked_twice_is_two_classes(tmp_path):
     assert len(dataset.train_images) + len(dataset.test_images) == 10
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.usefixtures("permissions_hold")
 def test_what_may_not_be_read_is_named_and_read_once_it_may(tmp_path, capsys):
     for n in range(5):
         picture(tmp_path / "a" / f"{n}.png")
