@@ -1,11 +1,14 @@
 """A linear probe trained on frozen codes, and what it says of their information on the class."""
 
+import warnings
+
 import numpy as np
 
 from acai_tf.evaluation.subject import Subject
 
 FRACTIONS = (0.01, 0.1, 1.0)  # of the training labels
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the data against the L2 penalty
+ITERATIONS = 100  # at most; a weak penalty on few images takes more, for nothing
 HELD_OUT = 0.2  # of the labels in use, to choose the strength on
 
 
@@ -74,17 +77,21 @@ def fit(codes: np.ndarray, label: np.ndarray):
     Returns:
         A fitted `sklearn.linear_model.LogisticRegression`.
     """
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     held_out = max(1, round(HELD_OUT * len(codes)))
     rest, rest_label = codes[held_out:], label[held_out:]
     # From the strongest penalty on, each fit begins where the last one ended.
-    probe = LogisticRegression(max_iter=300, warm_start=True)
+    probe = LogisticRegression(max_iter=ITERATIONS, warm_start=True)
     losses = []
-    for strength in STRENGTHS:
-        probe.set_params(C=strength).fit(rest, rest_label)
-        losses.append(cross_entropy(probe, codes[:held_out], label[:held_out]))
-    return LogisticRegression(C=STRENGTHS[int(np.argmin(losses))], max_iter=300).fit(codes, label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # what ITERATIONS are for
+        for strength in STRENGTHS:
+            probe.set_params(C=strength).fit(rest, rest_label)
+            losses.append(cross_entropy(probe, codes[:held_out], label[:held_out]))
+        best = STRENGTHS[int(np.argmin(losses))]
+        return LogisticRegression(C=best, max_iter=ITERATIONS).fit(codes, label)
 
 
 def cross_entropy(probe, codes: np.ndarray, label: np.ndarray) -> float:
