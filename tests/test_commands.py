@@ -95,16 +95,9 @@ def test_bad_input_of_the_other_commands_is_one_line_and_exit_2(tmp_path):
         assert "Traceback" not in result.stderr
 
 
-def test_a_killed_run_ends_as_the_unbroken_one(tmp_path):
-    kill_and_compare(tmp_path, kimg=4, kills=1)
-
-
 @pytest.mark.slow
 def test_a_run_killed_ten_times_ends_as_the_unbroken_one(tmp_path):
-    kill_and_compare(tmp_path, kimg=16, kills=10)
-
-
-def kill_and_compare(tmp_path, kimg, kills):
+    kimg, kills = 16, 10
     words = [*SMALL, f"--total_kimg={kimg}"]
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
     status, out, err = run("train.py", *words, f"--run_dir={unbroken}")
