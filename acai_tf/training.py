@@ -47,12 +47,13 @@ def train(config: Config) -> Autoencoder:
     print(describe(config))
     dataset = load_dataset(config)
     dataset.check_batch(config.batch)
+    images = dataset.fingerprint()
 
     with devices.spread(config.batch), run.held():
         seed_weights(config.seed)
         model = build_model(config, dataset.image_shape, dataset.classes)
         model.compile(optimizer=adam(model))
-        run.check(config, dataset.fingerprint())
+        run.check(config, images)
         saved = step = checkpoints.restore_newest(run.checkpoints, model)
         if config.original and not saved:
             step = original.restore(config.original, model)
@@ -67,7 +68,7 @@ def train(config: Config) -> Autoencoder:
                 f" (kimg {step // steps * config.report_kimg})"
             )
         run.rewind(saved)
-        run.begin(config, dataset.fingerprint())
+        run.begin(config, images)
         if step:
             print(f"continuing {run.path if saved else config.original} from step {step}")
         try:
