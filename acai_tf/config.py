@@ -43,7 +43,9 @@ class Config:
 
     # What is trained on what.
     model: str = _setting("acai", "Autoencoder to train (see acai_tf.models.MODELS).")
-    dataset: str = _setting("lines", "Dataset to train on (see acai_tf.data.DATASETS).")
+    dataset: str = _setting(
+        "lines", "Dataset to train on (see acai_tf.data.DATASETS), folder:.., tfds:.. or npz:.."
+    )
     image_size: int = _setting(
         32,
         "Height and width in pixels that images are brought to.",

@@ -124,6 +124,12 @@ def test_the_kit():
 
 
 @pytest.mark.slow
+def test_data():
+    files = (f"tests/test_{name}.py" for name in ("data", "cache", "folder", "images", "figures"))
+    assert pytest_on_jax(*files, "-m", "not slow") > 100
+
+
+@pytest.mark.slow
 def test_whole_runs():
     assert pytest_on_jax("tests/test_training.py", "-m", "not slow") >= 25
 
