@@ -9,7 +9,7 @@ TRAIN_IMAGES = 1437  # of 1,797, four fifths
 
 
 def load(config: Config) -> ArrayDataset:
-    """8x8 digits of 17 grey levels, enlarged to 32x32; 1,437 for training, 360 for testing."""
+    """8x8 digits of 17 grey levels, enlarged to --image_size; 1,437 to train on, 360 to test on."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
