@@ -1,6 +1,7 @@
 """Evaluate a finished or running run: python evaluate.py --run_dir=runs/...
 
-Prints a table and writes eval.json into the run folder.
+Prints a table and writes eval.json, figures/ and report.html into the run folder. What was measured
+before of the same weights is kept.
 """
 
 import sys
@@ -13,18 +14,21 @@ from acai_tf.errors import UsageError
 from acai_tf.evaluation import EVALUATORS
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("run_dir", None, "Run folder to evaluate.")
+flags.DEFINE_string("run_dir", None, "Run folder to evaluate, or that of an exported model.")
+flags.DEFINE_bool("raw_pixels", False, "Evaluate raw pixels in place of codes: the floor.")
 flags.DEFINE_list("evaluators", list(EVALUATORS), "Which evaluators to run.")
 flags.DEFINE_string("data_dir", None, "Where tfds keeps its data; default: as in training.")
 flags.DEFINE_string("cache_dir", None, "Where decoded images are kept; default: as in training.")
 flags.DEFINE_string("dataset", None, "Dataset to evaluate on; default: as in training.")
+flags.DEFINE_string("out", None, "Folder to write to; default: the run's own.")
+flags.DEFINE_bool("again", False, "Measure anew what has been measured before.")
 flags.DEFINE_integer("n_init", 1000, "Clustering: restarts of k-means.", lower_bound=1)
 flags.DEFINE_integer("seed", 0, "Seed of the evaluation.", lower_bound=0, upper_bound=2**32 - 1)
 
 
 def main() -> None:
     acai_tf.flags.read(FLAGS, sys.argv)
-    if not FLAGS.run_dir:
+    if not FLAGS.run_dir and not FLAGS.raw_pixels:
         raise UsageError("--run_dir is needed: the folder of a run that train.py made")
     command.load_backend()
     from acai_tf.evaluation.run import evaluate_run
@@ -37,6 +41,9 @@ def main() -> None:
         dataset=FLAGS.dataset,
         n_init=FLAGS.n_init,
         seed=FLAGS.seed,
+        raw_pixels=FLAGS.raw_pixels,
+        out=FLAGS.out,
+        again=FLAGS.again,
     )
 
 

@@ -17,3 +17,7 @@ class DivergedError(AcaiError):
     """Training met a loss or a weight that is not finite. Exit status 3."""
 
     exit_status = 3
+
+
+class CannotEvaluate(AcaiError):
+    """An evaluator does not apply to a model or its data; says why. The others go on."""

@@ -5,7 +5,7 @@ metrics.jsonl     one line per report
 checkpoints/      step-N.npz
 sheets/           reconstructions, lerp, slerp and prior samples at every report
 tensorboard/      the same as scalars and images
-eval.json         what evaluate.py last measured
+eval.json         what evaluate.py measured; figures/ and report.html show it
 """
 
 import contextlib
@@ -186,11 +186,6 @@ class RunFolder:
         if step and (not kept or kept[-1]["step"] != step):
             print(f"{self._metrics} lacks the report of step {step}: it was changed")
         write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
-
-    def write_evaluation(self, values: dict) -> None:
-        """Write eval.json; values that are not finite become null."""
-        finite = {name: _finite_or_none(value) for name, value in values.items()}
-        write_atomically(self.path / "eval.json", json.dumps(finite, indent=2) + "\n")
 
 
 def default_run_dir(config: Config) -> str:

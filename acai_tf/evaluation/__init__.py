@@ -1,25 +1,46 @@
-"""The registry of evaluators: name -> function (subject) -> {name: value}.
+"""The registry of evaluators: what can be measured of a model's codes, and drawn.
 
-An evaluator that does not apply to a dataset (no classes, no lines) returns {}.
+An evaluator is a module with some of
+
+    evaluate(subject, **options) -> {name: value}    its docstring states the protocol
+    SCORES = {name: (what it is, "higher" | "lower" | "")}    which way is better
+    draw(subject) -> {name: figure}    of matplotlib, or a picture [H, W, C] uint8
+
+Where it does not apply it raises `CannotEvaluate`, and the others go on.
 """
 
 import importlib
+from types import ModuleType
 
-from acai_tf.errors import UsageError
+from acai_tf.errors import CannotEvaluate, UsageError
 
+# In the order in which they run and are shown: the quick ones first.
 EVALUATORS = {
-    "reconstruction": "acai_tf.evaluation.reconstruction:evaluate",
-    "probe": "acai_tf.evaluation.probe:evaluate",
-    "lines": "acai_tf.evaluation.lines:evaluate",
-    "neighbours": "acai_tf.evaluation.neighbours:evaluate",
-    "linear": "acai_tf.evaluation.linear:evaluate",
-    "clustering": "acai_tf.evaluation.clustering:evaluate",
+    "sheets": "acai_tf.evaluation.sheets",
+    "curves": "acai_tf.evaluation.curves",
+    "reconstruction": "acai_tf.evaluation.reconstruction",
+    "similarity": "acai_tf.evaluation.similarity",
+    "probe": "acai_tf.evaluation.probe",
+    "lines": "acai_tf.evaluation.lines",
+    "realism": "acai_tf.evaluation.realism",
+    "transitions": "acai_tf.evaluation.transitions",
+    "robustness": "acai_tf.evaluation.robustness",
+    "map": "acai_tf.evaluation.map",
+    "neighbours": "acai_tf.evaluation.neighbours",
+    "linear": "acai_tf.evaluation.linear",
+    "floor": "acai_tf.evaluation.floor",
+    "clustering": "acai_tf.evaluation.clustering",
 }
 AT_REPORTS = ("reconstruction", "probe", "lines")  # quick enough to run during training
 
 
+def load_evaluator(name: str) -> ModuleType:
+    """The module of an evaluator."""
+    return importlib.import_module(EVALUATORS[name])
+
+
 def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None) -> dict:
-    """The values of several evaluators in one dict.
+    """The values of several evaluators in one dict; those that do not apply are left out.
 
     Args:
         model: an `Autoencoder`.
@@ -35,9 +56,12 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
     subject = Subject(model, dataset)
     values = {}
     for name in check_names(names):
-        module, function = EVALUATORS[name].split(":")
-        evaluate = getattr(importlib.import_module(module), function)
-        values.update(evaluate(subject, **(options or {}).get(name, {})))
+        evaluator = load_evaluator(name)
+        if hasattr(evaluator, "evaluate"):
+            try:
+                values.update(evaluator.evaluate(subject, **(options or {}).get(name, {})))
+            except CannotEvaluate:
+                continue
     return values
 
 

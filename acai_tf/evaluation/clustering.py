@@ -5,8 +5,16 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from acai_tf.evaluation.subject import Subject
+from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation.subject import Subject, shared
 
+SCORES = {
+    "clustering_accuracy": ("k-means on whitened codes, test accuracy, 0..1", "higher"),
+    "clustering_nmi": ("its normalised mutual information with the classes, 0..1", "higher"),
+    "clustering_ari": ("its adjusted Rand index, to 1", "higher"),
+    "clustering_accuracy_unwhitened": ("k-means on codes as they are", "higher"),
+    "clustering_n_init": ("restarts of k-means", ""),
+}
 AT_ONCE = 10  # restarts between two looks at the progress bar
 
 
@@ -23,19 +31,27 @@ def whiten(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return (train - mean) @ transform, (test - mean) @ transform
 
 
-def matched_accuracy(cluster: np.ndarray, label: np.ndarray) -> float:
-    """Accuracy in 0..1 when clusters are matched to classes one to one so that it is highest.
+def matched(cluster: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Clusters named by classes, one to one, so that most are right (the Hungarian method).
 
     Args:
         cluster, label: whole numbers [N].
+
+    Returns:
+        The class of each one's cluster, whole numbers [N].
     """
     from scipy.optimize import linear_sum_assignment
 
     size = int(max(cluster.max(), label.max())) + 1
     together = np.zeros((size, size), np.int64)
     np.add.at(together, (cluster, label), 1)
-    rows, columns = linear_sum_assignment(together, maximize=True)
-    return float(together[rows, columns].sum() / len(label))
+    _, classes = linear_sum_assignment(together, maximize=True)
+    return classes[cluster]
+
+
+def matched_accuracy(cluster: np.ndarray, label: np.ndarray) -> float:
+    """Accuracy in 0..1 of clusters that are `matched` to classes."""
+    return float(np.mean(matched(cluster, label) == label))
 
 
 def best_of(codes: np.ndarray, clusters: int, n_init: int, seed: int):
@@ -66,6 +82,30 @@ def best_of(codes: np.ndarray, clusters: int, n_init: int, seed: int):
     return best
 
 
+@shared
+def clusters(subject: Subject, n_init: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """The clusters of test codes that were whitened, and of those that were not, [M] each.
+
+    Raises:
+        CannotEvaluate: there are no classes, a code is not finite, or there are fewer images than
+            clusters.
+    """
+    subject.check_classes()
+    classes, train = subject.dataset.classes, subject.train_codes
+    few = train[:1000]  # enough to see it, as a rule
+    different = len(np.unique(few if len(np.unique(few, axis=0)) >= classes else train, axis=0))
+    if different < classes:
+        raise CannotEvaluate(
+            f"{different} different codes of {len(train)} training images cannot make"
+            f" {classes} clusters"
+        )
+    white_train, white_test = whiten(train, subject.test_codes)
+    return (
+        best_of(white_train, classes, n_init, seed).predict(white_test),
+        best_of(train, classes, n_init, seed).predict(subject.test_codes),
+    )
+
+
 def evaluate(subject: Subject, n_init: int = 1000, seed: int = 0) -> dict[str, float]:
     """k-means on whitened codes of the first 60,000 training images, scored on the test set.
 
@@ -77,20 +117,15 @@ def evaluate(subject: Subject, n_init: int = 1000, seed: int = 0) -> dict[str, f
     Returns:
         {"clustering_accuracy" in 0..1, "clustering_nmi" (normalised mutual information) in 0..1,
          "clustering_ari" (adjusted Rand index) to 1, "clustering_accuracy_unwhitened",
-         "clustering_n_init"}, or {} where there are no classes, or fewer images than classes.
+         "clustering_n_init"}.
+
+    Raises:
+        CannotEvaluate: as `clusters`.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    if not subject.has_classes:
-        return {}
-    classes, label = subject.dataset.classes, subject.dataset.test_labels
-    codes = subject.train_codes, subject.test_codes
-    if len(codes[0]) < classes:
-        print(f"clustering is left out: {len(codes[0])} training images, {classes} classes")
-        return {}
-    train, test = whiten(*codes)
-    cluster = best_of(train, classes, n_init, seed).predict(test)
-    plain = best_of(codes[0], classes, n_init, seed).predict(codes[1])
+    cluster, plain = clusters(subject, n_init=n_init, seed=seed)
+    label = subject.dataset.test_labels
     return {
         "clustering_accuracy": matched_accuracy(cluster, label),
         "clustering_nmi": float(normalized_mutual_info_score(label, cluster)),
@@ -98,3 +133,13 @@ def evaluate(subject: Subject, n_init: int = 1000, seed: int = 0) -> dict[str, f
         "clustering_accuracy_unwhitened": matched_accuracy(plain, label),
         "clustering_n_init": n_init,
     }
+
+
+def draw(subject: Subject) -> dict:
+    """Which classes the clusters hold, each named by the class that it was matched to."""
+    from acai_tf import plots
+
+    data = subject.dataset
+    cluster = matched(clusters(subject)[0], data.test_labels)
+    figure = plots.confusion(data.test_labels, cluster, data.class_names, "the cluster's class")
+    return {"clusters": figure}

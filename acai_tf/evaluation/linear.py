@@ -1,15 +1,24 @@
 """A linear probe trained on frozen codes, and what it says of their information on the class."""
 
+import sys
 import warnings
 
 import numpy as np
+from tqdm import tqdm
 
+from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.subject import Subject
 
 FRACTIONS = (0.01, 0.1, 1.0)  # of the training labels
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the data against the L2 penalty
 ITERATIONS = 100  # at most; a weak penalty on few images takes more, for nothing
 HELD_OUT = 0.2  # of the labels in use, to choose the strength on
+SCORES = {
+    name + suffix: (f"{what} with {100 * fraction:g}% of the labels{of}", better)
+    for fraction in FRACTIONS
+    for name, what in ((f"linear_accuracy_{100 * fraction:g}", "test accuracy of a linear probe"),)
+    for suffix, of, better in (("", ", 0..1", "higher"), ("_std", ": its spread over draws", ""))
+} | {"linear_information_bits": ("what codes tell of the class at least, bits", "higher")}
 
 
 def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
@@ -31,20 +40,24 @@ def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
     Returns:
         {"linear_accuracy_1", "_10", "_100": mean test accuracy in 0..1 for 1%, 10% and 100% of
          the labels, each with its population standard deviation "..._std",
-         "linear_information_bits": the bound, from 100% of the labels}, or {} where there are no
-        classes.
+         "linear_information_bits": the bound, from 100% of the labels}.
+
+    Raises:
+        CannotEvaluate: there are no classes, or a code is not finite, or no fraction holds ten
+            images a class.
     """
-    if not subject.has_classes:
-        return {}
+    subject.check_classes()
     train, test = standardise(subject.train_codes, subject.test_codes)
     label, test_label = subject.train_labels, subject.dataset.test_labels
     values = {}
-    for fraction in FRACTIONS:
+    enough = [f for f in FRACTIONS if round(f * len(train)) >= 10 * subject.dataset.classes]
+    show = not sys.stderr.isatty()
+    bar = tqdm(total=len(enough) * seeds, desc="linear probe", unit="fit", disable=show)
+    for fraction in enough:
         count = round(fraction * len(train))
-        if count < 10 * subject.dataset.classes:
-            continue
         accuracies, bits = [], []
         for seed in range(seeds):
+            bar.update()
             chosen = np.random.default_rng(seed).permutation(len(train))[:count]
             probe = fit(train[chosen], label[chosen])
             accuracies.append(float(np.mean(probe.predict(test) == test_label)))
@@ -52,6 +65,11 @@ def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
         name = f"linear_accuracy_{100 * fraction:g}"
         values |= {name: float(np.mean(accuracies)), f"{name}_std": float(np.std(accuracies))}
         values["linear_information_bits"] = float(np.mean(bits))
+    bar.close()
+    if not values:
+        raise CannotEvaluate(
+            f"{len(train)} training images are too few for {subject.dataset.classes} classes"
+        )
     return values
 
 

@@ -5,11 +5,17 @@ import functools
 import numpy as np
 
 from acai_tf.data.lines import SIZE, draw_lines
-from acai_tf.evaluation.subject import Subject
+from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation.subject import Subject, shared
 
+SCORES = {
+    "line_distance": ("cosine distance of interpolants to the nearest line, 0..2", "lower"),
+    "line_smoothness": ("how uneven the line turns, as published; 0: evenly", "lower"),
+    "line_smoothness_mean": ("the same, its proper mean", "lower"),
+}
 TEMPLATES = 10_000
-INTERPOLATIONS, STEPS = 256, 16
 TIE = 1e-12
+SHOWN = 24  # interpolations in the figure
 
 
 @functools.cache
@@ -76,22 +82,58 @@ def line_scores(interpolations: np.ndarray) -> dict[str, float]:
             ALL interpolations,
          "line_smoothness_mean": their proper mean}; NaN where none is defined.
     """
-    count, steps = interpolations.shape[:2]
+    return _scores(*_closest_lines(interpolations))
+
+
+def _closest_lines(interpolations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`closest_line` of [interpolations, n, 32, 32, 1]: two of [interpolations, n]."""
+    shape = interpolations.shape[:2]
     distance, angle = closest_line(interpolations.reshape(-1, *interpolations.shape[2:]))
-    scores = smoothness(angle.reshape(count, steps))
+    return distance.reshape(shape), angle.reshape(shape)
+
+
+def _scores(distance: np.ndarray, angle: np.ndarray) -> dict[str, float]:
+    scores = smoothness(angle)
     defined = scores[~np.isnan(scores)]
     return {
         "line_distance": float(np.mean(distance)),
-        "line_smoothness": float(np.sum(defined) / count) if len(defined) else float("nan"),
+        "line_smoothness": float(np.sum(defined) / len(angle)) if len(defined) else float("nan"),
         "line_smoothness_mean": float(np.mean(defined)) if len(defined) else float("nan"),
     }
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
-    """`line_scores` of 256 interpolations of 16 images between test lines; {} for other data."""
+@shared
+def trajectories(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Distances and angles of the nearest lines along the interpolations, [256, 16] each."""
     if subject.dataset.name != "lines":
-        return {}
-    starts = subject.dataset.test_images[:INTERPOLATIONS]
-    ends = subject.dataset.test_images[INTERPOLATIONS : 2 * INTERPOLATIONS]
-    interpolate = subject.model.compiled_verb("interpolate", steps=STEPS)
-    return line_scores(interpolate(starts, ends).swapaxes(0, 1))
+        raise CannotEvaluate(f"{subject.dataset.name} has no true interpolations to compare with")
+    return _closest_lines(subject.paths)
+
+
+def evaluate(subject: Subject) -> dict[str, float]:
+    """`line_scores` of 256 interpolations of 16 images between test lines.
+
+    The cosine distance of each decoded image to the nearest of 10,000 true lines, and how far the
+    largest turn between two images of an interpolation is above an even one.
+
+    Raises:
+        CannotEvaluate: the images are no lines.
+    """
+    return _scores(*trajectories(subject))
+
+
+def draw(subject: Subject) -> dict:
+    """How the nearest line turns along interpolations, and how far it is."""
+    from acai_tf import plots
+
+    distance, angle = trajectories(subject)
+    figure, (turn, far) = plots.panels("the nearest line's angle", "cosine distance to it")
+    along = np.linspace(0, 1, angle.shape[1])
+    for path in np.degrees(np.unwrap(angle[:SHOWN])):
+        turn.plot(along, path - path[0], color=plots.MODEL, alpha=0.5, linewidth=1)
+    turn.set(xlabel="along the interpolation", ylabel="turned by, degrees")
+    turn.grid(True)
+    plots.spread(far, along, distance, plots.MODEL, "median and quartiles")
+    far.set(xlabel="along the interpolation", ylim=(0, None))
+    far.legend()
+    return {"trajectories": figure}

@@ -5,6 +5,7 @@ import numpy as np
 from acai_tf.evaluation.linear import standardise
 from acai_tf.evaluation.subject import Subject
 
+SCORES = {"neighbours_accuracy": ("test accuracy of the vote of 10 neighbours, 0..1", "higher")}
 K = 10
 
 
@@ -15,12 +16,14 @@ def evaluate(subject: Subject) -> dict[str, float]:
     all test images; all neighbours count the same, ties go to the lower class.
 
     Returns:
-        {"neighbours_accuracy" in 0..1}, or {} where there are no classes.
+        {"neighbours_accuracy" in 0..1}.
+
+    Raises:
+        CannotEvaluate: there are no classes, or a code is not finite.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    if not subject.has_classes:
-        return {}
+    subject.check_classes()
     train, test = standardise(subject.train_codes, subject.test_codes)
     vote = KNeighborsClassifier(min(K, len(train)), algorithm="brute")
     vote.fit(train, subject.train_labels)

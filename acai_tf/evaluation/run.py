@@ -1,63 +1,108 @@
-"""Evaluate the newest checkpoint of a run folder."""
+"""The story of an evaluation: what is evaluated, by which evaluators, and what is written."""
 
-import dataclasses
+import pathlib
+import time
+import traceback
 
-from acai_tf import checkpoints
-from acai_tf.data import load_dataset
-from acai_tf.errors import UsageError
-from acai_tf.evaluation import EVALUATORS, check_names, run_evaluators
-from acai_tf.models import build_model
-from acai_tf.run_folder import RunFolder
+import acai_tf
+from acai_tf import figures, plots, report
+from acai_tf.errors import AcaiError, CannotEvaluate
+from acai_tf.evaluation import EVALUATORS, check_names, load_evaluator
+from acai_tf.evaluation.opening import open_subject
+from acai_tf.evaluation.results import Results, open_results
+from acai_tf.evaluation.subject import Subject
 
 
 def evaluate_run(
-    run_dir: str,
+    run_dir: str | None = None,
     evaluators: list[str] | None = None,
     data_dir: str | None = None,
     cache_dir: str | None = None,
     dataset: str | None = None,
     n_init: int = 1000,
     seed: int = 0,
+    raw_pixels: bool = False,
+    out: str | None = None,
+    again: bool = False,
 ) -> dict:
-    """Run evaluators on a run's newest checkpoint, print a table, write eval.json.
+    """Evaluate a run's newest checkpoint, an exported model, or raw pixels.
+
+    Prints a table and writes eval.json, figures/ and report.html. What was measured before of the
+    same weights and images with the same options is kept, so that an interrupted evaluation goes
+    on, and one more evaluator costs its own time alone.
 
     Args:
-        run_dir: the run folder.
+        run_dir: the run folder, or that of an exported SavedModel.
         evaluators: names in EVALUATORS; None: all.
         data_dir: where tfds keeps its data; None: as in training.
         cache_dir: where decoded images are kept; None: as in training.
         dataset: what to evaluate on; None: what it was trained on.
         n_init: restarts of k-means.
         seed: of k-means.
+        raw_pixels: evaluate pixels in place of codes, on the dataset of the run, or `dataset`.
+        out: the folder to write to; None: the run's own, evaluation/ beside an exported model, or
+            runs/<dataset>/pixels.
+        again: measure anew what is there already.
 
     Returns:
-        {"step", name: value}.
+        {"step", name: value}, of all that is now in eval.json.
 
     Raises:
         UsageError: no run folder, no checkpoint yet, an unknown evaluator, missing data.
+        AcaiError: an evaluator failed; the others' results are written.
     """
     names = check_names(evaluators or list(EVALUATORS))
-    run = RunFolder(run_dir)
-    config = run.config()
     changes = {"data_dir": data_dir, "cache_dir": cache_dir, "dataset": dataset}
     changes = {name: value for name, value in changes.items() if value is not None}
-    config = dataclasses.replace(config, **changes)
-    if not checkpoints.checkpoints(run.checkpoints):
-        raise UsageError(
-            f"{run_dir} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
-        )
-    data = load_dataset(config)
-    if run.images() not in (None, data.fingerprint()):
-        print("the images are not those that this run began with")
-    model = build_model(config, data.image_shape, data.classes)
-    step = checkpoints.restore_newest(run.checkpoints, model)
+    subject, about, own_folder = open_subject(run_dir, changes, raw_pixels)
     options = {"clustering": {"n_init": n_init, "seed": seed}}
-    values = {"step": step, **run_evaluators(model, data, names, options)}
-    run.write_evaluation(values)
-    width = max(map(len, values))
-    if data.classes < 2:
-        print(f"{config.dataset} has no classes: what needs labels is left out")
-    print(f"{run_dir} at step {step} ({config.model} on {config.dataset})")
-    for name, value in values.items():
-        print(f"  {name:<{width}}  {value:.6g}")
-    return values
+    failed = []
+    with open_results(pathlib.Path(out).expanduser() if out else own_folder, about) as results:
+        step = f" at step {about['step']:,}" if "step" in about else ""
+        print(f"{about['model']} on {about['dataset']}{step}, to {results.folder}")
+        for name in names:
+            own = options.get(name, {})
+            if again or not results.kept(name, own):
+                try:
+                    results.add(name, _measure(name, subject, own, results.folder))
+                except CannotEvaluate as reason:
+                    results.add(name, {"left_out": str(reason)})
+                except Exception as error:  # hours of other evaluators are not lost to one
+                    traceback.print_exc()
+                    results.add(name, {"left_out": f"it failed: {error}"})
+                    failed.append(name)
+            _print(name, results)
+        page = report.write(results, subject.dataset.class_names)
+    print(f"report: {page}")
+    if failed:
+        raise AcaiError(f"{', '.join(failed)} failed, see above; the others' results are written")
+    return {"step": about.get("step", 0), **results.scores()}
+
+
+def _measure(name: str, subject: Subject, options: dict, folder: pathlib.Path) -> dict:
+    """An evaluator's scores and figures, as an entry of eval.json."""
+    evaluator = load_evaluator(name)
+    began = time.perf_counter()
+    scores = evaluator.evaluate(subject, **options) if hasattr(evaluator, "evaluate") else {}
+    drawn = evaluator.draw(subject) if hasattr(evaluator, "draw") else {}
+    for title, figure in drawn.items():
+        path = folder / "figures" / f"{title}.png"
+        save = plots.save if hasattr(figure, "savefig") else figures.save_png
+        save(figure, path)
+    return {
+        "scores": scores,
+        "figures": list(drawn),
+        "seconds": round(time.perf_counter() - began, 1),
+        "options": options,
+        "version": acai_tf.__version__,
+    }
+
+
+def _print(name: str, results: Results) -> None:
+    entry = results.evaluators[name]
+    if "left_out" in entry:
+        print(f"{name:<40} left out: {entry['left_out']}", flush=True)
+        return
+    print(f"{name:<40} {entry['seconds']:>8.1f} s", flush=True)
+    for score, value in entry["scores"].items():
+        print(f"  {score:<38} {'undefined' if value is None else format(value, '.4g'):>8}")

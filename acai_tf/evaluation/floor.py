@@ -1,0 +1,43 @@
+"""Raw pixels in place of codes: what an autoencoder's codes have to beat."""
+
+import contextlib
+import json
+
+from acai_tf.evaluation import linear, neighbours
+from acai_tf.evaluation.pixels import Pixels
+from acai_tf.evaluation.subject import Subject
+from acai_tf.files import write_atomically
+
+SCORES = {
+    f"pixels_{name}": (f"raw pixels: {what}", "")
+    for name, (what, _) in {**linear.SCORES, **neighbours.SCORES}.items()
+}
+
+
+def evaluate(subject: Subject) -> dict[str, float]:
+    """The protocols of `linear` (one draw of images instead of three) and `neighbours` on pixels.
+
+    It is the same for every model of a dataset, so it is measured once and kept in the subject's
+    cache.
+
+    Returns:
+        {"pixels_" + each name of those two}.
+
+    Raises:
+        CannotEvaluate: there are no classes.
+    """
+    subject.check_classes()
+    path = subject.cache and subject.cache / "floor.json"
+    if path:
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            kept = json.loads(path.read_text())
+            if kept and set(kept) <= set(SCORES):
+                return {name: float(value) for name, value in kept.items()}
+    pixels = Subject(Pixels(subject.dataset.image_shape), subject.dataset)
+    scores = {**linear.evaluate(pixels, seeds=1), **neighbours.evaluate(pixels)}
+    scores = {f"pixels_{name}": value for name, value in scores.items() if "_std" not in name}
+    if path:
+        with contextlib.suppress(OSError):  # a cache that cannot be written is none
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, json.dumps(scores) + "\n")
+    return scores

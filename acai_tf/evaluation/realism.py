@@ -1,0 +1,111 @@
+"""Do interpolants look like images of the data? Measured with a fixed feature, nothing learned."""
+
+import numpy as np
+
+from acai_tf.evaluation.subject import Subject, shared, shrunk
+
+SCORES = {
+    "realism_distance": ("interpolants to the nearest test image, in a fixed feature", "lower"),
+    "realism_distance_blend": ("the same of pixel blends: the worst case", ""),
+    "realism_distance_reconstruction": ("the same of reconstructed test images", "lower"),
+    "realism_distance_real": ("the same of test images: as near as images are", ""),
+    "realism": ("how far from the blend (0) to test images (1)", "higher"),
+}
+CELL, DIRECTIONS = 4, 9
+OTHERS = 10_000  # test images among which the nearest is looked for, at most
+
+
+def feature(images: np.ndarray) -> np.ndarray:
+    """Which way edges run, and where: a histogram of oriented gradients (Dalal and Triggs 2005).
+
+    9 directions in cells of 4x4 pixels of the image at 32x32, all scaled to unit length together.
+    (Not block by block, as usual: that would make faint noise in a flat ground as strong as a
+    stroke.) Two half-faded strokes are edges in two places, so a blend is far from any image.
+
+    Args:
+        images: [N, H, W, C], float in [-1, 1].
+
+    Returns:
+        [N, cells * 9] float32.
+    """
+    from skimage.feature import hog
+
+    cells = images.shape[1] // CELL
+    return np.stack(
+        [
+            hog(
+                image,
+                orientations=DIRECTIONS,
+                pixels_per_cell=(CELL, CELL),
+                cells_per_block=(cells, cells),
+                block_norm="L2",
+                channel_axis=-1,
+            ).astype(np.float32)
+            for image in images
+        ]
+    )
+
+
+def distance_to_nearest(features: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Euclidean distance of each feature to the nearest of others: [N, f], [M, f] -> [N]."""
+    from sklearn.metrics import pairwise_distances_argmin_min
+
+    return pairwise_distances_argmin_min(features, others)[1]
+
+
+@shared
+def distances(subject: Subject) -> dict[str, np.ndarray]:
+    """Of "path" and "blend" [pairs, 16]; of "reconstruction" and "real", of both ends, [2 pairs]."""
+    images, pairs = subject.dataset.test_images, subject.pairs
+    others = feature(shrunk(images[2 * pairs : 2 * pairs + OTHERS]))
+    ends = images[: 2 * pairs]
+    reconstruction = subject.model.compiled_verb("reconstruct")(ends)
+
+    def nearest(images):
+        flat = np.clip(images.reshape(-1, *images.shape[-3:]), -1, 1)
+        return distance_to_nearest(feature(flat), others)
+
+    return {
+        "path": nearest(subject.paths).reshape(pairs, -1),
+        "blend": nearest(subject.blends).reshape(pairs, -1),
+        "reconstruction": nearest(shrunk(reconstruction)),
+        "real": nearest(shrunk(ends)),
+    }
+
+
+def evaluate(subject: Subject) -> dict[str, float]:
+    """The distance of interpolants to the nearest test image, in the space of `feature`.
+
+    256 interpolations of 16 images between test images (fewer where there are few), the ends left
+    out; the nearest is looked for among up to 10,000 test images that are no ends. Beside it the
+    same for the pixel blend, for the ends' reconstructions and for the ends themselves.
+
+    Returns:
+        {"realism_distance", "..._blend", "..._reconstruction", "..._real": means, 0..1.42,
+         "realism": (blend - model) / (blend - real), 1 as test images, 0 as the blend}.
+    """
+    found = distances(subject)
+    path, blend = (float(np.mean(found[name][:, 1:-1])) for name in ("path", "blend"))
+    reconstruction, real = (float(np.mean(found[name])) for name in ("reconstruction", "real"))
+    return {
+        "realism_distance": path,
+        "realism_distance_blend": blend,
+        "realism_distance_reconstruction": reconstruction,
+        "realism_distance_real": real,
+        "realism": (blend - path) / (blend - real) if blend > real else float("nan"),
+    }
+
+
+def draw(subject: Subject) -> dict:
+    """Distance along the way, between that of the blend and that of test images."""
+    from acai_tf import plots
+
+    found = distances(subject)
+    figure, (axes,) = plots.panels("distance to the nearest test image")
+    along = np.linspace(0, 1, found["path"].shape[1])
+    axes.plot(along, found["blend"].mean(0), color=plots.BLEND, label="pixel blend")
+    axes.plot(along, found["path"].mean(0), color=plots.MODEL, label="interpolation")
+    axes.axhline(found["real"].mean(), color=plots.REAL, linestyle=":", label="test images")
+    axes.set(xlabel="along the interpolation", ylabel="in the space of oriented gradients")
+    axes.legend()
+    return {"realism": figure}

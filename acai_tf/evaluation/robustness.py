@@ -1,0 +1,119 @@
+"""Probe and reconstruction of test images that are noisy, have holes or are blurred."""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from tqdm import tqdm
+
+from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation.reconstruction import squared_errors
+from acai_tf.evaluation.subject import Subject, shared
+
+IMAGES = 2500  # test images, at most
+SEED = 0
+
+
+def noise(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of this standard deviation, where 1 is from black to white; cut to range."""
+    return np.clip(images + 2 * strength * rng.normal(size=images.shape), -1, 1)
+
+
+def holes(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """This share of the pixels, at random places, made black."""
+    return np.where(rng.uniform(size=(*images.shape[:3], 1)) < strength, -1, images)
+
+
+def blur(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """A Gaussian blur of this standard deviation in pixels of the image at 32x32."""
+    from scipy.ndimage import gaussian_filter
+
+    sigma = strength * images.shape[1] / 32
+    return gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
+
+
+CORRUPTIONS: dict[str, tuple[Callable, tuple[float, ...]]] = {
+    "noise": (noise, (0.1, 0.2, 0.4)),
+    "holes": (holes, (0.1, 0.25, 0.5)),
+    "blur": (blur, (0.5, 1.0, 2.0)),
+}
+SCORES = {
+    f"{name}_{strength:g}_{score}": (f"{what}, {name} of strength {strength:g}", better)
+    for name, (_, strengths) in CORRUPTIONS.items()
+    for strength in strengths
+    for score, what, better in (
+        ("rmse", "reconstruction against the clean image, 0..255", "lower"),
+        ("probe_accuracy", "accuracy of the joint probe, 0..1", "higher"),
+    )
+}
+
+
+@shared
+def curves(subject: Subject) -> dict[str, dict[str, list]]:
+    """{corruption: {"strength", "rmse" and, with a probe, "accuracy": a list}}, 0 first."""
+    clean = subject.dataset.test_images[:IMAGES]
+    labels = subject.dataset.test_labels[:IMAGES]
+    from acai_tf.models.base import to_unit
+
+    clean = np.asarray(to_unit(clean))
+    conditions = sum(1 + len(strengths) for _, strengths in CORRUPTIONS.values())
+    found = {}
+    with tqdm(total=conditions, desc="robustness", disable=not sys.stderr.isatty()) as bar:
+        for name, (corrupt, strengths) in CORRUPTIONS.items():
+            found[name] = {"strength": [0.0, *strengths], "rmse": [], "accuracy": []}
+            for strength in found[name]["strength"]:
+                rng = np.random.default_rng(SEED)
+                images = corrupt(clean, strength, rng) if strength else clean
+                images = images.astype(np.float32)
+                mse = np.mean(squared_errors(subject, images, clean))
+                found[name]["rmse"].append(float(np.sqrt(mse)))
+                try:
+                    right = subject.classify(images).argmax(-1) == labels
+                except CannotEvaluate:
+                    found[name].pop("accuracy", None)
+                else:
+                    found[name]["accuracy"].append(float(np.mean(right)))
+                bar.update()
+    return found
+
+
+def evaluate(subject: Subject) -> dict[str, float]:
+    """Joint probe and reconstruction under Gaussian noise, dropped pixels and blur.
+
+    Up to 2,500 test images are corrupted at three strengths each, as `noise`, `holes` and `blur`
+    say; autoencoder and probe are those of clean images.
+
+    Returns:
+        {"<corruption>_<strength>_rmse": of the reconstruction against the CLEAN image, 0..255,
+         "<corruption>_<strength>_probe_accuracy": of the joint probe, 0..1, where there is one}.
+    """
+    scores = {}
+    for name, curve in curves(subject).items():
+        for index, strength in enumerate(curve["strength"]):
+            if strength:
+                scores[f"{name}_{strength:g}_rmse"] = curve["rmse"][index]
+                if "accuracy" in curve:
+                    scores[f"{name}_{strength:g}_probe_accuracy"] = curve["accuracy"][index]
+    return scores
+
+
+def draw(subject: Subject) -> dict:
+    """Both scores against the strength."""
+    from acai_tf import plots
+
+    found = curves(subject)
+    figure, axes = plots.panels(*found, *([""] * len(found)), columns=len(found))
+    axis = {
+        "noise": "standard deviation, black to white = 1",
+        "holes": "share of pixels",
+        "blur": "standard deviation, pixels at 32x32",
+    }
+    for upper, lower, (name, curve) in zip(axes, axes[len(found) :], found.items(), strict=False):
+        upper.plot(curve["strength"], curve["rmse"], marker="o", color=plots.MODEL)
+        upper.set(ylim=(0, None), ylabel="rmse to the clean image")
+        lower.set(xlabel=axis[name], ylim=(0, 1), ylabel="probe accuracy")
+        if "accuracy" in curve:
+            lower.plot(curve["strength"], curve["accuracy"], marker="o", color=plots.MODEL)
+        else:
+            lower.text(0.5, 0.5, "no probe", ha="center", transform=lower.transAxes)
+    return {"robustness": figure}
