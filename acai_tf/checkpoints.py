@@ -82,16 +82,6 @@ def restore(path: pathlib.Path, model) -> None:
         variable.assign(arrays[name])
 
 
-def classes(path: pathlib.Path) -> int | None:
-    """How many classes the probe in a checkpoint tells apart; None where that cannot be read."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            (bias,) = [file[name] for name in file.files if re.fullmatch(r"probe/.*bias", name)]
-    except Exception:  # damaged, as in `restore`, which then says so
-        return None
-    return len(bias)
-
-
 def restore_newest(folder: pathlib.Path, model) -> int:
     """Restore the newest checkpoint that can be; one that cannot is named and passed over.
 

@@ -50,9 +50,16 @@ class RunFolder:
         Raises:
             UsageError: it is no run folder, or its config.json cannot be read.
         """
+        return self._read()[0]
+
+    def saved(self) -> dict:
+        """All of config.json: "config", the images' fingerprint, "versions"; raises as `config`."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[Config, dict]:
         try:
             saved = json.loads(self._config.read_text())
-            return Config.from_dict(saved["config"])
+            return Config.from_dict(saved["config"]), saved
         except FileNotFoundError:
             raise UsageError(f"{self.path} is not a run folder: it has no config.json") from None
         except (OSError, ValueError, KeyError, TypeError) as error:

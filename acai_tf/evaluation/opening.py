@@ -2,19 +2,20 @@
 
 import dataclasses
 import hashlib
+import math
 import pathlib
 
 import numpy as np
 
-from acai_tf import checkpoints
-from acai_tf.config import Config
+from acai_tf.config import KIMG, Config
 from acai_tf.data import canonical_name, load_dataset, short_name
 from acai_tf.data.cache import cache_dir
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject
-from acai_tf.models import build_model
+from acai_tf.exported import Exported
+from acai_tf.loading import is_export, load_run
 from acai_tf.run_folder import RunFolder
 
 
@@ -35,6 +36,8 @@ def open_subject(
         return _pixels(run_dir, changes)
     if not run_dir:
         raise UsageError("--run_dir is needed: the folder of a run that train.py made")
+    if is_export(run_dir):
+        return _export(run_dir, changes)
     return _run(RunFolder(run_dir), changes)
 
 
@@ -51,39 +54,45 @@ def _pixels(run_dir, changes):
 
 def _run(run: RunFolder, changes):
     trained = run.config()
+    model, step = load_run(run)
     config = _changed(trained, changes)
-    saved = checkpoints.checkpoints(run.checkpoints)
-    if not saved:
-        raise UsageError(
-            f"{run.path} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
-        )
-    data = load_dataset(config)
+    data = _data_for(model, config)
     if config.dataset == trained.dataset and run.images() not in (None, data.fingerprint()):
         print("the images are not those that this run began with")
-    classes = data.classes
-    if config.dataset != trained.dataset:  # the probe is that of the classes it has learnt
-        classes = checkpoints.classes(saved[-1]) or classes
-    try:
-        model = build_model(config, data.image_shape, classes)
-        step = checkpoints.restore_newest(run.checkpoints, model)
-    except UsageError as error:
-        if config.dataset == trained.dataset:
-            raise
-        height, width, colors = data.image_shape
+    about = _about(model, config, data, step)
+    return Subject(model, data, run.records(), _cache(config, data)), about, run.path
+
+
+def _export(path, changes):
+    model = Exported(path)
+    config = _changed(model.config, changes)
+    data = _data_for(model, config)
+    about = {"exported": True, **_about(model, config, data, model.about.get("step", 0))}
+    return Subject(model, data, cache=_cache(config, data)), about, model.path / "evaluation"
+
+
+def _data_for(model, config: Config) -> Dataset:
+    """The dataset of `config`; raises UsageError where its images are not of the model's shape."""
+    data = load_dataset(config)
+    if data.image_shape != model.image_shape:
+        ours, theirs = ("x".join(map(str, x)) for x in (model.image_shape, data.image_shape))
         raise UsageError(
-            f"images of {config.dataset} ({height}x{width}x{colors}) do not fit a model trained on"
-            f" {trained.dataset}: {error}"
-        ) from error
-    about = {
+            f"the model takes images of {ours}, those of {config.dataset} are {theirs}"
+        )
+    return data
+
+
+def _about(model, config: Config, data: Dataset, step: int) -> dict:
+    kimg = step * config.batch / KIMG
+    return {
         "model": config.model,
         "dataset": config.dataset,
         "images": _images(data),
         "step": step,
-        "kimg": round(step * config.batch / 1024, 3),
+        "kimg": int(kimg) if kimg == int(kimg) else kimg,
         "seed": config.seed,
-        "code_size": model.code_size,
+        "code_size": math.prod(model.latent_shape),
     }
-    return Subject(model, data, run.records(), _cache(config, data)), about, run.path
 
 
 def _changed(config: Config, changes: dict) -> Config:

@@ -55,7 +55,7 @@ def distance_to_nearest(features: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 @shared
 def distances(subject: Subject) -> dict[str, np.ndarray]:
-    """Of "path" and "blend" [pairs, 16]; of "reconstruction" and "real", of both ends, [2 pairs]."""
+    """Of "path" and "blend" [pairs, 16]; "reconstruction" and "real": of the ends, [2 pairs]."""
     images, pairs = subject.dataset.test_images, subject.pairs
     others = feature(shrunk(images[2 * pairs : 2 * pairs + OTHERS]))
     ends = images[: 2 * pairs]
@@ -101,11 +101,12 @@ def draw(subject: Subject) -> dict:
     from acai_tf import plots
 
     found = distances(subject)
-    figure, (axes,) = plots.panels("distance to the nearest test image")
+    figure, (axes,) = plots.panels("distance to the nearest test image", width=4.6)
     along = np.linspace(0, 1, found["path"].shape[1])
     axes.plot(along, found["blend"].mean(0), color=plots.BLEND, label="pixel blend")
     axes.plot(along, found["path"].mean(0), color=plots.MODEL, label="interpolation")
     axes.axhline(found["real"].mean(), color=plots.REAL, linestyle=":", label="test images")
     axes.set(xlabel="along the interpolation", ylabel="in the space of oriented gradients")
-    axes.legend()
+    axes.margins(y=0.3)  # room for the legend
+    axes.legend(loc="upper center", ncols=3, fontsize="small", frameon=False)
     return {"realism": figure}

@@ -6,7 +6,7 @@ from acai_tf.evaluation.subject import Subject, shared, shrunk
 
 SCORES = {
     "transition_smoothness": ("how uneven class probabilities change; 0: evenly", "lower"),
-    "transition_smoothness_blend": ("the same of pixel blends: the worst case", ""),
+    "transition_smoothness_blend": ("the same of pixel blends", ""),
     "transition_detour": ("change of class probabilities beyond that from end to end", "lower"),
     "transition_detour_blend": ("the same of pixel blends", ""),
     "transition_confidence": ("the likeliest class's probability between the ends", "higher"),
@@ -75,6 +75,9 @@ def evaluate(subject: Subject, **options) -> dict[str, float]:
     differ by 0.5 at least. A step's size, and the distance of the ends, is the total variation
     between class probabilities, 0..1. Beside each score the same for the pixel blend.
 
+    Smoothness is to be read with confidence: images of no class at all may change as evenly as
+    one likes, and a path of good images that keep to a class has to leave it in few steps.
+
     Args:
         subject: what is evaluated.
         options: the classifier's: `steps` of training.
@@ -119,4 +122,8 @@ def draw(subject: Subject) -> dict:
                 ax.plot(along, one[:, c], color=plots.class_color(c), label=names[c])
             ax.set(ylim=(-0.03, 1.03))
             ax.legend(fontsize="small")
+    for ax in axes[len(chosen) :]:
+        ax.set(xlabel="along the way")
+    for ax in (axes[0], axes[len(chosen)]):
+        ax.set(ylabel="class probability")
     return {"transitions": figure}

@@ -25,6 +25,27 @@ def to_unit(images):
     return ops.cast(images, "float32")
 
 
+def in_parts(function, image_shape, verb: str, steps: int = 1, **_):
+    """A verb that takes any number of images, a part of them at a time: memory does not grow.
+
+    Args:
+        function: the verb, from arrays to an array.
+        image_shape: (height, width, colors).
+        verb: its name.
+        steps: images that it makes of each.
+    """
+    height, width, _ = image_shape
+    part = max(1, PART // (height * width * steps))
+    axis = 1 if verb == "interpolate" else 0  # of the images in what comes back
+
+    def verb_in_parts(*arrays):
+        starts = range(0, max(1, len(arrays[0])), part)
+        parts = [function(*(array[i : i + part] for array in arrays)) for i in starts]
+        return np.concatenate(parts, axis)
+
+    return verb_in_parts
+
+
 class Autoencoder(keras.Model):
     """Base of all autoencoders.
 
@@ -92,6 +113,22 @@ class Autoencoder(keras.Model):
         flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))
         return ops.reshape(flat, (steps, -1, *self.image_shape))
 
+    def interpolate_at(self, images_0, images_1, t, method: str = "lerp"):
+        """Images decoded at any points of the path between the codes of two batches of images.
+
+        Args:
+            images_0, images_1: [B, H, W, C].
+            t: where, [K]; 0 is at images_0, 1 at images_1.
+            method: "lerp" or "slerp".
+
+        Returns:
+            [K, B, H, W, C].
+        """
+        z_0, z_1 = self.encode(images_0), self.encode(images_1)
+        path = interpolation.POINTS[method](z_0, z_1, t)
+        flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))
+        return ops.reshape(flat, (*ops.shape(path)[:2], *self.image_shape))
+
     def classify(self, images):
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""
         return self.probe(self.encode(images))
@@ -104,16 +141,7 @@ class Autoencoder(keras.Model):
         key = (verb, *sorted(options.items()))
         if key not in self._compiled_verbs:
             function = backend.compiled(self, verb, **options)
-            height, width, _ = self.image_shape
-            part = max(1, PART // (height * width * options.get("steps", 1)))
-            axis = 1 if verb == "interpolate" else 0  # of the images in what comes back
-
-            def in_parts(*arrays):
-                starts = range(0, max(1, len(arrays[0])), part)
-                parts = [function(*(array[i : i + part] for array in arrays)) for i in starts]
-                return np.concatenate(parts, axis)
-
-            self._compiled_verbs[key] = in_parts
+            self._compiled_verbs[key] = in_parts(function, self.image_shape, verb, **options)
         return self._compiled_verbs[key]
 
     def call(self, images, training=None):

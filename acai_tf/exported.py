@@ -1,0 +1,93 @@
+"""An exported model, read back: TensorFlow and numpy only."""
+
+import json
+import pathlib
+
+import numpy as np
+
+from acai_tf.config import Config
+from acai_tf.errors import CannotEvaluate, UsageError
+from acai_tf.export import ABOUT, FLOAT, FORMAT
+
+
+class Exported:
+    """A SavedModel that `acai_tf.export` wrote, with the verbs of an `Autoencoder`.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        UsageError: it is no such SavedModel, or damaged.
+    """
+
+    def __init__(self, path: str):
+        self.path = pathlib.Path(path).expanduser()
+        try:
+            self.about = json.loads((self.path / ABOUT).read_text("utf-8"))
+            if self.about["format"] != FORMAT:
+                raise ValueError(f"of format {self.about['format']}, not {FORMAT}")
+            self.config = Config.from_dict(self.about["config"])
+            self.image_shape = tuple(self.about["image_shape"])
+            self.latent_shape = tuple(self.about["latent_shape"])
+            self.classes = int(self.about["classes"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{self.path / ABOUT} cannot be read ({error})") from error
+        import tensorflow as tf
+
+        try:
+            self._loaded = tf.saved_model.load(str(self.path))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise UsageError(f"{self.path} is damaged ({error})") from error
+
+    def encode(self, images) -> np.ndarray:
+        """Images [B, H, W, C] -> latent maps [B, w, w, latent]."""
+        return self._call("encode", "latents", images=images)
+
+    def decode(self, latents) -> np.ndarray:
+        """Latent maps [B, w, w, latent] -> images [B, H, W, C], about [-1, 1]."""
+        return self._call("decode", "images", latents=np.asarray(latents, np.float32))
+
+    def reconstruct(self, images) -> np.ndarray:
+        """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""
+        return self._call("reconstruct", "images", images=images)
+
+    def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp") -> np.ndarray:
+        """Images decoded along the path between the codes of images: [steps, B, H, W, C]."""
+        name = "interpolate" if method == "lerp" else f"interpolate_{method}"
+        t = np.linspace(0, 1, steps, dtype=np.float32)
+        return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
+
+    def classify(self, images) -> np.ndarray:
+        """Images [B, H, W, C] -> the probe's logits [B, classes]."""
+        if self.classes < 2:
+            raise CannotEvaluate(f"the model of {self.path} knows no classes")
+        return self._call("classify", "logits", images=images)
+
+    def compiled_verb(self, verb: str, **options):
+        """A verb as a function from arrays to arrays: for many images, a part at a time."""
+        from acai_tf.models.base import in_parts
+
+        def call(*arrays):
+            return getattr(self, verb)(*arrays, **options)
+
+        return in_parts(call, self.image_shape, verb, **options)
+
+    def _call(self, name: str, output: str, **inputs) -> np.ndarray:
+        import tensorflow as tf
+
+        inputs = {key: np.asarray(value) for key, value in inputs.items()}
+        images = [value for key, value in inputs.items() if key.startswith("images")]
+        if any(image.dtype != np.uint8 for image in images):
+            name += FLOAT
+            inputs = {key: _to_float(value) for key, value in inputs.items()}
+        tensors = {key: tf.constant(value) for key, value in inputs.items()}
+        return self._loaded.signatures[name](**tensors)[output].numpy()
+
+
+def _to_float(array: np.ndarray) -> np.ndarray:
+    """As float32; uint8 as the networks take it, in [-1, 1]."""
+    return (
+        array.astype(np.float32) * (2 / 255) - 1
+        if array.dtype == np.uint8
+        else array.astype(np.float32)
+    )

@@ -1,0 +1,74 @@
+"""From a folder to a model."""
+
+import pathlib
+import re
+from typing import TYPE_CHECKING, Union
+
+import numpy as np
+
+from acai_tf import checkpoints
+from acai_tf.errors import UsageError
+from acai_tf.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from acai_tf.exported import Exported
+    from acai_tf.models.base import Autoencoder
+
+SAVED_MODEL = "saved_model.pb"
+
+
+def load(path: str) -> Union["Autoencoder", "Exported"]:
+    """The model of a run at its newest checkpoint, or an exported one.
+
+    Args:
+        path: a run folder, or the folder of an export.
+
+    Raises:
+        UsageError: it is neither, has no checkpoint yet, or is damaged.
+    """
+    if is_export(path):
+        from acai_tf.exported import Exported
+
+        return Exported(path)
+    return load_run(RunFolder(path))[0]
+
+
+def is_export(path: str) -> bool:
+    """Whether a folder holds a SavedModel."""
+    return (pathlib.Path(path).expanduser() / SAVED_MODEL).exists()
+
+
+def load_run(run: RunFolder) -> tuple["Autoencoder", int]:
+    """The model of a run at its newest checkpoint, and that checkpoint's step.
+
+    Raises:
+        UsageError: no run folder, no checkpoint yet, or none that can be restored.
+    """
+    from acai_tf.models import build_model
+
+    config = run.config()
+    saved = checkpoints.checkpoints(run.checkpoints)
+    if not saved:
+        raise UsageError(
+            f"{run.path} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
+        )
+    shapes = (_shapes(path, config.latent_width) for path in reversed(saved))
+    image_shape, classes = next((found for found in shapes if found), (None, None))
+    if image_shape is None:
+        raise UsageError(f"no checkpoint in {run.path} can be read: they are damaged")
+    model = build_model(config, image_shape, classes)
+    return model, checkpoints.restore_newest(run.checkpoints, model)
+
+
+def _shapes(path: pathlib.Path, latent_width: int) -> tuple[tuple[int, int, int], int] | None:
+    """The shape of images and the number of classes of a checkpoint's model; None: damaged."""
+    kernel = re.compile(r"encoder/(conv\d+)/kernel")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            convolutions = [name for name in file.files if kernel.fullmatch(name)]
+            colors = file["encoder/conv0/kernel"].shape[2]
+            (bias,) = [file[name] for name in file.files if re.fullmatch(r"probe/.*bias", name)]
+    except Exception:  # as in `checkpoints.restore`, which says what it was
+        return None
+    width = latent_width << (len(convolutions) - 3) // 2  # two a scale, one before, two after
+    return (width, width, colors), len(bias)
