@@ -66,7 +66,8 @@ def run(script, *words, **kwargs):
         ("evaluate.py", ["--run_dir=x", "--seed=99999999999"], "seed"),
         ("evaluate.py", [], "--run_dir is needed"),
         ("evaluate.py", ["--run_dir=/nowhere"], "not a run folder"),
-        ("evaluate.py", ["--run_dir=/nowhere", "--evaluators=beauty"], "known: reconstruction"),
+        ("evaluate.py", ["--run_dir=/nowhere", "--evaluators=beauty"], "known: sheets"),
+        ("evaluate.py", ["--raw_pixels"], "--raw_pixels needs --dataset"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(script, words, says, tmp_path):
@@ -141,6 +142,7 @@ def test_lines_from_a_clean_folder_to_pictures_and_scores(tmp_path):
     assert status == 0, err
     assert "probe_accuracy" in out
     assert (folder / "eval.json").exists()
+    assert (folder / "report.html").exists()
 
 
 @pytest.mark.slow

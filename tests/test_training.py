@@ -55,7 +55,7 @@ def test_a_run_leaves_all_it_should(unbroken):
     assert [(r["kimg"], r["step"]) for r in records] == [(1, 64), (2, 128)]
     expected = {
         *("loss_ae", "rmse", "loss_probe", "loss_critic", "loss_critic_real", "loss_adversarial"),
-        *("test_rmse", "probe_accuracy", "images_per_second"),
+        *("test_rmse", "test_psnr", "probe_accuracy", "images_per_second"),
     }
     assert expected | {"step", "kimg"} == set(records[0])
     assert records[1]["loss_ae"] < records[0]["loss_ae"]  # it learns
@@ -249,7 +249,8 @@ def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
     last = RunFolder(unbroken.run_dir).records()[-1]
     for name in ("test_rmse", "probe_accuracy"):
         assert values[name] == pytest.approx(last[name], rel=1e-6)
-    assert json.loads((pathlib.Path(unbroken.run_dir) / "eval.json").read_text())["step"] == 128
+    saved = json.loads((pathlib.Path(unbroken.run_dir) / "eval.json").read_text())
+    assert saved["about"]["step"] == values["step"] == 128
     assert "probe_accuracy" in capsys.readouterr().out
 
 

@@ -36,22 +36,22 @@ def build(image_shape: tuple[int, int, int], classes: int) -> keras.Sequential:
     return keras.Sequential(stack, name="classifier")
 
 
-def train(dataset: Dataset, steps: int = STEPS) -> keras.Sequential:
+def train(dataset: Dataset) -> keras.Sequential:
     """Train it on the training images; a function of the images and the Keras backend."""
     model = build(_input_shape(dataset), dataset.classes)
     model.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)),
+        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(LEARNING_RATE, STEPS)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     show = not sys.stderr.isatty()
-    for step in tqdm(range(steps), desc="classifier", unit="step", disable=show):
+    for step in tqdm(range(STEPS), desc="classifier", unit="step", disable=show):
         batch = dataset.batch_at(step, BATCH, seed=0)
         model.train_on_batch(shrunk(batch["image"]), batch["label"])
     return model
 
 
 @shared
-def trained(subject: Subject, steps: int = STEPS) -> keras.Sequential:
+def trained(subject: Subject) -> keras.Sequential:
     """The classifier of a subject's dataset: one for all models, kept in the subject's cache.
 
     Raises:
@@ -59,15 +59,15 @@ def trained(subject: Subject, steps: int = STEPS) -> keras.Sequential:
     """
     subject.check_classes()
     if subject.cache is None:
-        return train(subject.dataset, steps)
-    path = subject.cache / f"classifier-{steps}-{keras.backend.backend()}.weights.h5"
+        return train(subject.dataset)
+    path = subject.cache / f"classifier-{STEPS}-{keras.backend.backend()}.weights.h5"
     if path.exists():
         model = build(_input_shape(subject.dataset), subject.dataset.classes)
         # Damaged, or of another version of this file: h5py and Keras raise several kinds.
         with contextlib.suppress(OSError, ValueError, KeyError, RuntimeError):
             model.load_weights(path)
             return model
-    model = train(subject.dataset, steps)
+    model = train(subject.dataset)
     partial = path.with_name(f"{os.getpid()}-{path.name}")
     with contextlib.suppress(OSError):  # a cache that cannot be written is none
         path.parent.mkdir(parents=True, exist_ok=True)

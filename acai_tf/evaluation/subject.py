@@ -67,16 +67,16 @@ class Subject:
 
     @functools.cached_property
     def logits(self) -> np.ndarray:
-        """What the jointly trained probe says of all test images, [M, classes].
+        """What the jointly trained probe says of all test images, [M, classes]; see `classify`."""
+        return self.classify(self.dataset.test_images)
+
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        """What the jointly trained probe says of images, [N, H, W, C] -> [N, classes].
 
         Raises:
             CannotEvaluate: there are no classes, no such probe, or its answers are not finite.
         """
         self.check_classes()
-        return self.classify(self.dataset.test_images)
-
-    def classify(self, images: np.ndarray) -> np.ndarray:
-        """What the jointly trained probe says of images, [N, classes]; raises as `logits`."""
         logits = self.model.compiled_verb("classify")(images)
         if logits.shape[1] != self.dataset.classes:
             raise CannotEvaluate(

@@ -51,11 +51,11 @@ def path_scores(p: np.ndarray) -> dict[str, float]:
 
 
 @shared
-def along_paths(subject: Subject, **options) -> tuple[np.ndarray, np.ndarray, float]:
+def along_paths(subject: Subject) -> tuple[np.ndarray, np.ndarray, float]:
     """Class probabilities along `subject.paths` and `.blends`, and the classifier's accuracy."""
     from acai_tf.evaluation import classifier
 
-    model = classifier.trained(subject, **options)
+    model = classifier.trained(subject)
 
     def probabilities(paths):
         flat = np.clip(paths.reshape(-1, *paths.shape[2:]), -1, 1)
@@ -66,7 +66,7 @@ def along_paths(subject: Subject, **options) -> tuple[np.ndarray, np.ndarray, fl
     return probabilities(subject.paths), probabilities(subject.blends), accuracy
 
 
-def evaluate(subject: Subject, **options) -> dict[str, float]:
+def evaluate(subject: Subject) -> dict[str, float]:
     """Class probabilities along interpolations under a small convolutional classifier.
 
     The classifier is trained on the dataset's training images, apart from any autoencoder, and is
@@ -78,10 +78,6 @@ def evaluate(subject: Subject, **options) -> dict[str, float]:
     Smoothness is to be read with confidence: images of no class at all may change as evenly as
     one likes, and a path of good images that keep to a class has to leave it in few steps.
 
-    Args:
-        subject: what is evaluated.
-        options: the classifier's: `steps` of training.
-
     Returns:
         {"transition_smoothness": largest step / distance of the ends - 1/15,
          "transition_detour": sum of the steps - distance of the ends; classes passed on the way,
@@ -92,7 +88,7 @@ def evaluate(subject: Subject, **options) -> dict[str, float]:
     Raises:
         CannotEvaluate: there are no classes.
     """
-    path, blend, accuracy = along_paths(subject, **options)
+    path, blend, accuracy = along_paths(subject)
     scores = {}
     of_path, of_blend = path_scores(path), path_scores(blend)
     for name in of_path:

@@ -1,0 +1,365 @@
+"""Each evaluator against values worked out by hand, independent implementations, and its limits."""
+
+import json
+
+import numpy as np
+import pytest
+
+from acai_tf.config import Config
+from acai_tf.data import load_dataset
+from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.lines import draw_lines
+from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation import (
+    classifier,
+    clustering,
+    floor,
+    linear,
+    lines,
+    map,
+    neighbours,
+    realism,
+    reconstruction,
+    robustness,
+    similarity,
+    transitions,
+)
+from acai_tf.evaluation.pixels import Pixels
+from acai_tf.evaluation.subject import Subject, shrunk
+
+
+class Verbs(Pixels):
+    """Raw pixels, of which some verbs are given."""
+
+    def __init__(self, image_shape, **verbs):
+        super().__init__(image_shape)
+        self._verbs = verbs
+
+    def compiled_verb(self, verb, **options):
+        return self._verbs.get(verb) or super().compiled_verb(verb, **options)
+
+
+def images_of(count, shape=(32, 32, 1), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+
+
+def dataset_of(train=40, test=24, shape=(32, 32, 1), classes=3):
+    return ArrayDataset(
+        name="noise",
+        image_shape=shape,
+        class_names=tuple("abcdefghij"[:classes]),
+        train_images=images_of(train, shape),
+        train_labels=np.arange(train) % classes,
+        test_images=images_of(test, shape, seed=1),
+        test_labels=np.arange(test) % classes,
+    )
+
+
+@pytest.fixture
+def data():
+    return dataset_of()
+
+
+@pytest.fixture
+def digits():
+    return load_dataset(Config(dataset="digits"))
+
+
+# Reconstruction.
+
+
+def test_reconstruction_by_hand(data):
+    off = {0: 0.0, 1: 10.0}  # grey levels by which every second image is off
+
+    def reconstruct(images):
+        error = np.array([off[i % 2] for i in range(len(images))]).reshape(-1, 1, 1, 1)
+        return (images.astype(np.float64) + error) / 127.5 - 1
+
+    scores = reconstruction.evaluate(
+        Subject(Verbs(data.image_shape, reconstruct=reconstruct), data)
+    )
+    assert scores["test_rmse"] == pytest.approx(np.sqrt(50), rel=1e-5)
+    perfect, other = 10 * np.log10(255**2 / 1e-4), 10 * np.log10(255**2 / 100)
+    assert scores["test_psnr"] == pytest.approx((perfect + other) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 1), (24, 24, 3)])
+def test_similarity_is_that_of_tensorflow(shape):
+    tf = pytest.importorskip("tensorflow")
+    data = dataset_of(shape=shape)
+    noise = np.random.default_rng(5).normal(size=(24, *shape)).astype(np.float32)
+
+    def reconstruct(images):
+        return images / np.float32(127.5) - 1 + 0.3 * noise
+
+    found = similarity.evaluate(Subject(Verbs(shape, reconstruct=reconstruct), data))["test_ssim"]
+    truth = (data.test_images / 127.5 - 1).astype(np.float32)
+    made = np.clip(reconstruct(data.test_images), -1, 1)
+    # TensorFlow leaves out the borders that the window does not fit into, as the paper does.
+    expected = np.mean(tf.image.ssim(truth, made, max_val=2.0))
+    assert found == pytest.approx(expected, abs=2e-4)
+    assert 0.3 < found < 0.99
+
+
+def test_the_same_images_are_perfectly_similar(data):
+    assert similarity.evaluate(Subject(Pixels(data.image_shape), data)) == {
+        "test_ssim": pytest.approx(1)
+    }
+
+
+# Interpolation on real images.
+
+
+def true_lines(starts, ends):
+    angles = np.random.default_rng(0).uniform(0, 2 * np.pi, 16 * len(starts))
+    return draw_lines(angles).reshape(16, len(starts), 32, 32, 1)
+
+
+def test_interpolants_that_are_images_are_real_and_blends_are_not():
+    data = load_dataset(Config(dataset="lines"))
+    real = realism.evaluate(Subject(Verbs(data.image_shape, interpolate=true_lines), data))
+    assert real["realism"] == pytest.approx(1, abs=0.03)
+    assert real["realism_distance_reconstruction"] == pytest.approx(real["realism_distance_real"])
+    blend = realism.evaluate(Subject(Pixels(data.image_shape), data))
+    assert blend["realism"] == pytest.approx(0, abs=1e-6)
+    assert blend["realism_distance"] == blend["realism_distance_blend"]
+    assert blend["realism_distance_blend"] > 2 * blend["realism_distance_real"]
+
+
+def test_the_feature_does_not_see_brightness_and_contrast():
+    images = np.random.default_rng(0).uniform(-1, 1, (5, 32, 32, 1))
+    feature = realism.feature(images)
+    np.testing.assert_allclose(np.linalg.norm(feature, axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(realism.feature(0.3 * images + 0.2), feature, atol=1e-4)
+    distance = realism.distance_to_nearest(feature, feature[::-1])
+    np.testing.assert_allclose(distance, 0, atol=1e-3)
+
+
+def test_the_ends_are_not_among_the_images_that_are_near(data):
+    """Else a path would be near its own ends whatever it looks like."""
+    subject = Subject(Pixels(data.image_shape), data)
+    assert subject.pairs == 6
+    assert realism.distances(subject)["real"].min() > 0.1
+
+
+def test_class_probabilities_that_change_evenly_and_at_once():
+    even = np.linspace([1, 0, 0], [0, 1, 0], 16)
+    jump = np.where(np.arange(16)[:, None] < 7, [1.0, 0, 0], [0, 1.0, 0])
+    scores = transitions.path_scores(even[None])
+    assert scores["smoothness"] == pytest.approx(0, abs=1e-12)
+    assert scores["detour"] == pytest.approx(0, abs=1e-12)
+    assert scores["confidence"] == pytest.approx(np.mean(even[1:-1].max(-1)))
+    scores = transitions.path_scores(jump[None])
+    assert scores == {
+        "smoothness": pytest.approx(14 / 15),
+        "detour": pytest.approx(0),
+        "confidence": 1,
+    }
+
+
+def test_a_class_on_the_way_is_a_detour():
+    path = np.eye(3)[[0] * 5 + [2] * 5 + [1] * 6]
+    assert transitions.path_scores(path[None])["detour"] == pytest.approx(1)
+
+
+def test_paths_within_a_class_do_not_count():
+    within = np.tile([0.8, 0.2], (16, 1))
+    across = np.linspace([1, 0], [0, 1], 16)
+    both = transitions.path_scores(np.stack([within, across]))
+    assert both["smoothness"] == pytest.approx(0, abs=1e-12)
+    assert np.isnan(transitions.path_scores(within[None])["smoothness"])
+
+
+def test_the_classifier_learns_and_is_kept(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 60)
+    model = classifier.trained(Subject(None, digits, cache=tmp_path))
+    images = shrunk(digits.test_images)
+    p = classifier.probabilities(model, images)
+    np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-4)
+    assert np.mean(p.argmax(-1) == digits.test_labels) > 0.6
+    (kept,) = tmp_path.iterdir()
+
+    def train(dataset):
+        raise AssertionError("it is there already")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier, "train", train)
+        again = classifier.trained(Subject(None, digits, cache=tmp_path))
+    np.testing.assert_array_equal(classifier.probabilities(again, images), p)
+    kept.write_bytes(kept.read_bytes()[:2000])
+    monkeypatch.setattr(classifier, "STEPS", 60)
+    again = classifier.trained(Subject(None, digits, cache=tmp_path))
+    np.testing.assert_allclose(classifier.probabilities(again, images), p, atol=1e-3)
+
+
+# Robustness.
+
+
+def test_corruptions_by_hand():
+    rng = np.random.default_rng(0)
+    grey = np.zeros((20, 32, 32, 1))
+    assert robustness.noise(grey, 0.1, rng).std() == pytest.approx(0.2, rel=0.03)
+    assert np.abs(robustness.noise(grey, 5.0, rng)).max() == 1
+    holed = robustness.holes(np.ones((20, 32, 32, 3)), 0.25, rng)
+    assert np.mean(holed == -1) == pytest.approx(0.25, abs=0.01)
+    assert np.all(np.ptp(holed, axis=-1) == 0)  # all colors of a pixel together
+    point = np.zeros((1, 33, 33, 1))
+    point[0, 16, 16, 0] = 1
+    row = robustness.blur(point, 2.0 * 32 / 33, rng)[0, :, :, 0].sum(0)
+    place = np.arange(33) - 16
+    assert np.sqrt(np.sum(row * place**2)) == pytest.approx(2, rel=0.02)
+    np.testing.assert_allclose(robustness.blur(grey + 0.5, 2.0, rng), 0.5)
+
+
+def test_robustness_of_raw_pixels_is_the_size_of_the_corruption(data):
+    scores = robustness.evaluate(Subject(Pixels(data.image_shape), data))
+    images = data.test_images / 127.5 - 1
+    black = np.sqrt(np.mean((images + 1) ** 2)) * 127.5
+    assert scores["holes_0.25_rmse"] == pytest.approx(0.5 * black, rel=0.02)
+    assert scores["blur_0.5_rmse"] < scores["blur_1_rmse"] < scores["blur_2_rmse"]
+    assert not any("probe" in name for name in scores)
+
+
+def test_robustness_probes_the_corrupted_images(data):
+    """A probe that tells classes by the mean of the image is misled by black pixels."""
+    bright = np.where(data.test_labels == 0, 40, 200).astype(np.uint8)
+    object.__setattr__(
+        data, "test_images", np.broadcast_to(bright[:, None, None, None], (24, 32, 32, 1))
+    )
+    object.__setattr__(data, "test_labels", (data.test_labels > 0).astype(int))
+    object.__setattr__(data, "class_names", ("dark", "bright"))
+
+    def classify(images):
+        mean = np.mean(images, axis=(1, 2, 3))
+        return np.stack([-mean, mean], axis=1)
+
+    scores = robustness.evaluate(Subject(Verbs(data.image_shape, classify=classify), data))
+    assert scores["blur_2_probe_accuracy"] == 1
+    assert scores["holes_0.1_probe_accuracy"] == 1
+    assert scores["holes_0.5_probe_accuracy"] == pytest.approx(8 / 24)  # all are dark now
+
+
+# The floor.
+
+
+def test_the_floor_is_measured_once(tmp_path, monkeypatch):
+    digits = dataset_of(train=200, shape=(16, 16, 1))
+    digits.train_images[:, 0, 0, 0] = 100 * digits.train_labels  # one pixel tells the class
+    digits.test_images[:, 0, 0, 0] = 100 * digits.test_labels
+    first = floor.evaluate(Subject(None, digits, cache=tmp_path))
+    assert set(first) == {
+        *("pixels_linear_accuracy_100", "pixels_linear_information_bits"),
+        "pixels_neighbours_accuracy",
+    }
+    assert first["pixels_linear_accuracy_100"] > 0.5  # chance is a third
+
+    def measure(subject, **options):
+        return {"linear_accuracy_100": 0.5}
+
+    monkeypatch.setattr(linear, "evaluate", measure)
+    monkeypatch.setattr(neighbours, "evaluate", lambda subject: {"neighbours_accuracy": 0.25})
+    assert floor.evaluate(Subject(None, digits, cache=tmp_path)) == first
+    anew = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
+    assert floor.evaluate(Subject(None, digits)) == anew
+    for damaged in ("[1", "[]", "{}", json.dumps({"other": 1})):
+        (tmp_path / "floor.json").write_text(damaged)
+        assert floor.evaluate(Subject(None, digits, cache=tmp_path)) == anew
+
+
+# What cannot be evaluated says why.
+
+
+def evaluators(*which):
+    return pytest.mark.parametrize("evaluator", which, ids=lambda e: e.__name__.split(".")[-1])
+
+
+@evaluators(linear, neighbours, clustering, floor, transitions)
+def test_without_classes(evaluator):
+    data = dataset_of(classes=1)
+    with pytest.raises(CannotEvaluate, match="noise has no classes"):
+        evaluator.evaluate(Subject(Pixels(data.image_shape), data))
+
+
+@evaluators(linear, neighbours, clustering)
+def test_codes_that_are_not_finite(evaluator, data):
+    def encode(images):
+        codes = images.astype(np.float32)
+        codes[3:5, 0, 0] = np.nan
+        return codes
+
+    subject = Subject(Verbs(data.image_shape, encode=encode), data)
+    with pytest.raises(CannotEvaluate, match=r"2 of 40 training images' codes are not finite"):
+        evaluator.evaluate(subject)
+    with pytest.raises(CannotEvaluate, match=r"2 of 24 test images' codes are not finite"):
+        map.draw(subject)
+
+
+def test_interpolants_that_are_not_finite(data):
+    def interpolate(starts, ends):
+        return np.full((16, len(starts), 32, 32, 1), np.inf)
+
+    with pytest.raises(CannotEvaluate, match=r"6 of 6 interpolated images are not finite"):
+        realism.evaluate(Subject(Verbs(data.image_shape, interpolate=interpolate), data))
+
+
+def test_fewer_images_than_clusters():
+    data = dataset_of(train=9, classes=10)
+    with pytest.raises(CannotEvaluate, match="9 different codes of 9 training images .* 10 clu"):
+        clustering.evaluate(Subject(Pixels(data.image_shape), data))
+
+
+def test_fewer_different_codes_than_clusters(data):
+    same = Verbs(data.image_shape, encode=lambda images: np.ones((len(images), 1, 1, 4)))
+    with pytest.raises(CannotEvaluate, match="1 different codes of 40 training images .* 3 clu"):
+        clustering.evaluate(Subject(same, data))
+    with pytest.raises(CannotEvaluate, match="all codes are the same"):
+        map.draw(Subject(same, data))
+
+
+def test_too_few_images_for_a_linear_probe():
+    data = dataset_of(train=20, classes=3)
+    with pytest.raises(CannotEvaluate, match="20 training images are too few for 3 classes"):
+        linear.evaluate(Subject(Pixels(data.image_shape), data))
+
+
+def test_too_few_images_for_interpolation():
+    data = dataset_of(test=3)
+    with pytest.raises(CannotEvaluate, match="fewer than 4 test images"):
+        realism.evaluate(Subject(Pixels(data.image_shape), data))
+
+
+def test_a_probe_of_other_classes(data):
+    ten = Verbs(data.image_shape, classify=lambda images: np.zeros((len(images), 10)))
+    with pytest.raises(CannotEvaluate, match="probe tells 10 classes apart, noise has 3"):
+        _ = Subject(ten, data).logits
+
+
+def test_images_that_are_no_lines(data):
+    with pytest.raises(CannotEvaluate, match="noise has no true interpolations"):
+        lines.evaluate(Subject(Pixels(data.image_shape), data))
+
+
+# Shared work.
+
+
+def test_large_images_are_shrunk_for_what_looks_at_interpolants():
+    data = dataset_of(test=8, shape=(64, 64, 3))
+    subject = Subject(Pixels(data.image_shape), data)
+    assert subject.paths.shape == (2, 16, 32, 32, 3)
+    flat = np.full((3, 64, 64, 3), 255, np.uint8)
+    np.testing.assert_allclose(shrunk(flat), np.ones((3, 32, 32, 3)), atol=1e-6)
+
+
+def test_codes_are_computed_once(data):
+    calls = []
+
+    def encode(images):
+        calls.append(len(images))
+        return images.astype(np.float32)[:, ::8, ::8]
+
+    subject = Subject(Verbs(data.image_shape, encode=encode), data)
+    neighbours.evaluate(subject)
+    linear.evaluate(subject)
+    clustering.evaluate(subject, n_init=1)
+    map.draw(subject)
+    assert sorted(calls) == [24, 40]
