@@ -66,10 +66,10 @@ def _section(name: str, results: "Results", scores: dict[str, float]) -> dict:
                 "floor": "" if floor is None else _number(floor),
             }
         )
-    protocol = inspect.getdoc(getattr(evaluator, "evaluate", None) or evaluator.draw)
+    protocol = inspect.getdoc(getattr(evaluator, "evaluate", None) or evaluator.draw) or ""
     return {
         "name": name,
-        "title": inspect.getdoc(evaluator),
+        "title": inspect.getdoc(evaluator) or "",
         "protocol": protocol.partition("\n\nArgs:")[0].partition("\n\nReturns:")[0],
         "left_out": entry.get("left_out"),
         "seconds": entry.get("seconds"),

@@ -304,13 +304,13 @@ def test_interpolants_that_are_not_finite(data):
 
 def test_fewer_images_than_clusters():
     data = dataset_of(train=9, classes=10)
-    with pytest.raises(CannotEvaluate, match="9 different codes of 9 training images .* 10 clu"):
+    with pytest.raises(CannotEvaluate, match=r"9 different codes of 9 training images .* 10 clu"):
         clustering.evaluate(Subject(Pixels(data.image_shape), data))
 
 
 def test_fewer_different_codes_than_clusters(data):
     same = Verbs(data.image_shape, encode=lambda images: np.ones((len(images), 1, 1, 4)))
-    with pytest.raises(CannotEvaluate, match="1 different codes of 40 training images .* 3 clu"):
+    with pytest.raises(CannotEvaluate, match=r"1 different codes of 40 training images .* 3 clu"):
         clustering.evaluate(Subject(same, data))
     with pytest.raises(CannotEvaluate, match="all codes are the same"):
         map.draw(Subject(same, data))

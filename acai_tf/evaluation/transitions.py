@@ -5,9 +5,9 @@ import numpy as np
 from acai_tf.evaluation.subject import Subject, shared, shrunk
 
 SCORES = {
-    "transition_smoothness": ("how uneven class probabilities change; 0: evenly", "lower"),
+    "transition_smoothness": ("how unevenly class probabilities change; 0: evenly", ""),
     "transition_smoothness_blend": ("the same of pixel blends", ""),
-    "transition_detour": ("change of class probabilities beyond that from end to end", "lower"),
+    "transition_detour": ("change of class probabilities beyond that from end to end", ""),
     "transition_detour_blend": ("the same of pixel blends", ""),
     "transition_confidence": ("the likeliest class's probability between the ends", "higher"),
     "transition_confidence_blend": ("the same of pixel blends", ""),
@@ -76,7 +76,8 @@ def evaluate(subject: Subject) -> dict[str, float]:
     between class probabilities, 0..1. Beside each score the same for the pixel blend.
 
     Smoothness is to be read with confidence: images of no class at all may change as evenly as
-    one likes, and a path of good images that keep to a class has to leave it in few steps.
+    one likes, and a path of good images, each of some class, has to leave it in few steps. A
+    detour is right where the way leads over other classes, as for lines that turn.
 
     Returns:
         {"transition_smoothness": largest step / distance of the ends - 1/15,

@@ -1,0 +1,154 @@
+"""Comparing runs, by hand."""
+
+import csv
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acai_tf import compare
+from acai_tf.config import Config
+from acai_tf.errors import UsageError
+from tests.conftest import ROOT
+
+CONFIG = Config(dataset="digits", depth=2, report_kimg=1, total_kimg=40)
+
+
+@pytest.fixture
+def make(tmp_path):
+    """A function that makes a run folder with given reports."""
+
+    def make(name, accuracies, measured=None, **changes):
+        folder = tmp_path / name
+        folder.mkdir()
+        config = dataclasses.replace(CONFIG, run_dir=str(folder), **changes)
+        (folder / "config.json").write_text(json.dumps({"config": config.to_dict()}))
+        lines = [
+            json.dumps({"step": 16 * k, "kimg": k, "probe_accuracy": value, "images_per_second": 7})
+            for k, value in enumerate(accuracies, start=1)
+        ]
+        (folder / "metrics.jsonl").write_text("".join(line + "\n" for line in lines))
+        if measured:
+            entry = {"clustering": {"scores": measured}}
+            (folder / "eval.json").write_text(json.dumps({"about": {}, "evaluators": entry}))
+        return str(folder)
+
+    return make
+
+
+def run(*words):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "acai_tf.compare", *map(str, words)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def test_the_last_reports_count_by_their_median():
+    records = [{"step": k, "kimg": k, "probe_accuracy": float(k)} for k in range(1, 257)]
+    assert compare.last_reports(records) == {"probe_accuracy": 246.5}  # of 237 ... 256
+    assert compare.last_reports(records[:13]) == {"probe_accuracy": 13.0}  # a 1/12.8th: one
+    assert compare.last_reports(records[:40]) == {"probe_accuracy": 39.0}  # three
+    assert compare.last_reports(records[:40], last=20) == {"probe_accuracy": 30.5}
+    assert compare.last_reports(records * 2) == {"probe_accuracy": 246.5}
+    records[-1]["probe_accuracy"] = None  # undefined there
+    assert compare.last_reports(records[-3:], last=3) == {"probe_accuracy": 254.5}
+    assert compare.last_reports([]) == {}
+
+
+def test_runs_that_differ_in_their_seed_are_one_group(make):
+    paths = [
+        make("a", [0.1, 0.5], {"clustering_accuracy": 0.5}, seed=0),
+        make("b", [0.3, 0.7], {"clustering_accuracy": 0.9}, seed=1, total_kimg=80),
+        make("c", [0.3, 0.8], seed=0, advweight=0.25),
+        make("d", [0.1, 0.4], {"clustering_accuracy": None}, model="baseline"),
+    ]
+    groups = compare.group([compare.read_run(path) for path in paths])
+    assert {name: len(runs) for name, runs in groups.items()} == {
+        "acai advweight=0.5": 2,
+        "acai advweight=0.25": 1,
+        "baseline": 1,
+    }
+    both = compare.summarise(groups["acai advweight=0.5"])
+    assert both["probe_accuracy"] == pytest.approx((0.6, 0.1, 2))
+    assert both["clustering_accuracy"] == pytest.approx((0.7, 0.2, 2))
+    assert "clustering_accuracy" not in compare.summarise(groups["baseline"])
+    table = compare.table(
+        {n: compare.summarise(g) for n, g in groups.items()}, ["probe_accuracy"], "markdown"
+    )
+    assert "**0.8**" in table  # the best alone
+    assert "0.6 ± 0.1" in table
+    assert "**0.6" not in table
+
+
+def test_runs_of_other_lengths_and_datasets_are_other_groups(make):
+    paths = [
+        make("a", [0.1, 0.5]),
+        make("b", [0.3], seed=1),
+        make("c", [0.3], dataset="lines"),
+    ]
+    assert set(compare.group([compare.read_run(path) for path in paths])) == {
+        "acai digits 2 kimg",
+        "acai digits 1 kimg",
+        "acai lines 1 kimg",
+    }
+
+
+def test_the_command(make, tmp_path):
+    paths = [
+        make("a", [0.1, 0.5], seed=0),
+        make("b", [0.3, 0.7], seed=1),
+        make("c", [0.2, 0.9], model="baseline"),
+        make("empty", []),
+        tmp_path,
+    ]
+    out = tmp_path / "comparison"
+    result = run(*paths, f"--out={out}")
+    assert result.returncode == 0, result.stderr
+    assert "tensorflow" not in result.stderr.lower()  # it need not be started for that
+    assert f"left out: {paths[3]} has no finished report yet" in result.stderr
+    assert f"left out: {tmp_path} is not a run folder" in result.stderr
+    assert (out / "table.md").read_text().strip() in result.stdout
+    rows = list(csv.DictReader((out / "scores.csv").open()))
+    assert [
+        (row["group"], float(row["mean"]), float(row["std"]), row["seeds"]) for row in rows
+    ] == [
+        ("acai", pytest.approx(0.6), pytest.approx(0.1), "2"),
+        ("baseline", 0.9, 0.0, "1"),
+    ]
+    assert rows[0]["values"] == "0.5;0.7"
+    assert r"probe\_accuracy" in (out / "table.tex").read_text()
+    assert r"\textbf{0.9}" in (out / "table.tex").read_text()
+    with Image.open(out / "curves.png") as image:
+        assert np.ptp(np.asarray(image.convert("L"))) > 50
+    assert run(*paths[:2], f"--out={out}").returncode == 0  # its own files may be replaced
+
+    (out / "mine.txt").touch()
+    for words, says in (
+        ([paths[0], f"--out={out}"], "holds something else"),
+        ([paths[3]], "none of these folders can be compared"),
+        ([paths[0], "--scores=beauty"], "known: probe_accuracy"),
+        ([paths[0], "--last=0"], "--last must be at least 1"),
+        ([], "the following arguments are required: runs"),
+    ):
+        result = run(*words)
+        assert result.returncode == 2, words
+        assert says in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_what_was_evaluated_without_training_is_compared_too(tmp_path):
+    about = {"model": "raw pixels", "dataset": "digits"}
+    entry = {"neighbours": {"scores": {"neighbours_accuracy": 0.25}}}
+    (tmp_path / "eval.json").write_text(json.dumps({"about": about, "evaluators": entry}))
+    (only,) = compare.group([compare.read_run(str(tmp_path))]).items()
+    assert only[0] == "raw pixels"
+    assert compare.summarise(only[1]) == {"neighbours_accuracy": (0.25, 0.0, 1)}
+
+
+def test_a_run_without_a_report_says_so(make):
+    with pytest.raises(UsageError, match="no finished report yet"):
+        compare.read_run(make("empty", []))

@@ -1,0 +1,321 @@
+"""The story of an evaluation: what it writes, keeps, leaves out, and says."""
+
+import dataclasses
+import functools
+import html.parser
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acai_tf import evaluation
+from acai_tf.data import npz
+from acai_tf.errors import AcaiError, CannotEvaluate, UsageError
+from acai_tf.evaluation import (
+    EVALUATORS,
+    classifier,
+    linear,
+    load_evaluator,
+    map,
+    neighbours,
+    probe,
+    reconstruction,
+)
+from acai_tf.evaluation.run import evaluate_run
+from acai_tf.models.base import Autoencoder
+from acai_tf.report import HEADLINES
+from acai_tf.run_folder import RunFolder
+from acai_tf.training import train
+from tests.conftest import ROOT, tiny
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A finished small run; tests work on copies of it."""
+    config = tiny.__wrapped__(tmp_path_factory.mktemp("trained"))
+    config = dataclasses.replace(config, total_kimg=1, model="baseline")
+    train(config)
+    return config
+
+
+@pytest.fixture
+def run_dir(trained, tmp_path):
+    return str(shutil.copytree(trained.run_dir, tmp_path / "copy"))
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 20)
+    monkeypatch.setattr(linear, "STRENGTHS", (0.01,))
+    monkeypatch.setattr(linear, "ITERATIONS", 5)
+    monkeypatch.setattr(map, "CODES", 100)
+
+
+def read(folder):
+    return json.loads((pathlib.Path(folder) / "eval.json").read_text())
+
+
+class Page(html.parser.HTMLParser):
+    """What a page refers to, and whether its elements are closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.open, self.text = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.references += [value for name, value in attrs if name in ("src", "href", "style")]
+        if tag not in ("meta", "img", "br", "html"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag != "html":
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_everything_of_a_run(run_dir, quick, capsys):
+    values = evaluate_run(run_dir, n_init=2)
+    saved = read(run_dir)
+    assert set(saved["evaluators"]) == set(EVALUATORS)
+    left_out = {name for name, entry in saved["evaluators"].items() if "left_out" in entry}
+    assert left_out == {"lines"}
+    assert saved["about"]["model"] == "baseline"
+    assert saved["about"]["kimg"] == 1
+    assert saved["evaluators"]["clustering"]["scores"]["clustering_n_init"] == 2
+    # What was found in training is found again.
+    (record,) = RunFolder(run_dir).records()
+    for name in ("test_rmse", "test_psnr", "probe_accuracy"):
+        assert values[name] == pytest.approx(record[name], rel=1e-5)
+    # Every score is described, printed, and on the page; every figure is a picture of something.
+    out = capsys.readouterr().out
+    text = (pathlib.Path(run_dir) / "report.html").read_text()
+    page = Page(text)
+    words = " ".join(page.text)
+    for name, entry in saved["evaluators"].items():
+        described = getattr(load_evaluator(name), "SCORES", {})
+        assert set(entry.get("scores", {})) <= set(described)
+        for score, value in entry.get("scores", {}).items():
+            assert score in out
+            assert value is None or f"{value:.4g}" in out
+            assert score in words
+            assert described[score][0] in words
+        for figure in entry.get("figures", []):
+            with Image.open(pathlib.Path(run_dir) / "figures" / f"{figure}.png") as image:
+                assert np.ptp(np.asarray(image.convert("L"))) > 50
+    assert "digits has no true interpolations" in out
+    assert "digits has no true interpolations" in words
+    assert page.open == []
+    assert all(
+        reference.startswith(("data:image/png;base64,", "#")) for reference in page.references
+    )
+    assert "http" not in text
+    pictures = [reference for reference in page.references if reference.startswith("data:")]
+    assert len(pictures) == sum(len(e.get("figures", [])) for e in saved["evaluators"].values())
+    assert set(HEADLINES) - {"line_distance", "line_smoothness"} <= set(values)
+
+
+def counting(monkeypatch, module):
+    calls = []
+    evaluate = module.evaluate
+
+    @functools.wraps(evaluate)
+    def counted(subject, **options):
+        calls.append(options)
+        return evaluate(subject, **options)
+
+    monkeypatch.setattr(module, "evaluate", counted)
+    return calls
+
+
+def test_what_was_measured_is_kept(run_dir, monkeypatch, trained):
+    calls = counting(monkeypatch, reconstruction)
+    first = evaluate_run(run_dir, ["reconstruction"])
+    both = evaluate_run(run_dir, ["probe", "reconstruction"])
+    assert len(calls) == 1
+    assert both == {**first, "probe_accuracy": both["probe_accuracy"]}
+    assert evaluate_run(run_dir, ["probe"]) == both  # all that is known of these weights
+    evaluate_run(run_dir, ["reconstruction"], again=True)
+    assert len(calls) == 2
+    # Of other weights, nothing is kept in its place, and nothing is lost.
+    train(dataclasses.replace(trained, run_dir=run_dir, total_kimg=2))
+    assert len(calls) == 3  # at its report
+    later = evaluate_run(run_dir, ["reconstruction"])
+    assert len(calls) == 4
+    assert later["test_rmse"] != first["test_rmse"]
+    assert "probe_accuracy" not in later
+    aside = json.loads((pathlib.Path(run_dir) / "eval-step-00000064.json").read_text())
+    assert aside["evaluators"]["reconstruction"]["scores"]["test_rmse"] == first["test_rmse"]
+
+
+def test_other_options_and_other_versions_are_measured_anew(run_dir, monkeypatch):
+    from acai_tf.evaluation import clustering
+
+    calls = counting(monkeypatch, clustering)
+    evaluate_run(run_dir, ["clustering"], n_init=1)
+    evaluate_run(run_dir, ["clustering"], n_init=1)
+    evaluate_run(run_dir, ["clustering"], n_init=2)
+    evaluate_run(run_dir, ["clustering"], n_init=2, seed=1)
+    assert calls == [{"n_init": 1, "seed": 0}, {"n_init": 2, "seed": 0}, {"n_init": 2, "seed": 1}]
+    monkeypatch.setattr("acai_tf.__version__", "99")
+    evaluate_run(run_dir, ["clustering"], n_init=2, seed=1)
+    (pathlib.Path(run_dir) / "figures" / "clusters.png").unlink()
+    evaluate_run(run_dir, ["clustering"], n_init=2, seed=1)
+    assert len(calls) == 5
+
+
+def test_an_interrupted_evaluation_goes_on(run_dir, monkeypatch):
+    calls = counting(monkeypatch, reconstruction)
+
+    def interrupted(subject):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_run(run_dir, ["reconstruction", "probe"])
+    assert set(read(run_dir)["evaluators"]) == {"reconstruction"}
+    values = evaluate_run(run_dir, ["reconstruction", "probe"])
+    assert len(calls) == 1
+    assert {"test_rmse", "probe_accuracy"} <= set(values)
+
+
+def test_one_that_fails_does_not_take_the_others_along(run_dir, monkeypatch, capsys):
+    def broken(subject):
+        raise RuntimeError("a defect of ours")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "evaluate", broken)
+        with pytest.raises(AcaiError, match="probe failed") as error:
+            evaluate_run(run_dir, ["probe", "reconstruction"])
+    assert error.value.exit_status == 1
+    saved = read(run_dir)["evaluators"]
+    assert saved["probe"]["left_out"] == "it failed: a defect of ours"
+    assert "test_rmse" in saved["reconstruction"]["scores"]
+    assert "Traceback" in capsys.readouterr().err
+    assert "probe_accuracy" in evaluate_run(run_dir, ["probe"])  # not kept
+
+
+def test_codes_that_are_not_finite_are_named_and_the_rest_goes_on(run_dir, monkeypatch, capsys):
+    compiled = Autoencoder.compiled_verb
+
+    def broken(self, verb, **options):
+        if verb == "encode":
+            return lambda images: np.full((len(images), 8, 8, 2), np.nan)
+        return compiled(self, verb, **options)
+
+    monkeypatch.setattr(Autoencoder, "compiled_verb", broken)
+    values = evaluate_run(run_dir, ["linear", "neighbours", "clustering", "map", "probe"])
+    assert set(values) == {"step", "probe_accuracy"}
+    out = capsys.readouterr().out
+    assert out.count("training images' codes are not finite numbers") == 3
+    assert "360 of 360 test images' codes are not finite numbers" in out
+
+
+def test_an_undefined_score_is_null_and_said_to_be_undefined(run_dir, monkeypatch, capsys):
+    monkeypatch.setattr(probe, "evaluate", lambda subject: {"probe_accuracy": float("nan")})
+    values = evaluate_run(run_dir, ["probe"])
+    assert np.isnan(values["probe_accuracy"])
+    assert read(run_dir)["evaluators"]["probe"]["scores"] == {"probe_accuracy": None}
+    assert "undefined" in capsys.readouterr().out
+    assert "undefined" in (pathlib.Path(run_dir) / "report.html").read_text()
+    assert np.isnan(evaluate_run(run_dir, ["probe"])["probe_accuracy"])  # kept as it is
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"step": 3, "test_rmse": 1.5}', '{"about": 1}']
+)
+def test_an_eval_json_of_another_kind_is_replaced(run_dir, content):
+    (pathlib.Path(run_dir) / "eval.json").write_text(content)
+    assert "test_rmse" in evaluate_run(run_dir, ["reconstruction"])
+    assert "reconstruction" in read(run_dir)["evaluators"]
+
+
+def test_raw_pixels_are_the_floor(run_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    values = evaluate_run(dataset="digits", raw_pixels=True, evaluators=["neighbours", "probe"])
+    assert values["neighbours_accuracy"] > 0.8
+    saved = read("runs/digits/pixels")
+    assert saved["about"]["model"] == "raw pixels"
+    assert saved["evaluators"]["probe"] == {"left_out": "raw pixels have no jointly trained probe"}
+    again = evaluate_run(run_dir, raw_pixels=True, evaluators=["neighbours"], out="of-the-run")
+    assert again["neighbours_accuracy"] == values["neighbours_accuracy"]
+    assert not (pathlib.Path(run_dir) / "eval.json").exists()
+    with pytest.raises(UsageError, match="--raw_pixels needs --dataset"):
+        evaluate_run(raw_pixels=True)
+
+
+def npz_of(path, shape, classes, count=40):
+    rng = np.random.default_rng(0)
+    np.savez(
+        path,
+        train_images=rng.integers(0, 256, (count, *shape), np.uint8),
+        test_images=rng.integers(0, 256, (count, *shape), np.uint8),
+        train_labels=np.arange(count) % classes,
+        test_labels=np.arange(count) % classes,
+    )
+    return f"npz:{path}"
+
+
+def test_on_other_images_than_in_training(run_dir, tmp_path, capsys):
+    dataset = npz_of(tmp_path / "other.npz", (32, 32, 1), classes=3)
+    out = str(tmp_path / "out")
+    values = evaluate_run(
+        run_dir, ["reconstruction", "probe", "neighbours"], dataset=dataset, out=out
+    )
+    assert "neighbours_accuracy" in values
+    assert "the model's probe tells 10 classes apart" in capsys.readouterr().out
+    assert not (pathlib.Path(run_dir) / "eval.json").exists()
+    dataset = npz_of(tmp_path / "colors.npz", (16, 16, 3), classes=3)
+    with pytest.raises(UsageError, match=r"takes images of 32x32x1, those of npz:.* are 16x16x3"):
+        evaluate_run(run_dir, dataset=dataset, out=out)
+
+
+def test_hostile_names_are_only_names(tmp_path, run_dir, monkeypatch):
+    """Class names come from folders that others may have named."""
+    load = npz.load
+
+    def named(config):
+        dataset = load(config)
+        names = ("<script>alert(1)</script>", "$\\frac{", "b & c")
+        object.__setattr__(dataset, "class_names", names)
+        return dataset
+
+    monkeypatch.setattr(npz, "load", named)
+    dataset = npz_of(tmp_path / "few.npz", (32, 32, 1), classes=3)
+    evaluate_run(run_dir, ["map", "clustering"], dataset=dataset, n_init=1)
+    text = (pathlib.Path(run_dir) / "report.html").read_text()
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_a_folder_that_cannot_be_written(run_dir):
+    with pytest.raises(UsageError, match="--out names another folder"):
+        evaluate_run(run_dir, ["probe"], out="/dev/null/x")
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_nothing_is_missing_of_an_evaluator(name):
+    module = load_evaluator(name)
+    assert module.__doc__
+    assert hasattr(module, "evaluate") or hasattr(module, "draw")
+    if hasattr(module, "evaluate"):
+        assert "Returns:" in module.evaluate.__doc__ or name == "lines"
+        assert module.SCORES
+        assert {better for _, better in module.SCORES.values()} <= {"higher", "lower", ""}
+    readme = (ROOT / "README.md").read_text()
+    table = readme[readme.index("| `--evaluators` |") :].partition("\n\n")[0]
+    assert f"| `{name}` |" in table
+
+
+def test_at_reports_what_does_not_apply_is_passed_over(monkeypatch):
+    def none(subject):
+        raise CannotEvaluate("not here")
+
+    monkeypatch.setattr(neighbours, "evaluate", none)
+    assert evaluation.run_evaluators(None, None, ["neighbours", "map"]) == {}
