@@ -1,5 +1,6 @@
 """What the commands share: errors as one line, exit statuses, a backend that starts quietly."""
 
+import argparse
 import contextlib
 import os
 import sys
@@ -33,6 +34,24 @@ def run(main: Callable[[], None]) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+class Parser(argparse.ArgumentParser):
+    """For `python -m` commands: bad words are bad input, as anywhere.
+
+    Args:
+        module: what follows -m.
+        description: its help.
+    """
+
+    def __init__(self, module: str, description: str | None):
+        formatter = argparse.RawDescriptionHelpFormatter
+        super().__init__(
+            prog=f"python -m {module}", description=description, formatter_class=formatter
+        )
+
+    def error(self, message):
+        raise UsageError(f"{message} ({self.prog} --help lists what there is)")
 
 
 def load_backend() -> None:

@@ -15,7 +15,6 @@ Players that none of these needs (the critic) are left out. acai_tf.json beside 
 what was exported.
 """
 
-import argparse
 import functools
 import json
 import os
@@ -166,17 +165,9 @@ def _check_free(folder: pathlib.Path, overwrite: bool) -> None:
         raise UsageError(f"{folder} is no export; give another --out")
 
 
-class _Parser(argparse.ArgumentParser):
-    """Bad words are bad input, as anywhere."""
-
-    def error(self, message):
-        raise UsageError(f"{message} ({self.prog} --help says what there is)")
-
-
 def main() -> None:
     """The command line."""
-    parser = _Parser(prog="python -m acai_tf.export", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = command.Parser("acai_tf.export", __doc__)
     parser.add_argument("--run_dir", required=True, help="the run's folder")
     parser.add_argument("--out", required=True, help="the folder to make")
     parser.add_argument("--overwrite", action="store_true", help="replace an export there")

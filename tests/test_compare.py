@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import compare
+from acai_tf.compare.runs import group, last_reports, read_run, summarise
+from acai_tf.compare.tables import table
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from tests.conftest import ROOT
@@ -49,14 +50,14 @@ def run(*words):
 
 def test_the_last_reports_count_by_their_median():
     records = [{"step": k, "kimg": k, "probe_accuracy": float(k)} for k in range(1, 257)]
-    assert compare.last_reports(records) == {"probe_accuracy": 246.5}  # of 237 ... 256
-    assert compare.last_reports(records[:13]) == {"probe_accuracy": 13.0}  # a 1/12.8th: one
-    assert compare.last_reports(records[:40]) == {"probe_accuracy": 39.0}  # three
-    assert compare.last_reports(records[:40], last=20) == {"probe_accuracy": 30.5}
-    assert compare.last_reports(records * 2) == {"probe_accuracy": 246.5}
+    assert last_reports(records) == {"probe_accuracy": 246.5}  # of 237 ... 256
+    assert last_reports(records[:13]) == {"probe_accuracy": 13.0}  # a 1/12.8th: one
+    assert last_reports(records[:40]) == {"probe_accuracy": 39.0}  # three
+    assert last_reports(records[:40], last=20) == {"probe_accuracy": 30.5}
+    assert last_reports(records * 2) == {"probe_accuracy": 246.5}
     records[-1]["probe_accuracy"] = None  # undefined there
-    assert compare.last_reports(records[-3:], last=3) == {"probe_accuracy": 254.5}
-    assert compare.last_reports([]) == {}
+    assert last_reports(records[-3:], last=3) == {"probe_accuracy": 254.5}
+    assert last_reports([]) == {}
 
 
 def test_runs_that_differ_in_their_seed_are_one_group(make):
@@ -66,22 +67,20 @@ def test_runs_that_differ_in_their_seed_are_one_group(make):
         make("c", [0.3, 0.8], seed=0, advweight=0.25),
         make("d", [0.1, 0.4], {"clustering_accuracy": None}, model="baseline"),
     ]
-    groups = compare.group([compare.read_run(path) for path in paths])
+    groups = group([read_run(path) for path in paths])
     assert {name: len(runs) for name, runs in groups.items()} == {
         "acai advweight=0.5": 2,
         "acai advweight=0.25": 1,
         "baseline": 1,
     }
-    both = compare.summarise(groups["acai advweight=0.5"])
+    both = summarise(groups["acai advweight=0.5"])
     assert both["probe_accuracy"] == pytest.approx((0.6, 0.1, 2))
     assert both["clustering_accuracy"] == pytest.approx((0.7, 0.2, 2))
-    assert "clustering_accuracy" not in compare.summarise(groups["baseline"])
-    table = compare.table(
-        {n: compare.summarise(g) for n, g in groups.items()}, ["probe_accuracy"], "markdown"
-    )
-    assert "**0.8**" in table  # the best alone
-    assert "0.6 ± 0.1" in table
-    assert "**0.6" not in table
+    assert "clustering_accuracy" not in summarise(groups["baseline"])
+    text = table({n: summarise(g) for n, g in groups.items()}, ["probe_accuracy"], "markdown")
+    assert "**0.8**" in text  # the best alone
+    assert "0.6 ± 0.1" in text
+    assert "**0.6" not in text
 
 
 def test_runs_of_other_lengths_and_datasets_are_other_groups(make):
@@ -90,7 +89,7 @@ def test_runs_of_other_lengths_and_datasets_are_other_groups(make):
         make("b", [0.3], seed=1),
         make("c", [0.3], dataset="lines"),
     ]
-    assert set(compare.group([compare.read_run(path) for path in paths])) == {
+    assert set(group([read_run(path) for path in paths])) == {
         "acai digits 2 kimg",
         "acai digits 1 kimg",
         "acai lines 1 kimg",
@@ -144,11 +143,11 @@ def test_what_was_evaluated_without_training_is_compared_too(tmp_path):
     about = {"model": "raw pixels", "dataset": "digits"}
     entry = {"neighbours": {"scores": {"neighbours_accuracy": 0.25}}}
     (tmp_path / "eval.json").write_text(json.dumps({"about": about, "evaluators": entry}))
-    (only,) = compare.group([compare.read_run(str(tmp_path))]).items()
+    (only,) = group([read_run(str(tmp_path))]).items()
     assert only[0] == "raw pixels"
-    assert compare.summarise(only[1]) == {"neighbours_accuracy": (0.25, 0.0, 1)}
+    assert summarise(only[1]) == {"neighbours_accuracy": (0.25, 0.0, 1)}
 
 
 def test_a_run_without_a_report_says_so(make):
     with pytest.raises(UsageError, match="no finished report yet"):
-        compare.read_run(make("empty", []))
+        read_run(make("empty", []))

@@ -4,7 +4,6 @@ Rivals take turns in one process, and what counts is the median of the ratios of
 their turns, so that a machine busy with other things does not decide.
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -182,7 +181,7 @@ def draw_one(angle: float):
 
 def main() -> None:
     benchmarks = {"fit": fit, "data": data, "lines": lines}
-    parser = argparse.ArgumentParser(prog="python -m acai_tf.benchmark", description=__doc__)
+    parser = command.Parser("acai_tf.benchmark", __doc__)
     parser.add_argument("name", choices=benchmarks)
     parser.add_argument("--model", default="acai")
     parser.add_argument("--depth", type=int, default=16)

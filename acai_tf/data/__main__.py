@@ -8,7 +8,6 @@ It is downloaded and decoded, with a progress bar, where it has not been; sizes,
 the range of values are printed, and a sheet of samples is written.
 """
 
-import argparse
 import dataclasses
 import sys
 
@@ -56,21 +55,13 @@ def _range(images: np.ndarray) -> str:
     )
 
 
-class _Parser(argparse.ArgumentParser):
-    """Bad words are bad input, as anywhere."""
-
-    def error(self, message):
-        raise UsageError(f"{message} ({self.prog} --help lists what there is)")
-
-
 def main() -> None:
     """The command line.
 
     Raises:
         UsageError: an unknown dataset, missing data, a file that is there already.
     """
-    parser = _Parser(prog="python -m acai_tf.data", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = command.Parser("acai_tf.data", __doc__)
     parser.add_argument("dataset", help="as train.py's --dataset")
     for name in SETTINGS:
         setting = next(f for f in dataclasses.fields(Config) if f.name == name)

@@ -1,0 +1,1 @@
+"""Runs beside each other: `python -m acai_tf.compare`."""
