@@ -21,21 +21,31 @@ def load(path: str) -> Union["Autoencoder", "Exported"]:
     """The model of a run at its newest checkpoint, or an exported one.
 
     Args:
-        path: a run folder, or the folder of an export.
+        path: a run folder, one of the original program, or the folder of an export.
 
     Raises:
-        UsageError: it is neither, has no checkpoint yet, or is damaged.
+        UsageError: it is none of these, has no checkpoint yet, or is damaged.
     """
     if is_export(path):
         from acai_tf.exported import Exported
 
         return Exported(path)
+    if is_original(path):
+        from acai_tf.original.checkpoint import load as load_original
+
+        return load_original(path)
     return load_run(RunFolder(path))[0]
 
 
 def is_export(path: str) -> bool:
     """Whether a folder holds a SavedModel."""
     return (pathlib.Path(path).expanduser() / SAVED_MODEL).exists()
+
+
+def is_original(path: str) -> bool:
+    """Whether a folder is called and made as the original program's runs were."""
+    folder = pathlib.Path(path).expanduser()
+    return (folder / "tf").is_dir() and not (folder / "config.json").exists()
 
 
 def load_run(run: RunFolder) -> tuple["Autoencoder", int]:

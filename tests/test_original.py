@@ -12,6 +12,7 @@ import acai_tf
 from acai_tf import checkpoints, flags
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
+from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models import MODELS, build_model
 from acai_tf.optimizer import adam
 from acai_tf.original import checkpoint
@@ -39,6 +40,19 @@ def test_a_checkpoint_of_the_original_gives_its_outputs():
     np.testing.assert_array_equal(np.argmax(model.classify(x), -1), EXPECTED["classify"])
     assert int(model.optimizer.iterations) == int(EXPECTED["step"])
     assert (model.config.model, model.config.depth, model.config.latent) == ("acai", 4, 2)
+
+
+def test_a_finished_run_is_evaluated(tmp_path):
+    folder = shutil.copytree(RUN, tmp_path / "digits" / RUN.name)
+    values = evaluate_run(str(folder), ["reconstruction", "probe", "curves"])
+    assert values["step"] == int(EXPECTED["step"])
+    assert values["test_rmse"] > 0
+    assert (folder / "evaluation" / "report.html").exists()
+    folder = folder.rename(tmp_path / RUN.name)
+    with pytest.raises(UsageError, match="--dataset is needed"):
+        evaluate_run(str(folder))
+    values_2 = evaluate_run(str(folder), ["probe"], dataset="digits", out=str(tmp_path / "out"))
+    assert values_2["probe_accuracy"] == values["probe_accuracy"]
 
 
 def test_adams_moments_come_along():

@@ -1,4 +1,4 @@
-"""What can be evaluated: a run, an exported model, raw pixels."""
+"""What can be evaluated: a run, here or of the original program, an exported model, raw pixels."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,8 @@ from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject
 from acai_tf.exported import Exported
-from acai_tf.loading import is_export, load_run
+from acai_tf.loading import is_export, is_original, load, load_run
+from acai_tf.original.folder import absolute, dataset_of
 from acai_tf.run_folder import RunFolder
 
 
@@ -38,6 +39,8 @@ def open_subject(
         raise UsageError("--run_dir is needed: the folder of a run that train.py made")
     if is_export(run_dir):
         return _export(run_dir, changes)
+    if is_original(run_dir):
+        return _original(run_dir, changes)
     return _run(RunFolder(run_dir), changes)
 
 
@@ -69,6 +72,17 @@ def _export(path, changes):
     data = _data_for(model, config)
     about = {"exported": True, **_about(model, config, data, model.about.get("step", 0))}
     return Subject(model, data, cache=_cache(config, data)), about, model.path / "evaluation"
+
+
+def _original(path, changes):
+    if "dataset" not in changes and not dataset_of(path):
+        raise UsageError(f"--dataset is needed: the folder of {path} names none")
+    model = load(path)
+    config = _changed(model.config, changes)
+    data = _data_for(model, config)
+    about = {"original": True, **_about(model, config, data, int(model.optimizer.iterations))}
+    del about["seed"]  # which it does not say
+    return Subject(model, data, cache=_cache(config, data)), about, absolute(path) / "evaluation"
 
 
 def _data_for(model, config: Config) -> Dataset:
