@@ -7,7 +7,8 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.export import ABOUT, FLOAT, FORMAT
+from acai_tf.export import ABOUT, VERSION
+from acai_tf.export.saved_model import FLOAT
 
 
 class Exported:
@@ -24,8 +25,8 @@ class Exported:
         self.path = pathlib.Path(path).expanduser()
         try:
             self.about = json.loads((self.path / ABOUT).read_text("utf-8"))
-            if self.about["format"] != FORMAT:
-                raise ValueError(f"of format {self.about['format']}, not {FORMAT}")
+            if self.about["version"] != VERSION:
+                raise ValueError(f"of version {self.about['version']}, not {VERSION}")
             self.config = Config.from_dict(self.about["config"])
             self.image_shape = tuple(self.about["image_shape"])
             self.latent_shape = tuple(self.about["latent_shape"])
@@ -49,7 +50,7 @@ class Exported:
 
     def reconstruct(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""
-        return self._call("reconstruct", "images", images=images)
+        return self._call("reconstruct", "reconstructions", images=images)
 
     def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp") -> np.ndarray:
         """Images decoded along the path between the codes of images: [steps, B, H, W, C]."""

@@ -72,7 +72,8 @@ def slerp_at(z_0, z_1, t):
     flat_0, flat_1 = (ops.reshape(z, (-1, math.prod(code))) for z in (z_0, z_1))
     norms = ops.norm(flat_0, axis=1) * ops.norm(flat_1, axis=1)
     cosine = ops.sum(flat_0 * flat_1, axis=1) / ops.maximum(norms, 1e-12)
-    omega = ops.arccos(ops.clip(cosine, -1.0, 1.0))
+    cosine = ops.clip(cosine, -1.0, 1.0)
+    omega = ops.arctan2(ops.sqrt(1 - cosine * cosine), cosine)  # arccos, which LiteRT lacks
     omega, norms = (ops.reshape(x, (-1,) + (1,) * len(code)) for x in (omega, norms))
     sine = ops.sin(omega)
     straight = ops.logical_or(ops.abs(sine) < 1e-6, norms < 1e-12)

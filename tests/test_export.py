@@ -122,7 +122,7 @@ assert not [name for name in sys.modules if name.split(".")[0] == "acai_tf"]
     (out / "saved_model.pb").write_bytes(b"?" * 100)
     with pytest.raises(UsageError, match="is damaged"):
         acai_tf.load(out)
-    for content in ("{", "[]", '{"format": 99}', "{}"):
+    for content in ("{", "[]", '{"version": 99}', "{}"):
         (out / "acai_tf.json").write_text(content)
         with pytest.raises(UsageError, match=r"acai_tf\.json cannot be read"):
             acai_tf.load(out)

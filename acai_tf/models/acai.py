@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from acai_tf import interpolation, losses, networks
-from acai_tf.models.base import Autoencoder
+from acai_tf.models.base import Autoencoder, to_unit
 
 
 @keras.saving.register_keras_serializable("acai_tf")
@@ -26,6 +26,10 @@ class ACAI(Autoencoder):
         super().__init__(config, image_shape, classes, **kwargs)
         depth = self.config.advdepth or self.config.depth
         self.critic = networks.critic(self.image_shape, self.scales, depth, self.config.latent)
+
+    def estimate(self, images):
+        """Images [B, H, W, C] -> the critic's estimate of alpha [B]; 0: takes it as real."""
+        return self.critic(to_unit(images))
 
     def players(self):
         return {**super().players(), "critic": self.critic.trainable_variables}

@@ -133,6 +133,10 @@ class Autoencoder(keras.Model):
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""
         return self.probe(self.encode(images))
 
+    def estimate(self, images):
+        """Images [B, H, W, C] -> how far each is from real, 0..0.5 [B]: ACAI's critic."""
+        raise NotImplementedError(f"{self.config.model} has no critic")
+
     def compiled_verb(self, verb: str, **options):
         """A verb as a compiled function from arrays to arrays, made once: for many images.
 

@@ -1,0 +1,141 @@
+"""Models that leave this program: a folder with the model in some formats, and what it is.
+
+saved_model    saved_model.pb, variables/: TensorFlow's SavedModel, used with TensorFlow alone
+keras          model.keras: Keras' own format, whole
+weights        weights.npz: every variable by its path
+onnx           encode.onnx, decode.onnx, ...: one model per verb, for onnxruntime
+litert         model.tflite: all verbs as signatures, for LiteRT (TensorFlow Lite)
+
+acai_tf.json beside them says what was exported: settings, shapes, classes, step, scores, versions.
+"""
+
+import importlib
+import json
+import os
+import pathlib
+import shutil
+from typing import TYPE_CHECKING
+
+from acai_tf.errors import UsageError
+from acai_tf.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from acai_tf.models.base import Autoencoder
+
+ABOUT = "acai_tf.json"
+VERSION = 1  # of the verbs' names, inputs and outputs, and of acai_tf.json
+FORMATS = {
+    "saved_model": "acai_tf.export.saved_model",
+    "keras": "acai_tf.export.keras_file",
+    "weights": "acai_tf.export.weights",
+    "onnx": "acai_tf.export.onnx",
+    "litert": "acai_tf.export.litert",
+}
+
+
+def export_run(
+    run_dir: str,
+    out: str,
+    formats: tuple[str, ...] = ("saved_model",),
+    overwrite: bool = False,
+    critic: bool = False,
+) -> pathlib.Path:
+    """Export the newest checkpoint of a run, or the end of one of the original program.
+
+    Args:
+        run_dir: the run folder.
+        out: the folder to make.
+        formats: names in FORMATS.
+        overwrite: replace an export that is there.
+        critic: with ACAI's critic, as the verb `estimate`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: no run folder, no checkpoint yet, `out` is there, an unknown format, or one that
+            this machine cannot write.
+    """
+    from acai_tf.loading import is_original, load, load_run
+
+    folder = pathlib.Path(out).expanduser()
+    check_free(folder, overwrite)
+    run = RunFolder(run_dir)
+    if is_original(run_dir):
+        model = load(run_dir)
+        about = {"step": int(model.optimizer.iterations)}
+    else:
+        model, step = load_run(run)
+        records = [record for record in run.records() if record["step"] == step]
+        about = {**run.saved(), "step": step, "scores": records[-1] if records else {}}
+    return export(model, folder, formats, overwrite, critic, about)
+
+
+def export(
+    model: "Autoencoder",
+    folder: pathlib.Path,
+    formats: tuple[str, ...] = ("saved_model",),
+    overwrite: bool = False,
+    critic: bool = False,
+    about: dict | None = None,
+) -> pathlib.Path:
+    """Write a model, whole or not at all.
+
+    Args:
+        model: what to export.
+        folder: the folder to make.
+        formats: names in FORMATS.
+        overwrite: replace an export that is there.
+        critic: with ACAI's critic, as the verb `estimate`.
+        about: more for acai_tf.json.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: as `export_run`.
+    """
+    check_formats(formats)
+    if critic and model.config.model != "acai":
+        raise UsageError(f"{model.config.model} has no critic; only acai has")
+    check_free(folder, overwrite)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    try:
+        partial.mkdir()
+        for name in formats:
+            importlib.import_module(FORMATS[name]).write(model, partial, critic)
+        written = {
+            "version": VERSION,
+            "formats": list(formats),
+            "config": model.config.to_dict(),
+            "image_shape": model.image_shape,
+            "latent_shape": model.latent_shape,
+            "classes": model.classes,
+            "critic": critic,
+        }
+        (partial / ABOUT).write_text(json.dumps({**(about or {}), **written}, indent=2) + "\n")
+        check_free(folder, overwrite)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def check_formats(formats) -> None:
+    """Raises UsageError where one is not in FORMATS."""
+    for name in formats:
+        if name not in FORMATS:
+            raise UsageError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
+
+
+def check_free(folder: pathlib.Path, overwrite: bool) -> None:
+    """Raises UsageError where a folder is there that may not be replaced."""
+    if not folder.exists():
+        return
+    if not overwrite:
+        raise UsageError(f"{folder} exists; give another --out, or --overwrite an old export")
+    if not (folder / ABOUT).exists():
+        raise UsageError(f"{folder} is no export; give another --out")
