@@ -1,21 +1,29 @@
 """acai_tf: Adversarially Constrained Autoencoder Interpolation in Keras 3, on TensorFlow or JAX.
 
-load(path): the model of a run folder, or an exported one.
-load_original(path): a run of the original TensorFlow 1 program as a model.
+Config(...): the settings of a run.
+train(config): train, or go on where the run folder left off; the model.
+load(path): the model of a run folder, of an exported one, or of the original program.
+load_original(path): the latter, compiled, with the optimizer's state.
+evaluate(run_dir, ...): what evaluate.py does; the scores.
 """
 
+import importlib
+
 __version__ = "0.1.0"
-__all__ = ["load", "load_original"]
+
+_WHERE = {
+    "Config": "acai_tf.config:Config",
+    "evaluate": "acai_tf.evaluation.run:evaluate_run",
+    "load": "acai_tf.loading:load",
+    "load_original": "acai_tf.original.checkpoint:load",
+    "train": "acai_tf.training:train",
+}
+__all__ = list(_WHERE)
 
 
 def __getattr__(name: str):
     # Imported when asked for: Keras takes seconds to start, and --help does not need it.
-    if name == "load":
-        from acai_tf.loading import load
-
-        return load
-    if name == "load_original":
-        from acai_tf.original.checkpoint import load
-
-        return load
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _WHERE[name].split(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -9,6 +9,7 @@ from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
+from acai_tf.verbs import check_images, in_parts
 
 
 class Exported:
@@ -66,7 +67,6 @@ class Exported:
 
     def compiled_verb(self, verb: str, **options):
         """A verb as a function from arrays to arrays: for many images, a part at a time."""
-        from acai_tf.models.base import in_parts
 
         def call(*arrays):
             return getattr(self, verb)(*arrays, **options)
@@ -77,6 +77,9 @@ class Exported:
         import tensorflow as tf
 
         inputs = {key: np.asarray(value) for key, value in inputs.items()}
+        for key, value in inputs.items():
+            if key.startswith("images"):
+                check_images(value, self.image_shape)
         images = [value for key, value in inputs.items() if key.startswith("images")]
         if any(image.dtype != np.uint8 for image in images):
             name += FLOAT

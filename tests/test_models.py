@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf import devices
+from acai_tf import devices, verbs
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed, seed_weights
 from acai_tf.errors import UsageError
-from acai_tf.models import MODELS, base, build_model
+from acai_tf.models import MODELS, build_model
 from acai_tf.models.base import to_unit
 from acai_tf.models.vqvae import Codebook
 from acai_tf.optimizer import adam
@@ -223,7 +223,7 @@ def test_compiled_verbs_are_the_verbs_at_the_weights_of_the_moment(name, monkeyp
     path = model.interpolate(images, images[::-1], steps=3, method="slerp")
     np.testing.assert_allclose(interpolate(images, images[::-1]), path, atol=1e-4)
     assert model.compiled_verb("reconstruct") is reconstruct
-    monkeypatch.setattr(base, "PART", 2 * SHAPE[0] * SHAPE[1])  # two images at a time
+    monkeypatch.setattr(verbs, "PART", 2 * SHAPE[0] * SHAPE[1])  # two images at a time
     model._compiled_verbs.clear()
     np.testing.assert_allclose(model.compiled_verb("reconstruct")(images), after, atol=1e-5)
     interpolate = model.compiled_verb("interpolate", steps=3, method="slerp")

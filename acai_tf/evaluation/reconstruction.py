@@ -34,7 +34,8 @@ def squared_errors(subject: Subject, images: np.ndarray, truth: np.ndarray) -> n
         images: what is reconstructed, [N, H, W, C].
         truth: what it should be, [N, H, W, C].
     """
-    from acai_tf.models.base import PART, to_unit
+    from acai_tf.models.base import to_unit
+    from acai_tf.verbs import PART
 
     reconstruct = subject.model.compiled_verb("reconstruct")
     errors = []

@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from acai_tf import interpolation, losses, networks
-from acai_tf.models.base import Autoencoder, to_unit
+from acai_tf.models.base import Autoencoder
 
 
 @keras.saving.register_keras_serializable("acai_tf")
@@ -29,7 +29,7 @@ class ACAI(Autoencoder):
 
     def estimate(self, images):
         """Images [B, H, W, C] -> the critic's estimate of alpha [B]; 0: takes it as real."""
-        return self.critic(to_unit(images))
+        return self.critic(self.checked(images))
 
     def players(self):
         return {**super().players(), "critic": self.critic.trainable_variables}

@@ -8,14 +8,12 @@ optimizer over all variables is exactly the original's one per player.
 """
 
 import keras
-import numpy as np
 from keras import ops
 
 from acai_tf import backend, interpolation, losses, networks
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed
-
-PART = 500 * 32 * 32  # pixels of the images that a compiled verb takes or makes at a time
+from acai_tf.verbs import check_images, in_parts
 
 
 def to_unit(images):
@@ -23,27 +21,6 @@ def to_unit(images):
     if keras.backend.standardize_dtype(images.dtype) == "uint8":
         return ops.cast(images, "float32") * (2.0 / 255) - 1.0
     return ops.cast(images, "float32")
-
-
-def in_parts(function, image_shape, verb: str, steps: int = 1, **_):
-    """A verb that takes any number of images, a part of them at a time: memory does not grow.
-
-    Args:
-        function: the verb, from arrays to an array.
-        image_shape: (height, width, colors).
-        verb: its name.
-        steps: images that it makes of each.
-    """
-    height, width, _ = image_shape
-    part = max(1, PART // (height * width * steps))
-    axis = 1 if verb == "interpolate" else 0  # of the images in what comes back
-
-    def verb_in_parts(*arrays):
-        starts = range(0, max(1, len(arrays[0])), part)
-        parts = [function(*(array[i : i + part] for array in arrays)) for i in starts]
-        return np.concatenate(parts, axis)
-
-    return verb_in_parts
 
 
 class Autoencoder(keras.Model):
@@ -84,11 +61,16 @@ class Autoencoder(keras.Model):
         self._compiled_verbs = {}
         self.built = True  # the networks have been since they were made
 
+    def checked(self, images):
+        """Images as the networks take them; raises UsageError where they are not the model's."""
+        check_images(images, self.image_shape)
+        return to_unit(images)
+
     # The verbs. Images [B, H, W, C] are uint8, or float in [-1, 1]; what comes back is float32.
 
     def encode(self, images):
         """Images [B, H, W, C] -> latent maps [B, w, w, latent]."""
-        return self.encoder(to_unit(images))
+        return self.encoder(self.checked(images))
 
     def decode(self, latents):
         """Latent maps [B, w, w, latent] -> images [B, H, W, C], about [-1, 1]."""

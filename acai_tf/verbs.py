@@ -1,0 +1,64 @@
+"""What all models share that have the verbs: `Autoencoder`, exported ones, raw pixels."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from acai_tf.errors import UsageError
+
+PART = 500 * 32 * 32  # pixels of the images that a compiled verb takes or makes at a time
+FLOAT_LIMIT = 2.0  # of float images: [-1, 1], and what decoders and noise add to it
+
+
+def check_images(images, image_shape: tuple[int, int, int]) -> None:
+    """See that images are what a model takes: [B, H, W, C], uint8, or float in [-1, 1].
+
+    Args:
+        images: an array or a tensor; the values of a tensor are not looked at.
+        image_shape: (height, width, colors).
+
+    Raises:
+        UsageError: another shape or type; a value that is not finite, or far outside [-1, 1].
+    """
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1:] != tuple(image_shape):
+        expected = ", ".join(map(str, image_shape))
+        raise UsageError(f"the model takes images [B, {expected}], these are {list(shape)}")
+    if not isinstance(images, np.ndarray) or images.dtype == np.uint8:
+        return
+    if not np.issubdtype(images.dtype, np.floating):
+        raise UsageError(f"images are uint8, or float in [-1, 1]; these are {images.dtype}")
+    largest = float(np.max(np.abs(images), initial=0))
+    if not math.isfinite(largest):
+        raise UsageError("the images hold values that are not finite numbers")
+    if largest > FLOAT_LIMIT:
+        raise UsageError(
+            f"float images are in [-1, 1], these reach {largest:g}; give 0..255 as uint8"
+        )
+
+
+def in_parts(
+    function: Callable, image_shape: tuple[int, int, int], verb: str, steps: int = 1, **_
+) -> Callable:
+    """A verb that takes any number of images, a part of them at a time: memory does not grow.
+
+    Args:
+        function: the verb, from arrays to an array.
+        image_shape: (height, width, colors).
+        verb: its name.
+        steps: images that it makes of each.
+    """
+    height, width, _ = image_shape
+    part = max(1, PART // (height * width * steps))
+    axis = 1 if verb == "interpolate" else 0  # of the images in what comes back
+
+    def verb_in_parts(*arrays):
+        if verb != "decode":
+            for images in arrays:
+                check_images(images, image_shape)
+        starts = range(0, max(1, len(arrays[0])), part)
+        parts = [function(*(array[i : i + part] for array in arrays)) for i in starts]
+        return np.concatenate(parts, axis)
+
+    return verb_in_parts
