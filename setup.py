@@ -24,7 +24,7 @@ setup(
         "pillow>=10.3.0",
         "psutil>=6.0.0",
         "scikit-image>=0.24.0",
-        "scikit-learn>=1.5.0",
+        "scikit-learn>=1.6.0",
         "scipy>=1.13.0",
         "tabulate>=0.9.0",
         "tensorboard>=2.20.0",

@@ -5,6 +5,7 @@ train(config): train, or go on where the run folder left off; the model.
 load(path): the model of a run folder, of an exported one, or of the original program.
 load_original(path): the latter, compiled, with the optimizer's state.
 evaluate(run_dir, ...): what evaluate.py does; the scores.
+LatentTransformer(...): codes in scikit-learn's pipelines.
 """
 
 import importlib
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "Config": "acai_tf.config:Config",
+    "LatentTransformer": "acai_tf.transformer:LatentTransformer",
     "evaluate": "acai_tf.evaluation.run:evaluate_run",
     "load": "acai_tf.loading:load",
     "load_original": "acai_tf.original.checkpoint:load",
