@@ -4,6 +4,8 @@ import os
 import pathlib
 import typing
 
+from acai_tf.errors import UsageError
+
 try:
     import fcntl
 except ImportError:  # Windows: two processes in one folder go unnoticed there
@@ -18,6 +20,20 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+def new_file(path: str) -> pathlib.Path:
+    """A file to write.
+
+    Raises:
+        UsageError: there is such a file already, or no folder for it.
+    """
+    path = pathlib.Path(path).expanduser()
+    if path.exists():
+        raise UsageError(f"{path} exists; give another name or remove it")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder for {path}")
+    return path
 
 
 def hold(path: pathlib.Path, waiting: str | None = None) -> typing.IO:

@@ -19,6 +19,7 @@ from acai_tf.config import Config, setting_kinds
 from acai_tf.data import cache, canonical_name, load_dataset, npz, short_name
 from acai_tf.data.dataset import ArrayDataset, Dataset
 from acai_tf.errors import UsageError
+from acai_tf.files import new_file
 
 SETTINGS = ("image_size", "svhn_extra", "data_dir", "cache_dir")  # of Config, that data read
 PART = 100  # images whose values are summed up at a time
@@ -77,8 +78,8 @@ def main() -> None:
         dataset=canonical_name(arguments.dataset),
         **{name: getattr(arguments, name) for name in SETTINGS},
     )
-    sheet = arguments.sheet and npz.new_file(arguments.sheet)
-    file = arguments.npz and npz.new_file(arguments.npz)
+    sheet = arguments.sheet and new_file(arguments.sheet)
+    file = arguments.npz and new_file(arguments.npz)
     command.load_backend()
     from acai_tf import figures
 

@@ -93,20 +93,6 @@ def _labels(path, arrays: dict, split: str, count: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def new_file(path: str) -> pathlib.Path:
-    """A file to write.
-
-    Raises:
-        UsageError: there is such a file already, or no folder for it.
-    """
-    path = pathlib.Path(path).expanduser()
-    if path.exists():
-        raise UsageError(f"{path} exists; give another name or remove it")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder for {path}")
-    return path
-
-
 def save(dataset: ArrayDataset, path: str | os.PathLike) -> None:
     """Write a dataset as such a file; in one piece or not at all."""
     partial = f"{path}.partial"
