@@ -37,5 +37,7 @@ setup(
         "test": ["jax>=0.5.0", "pytest>=8.0.0", "pytest-xdist>=3.6.0", "ruff==0.17.5"],
         "gpu": ["tensorflow[and-cuda]>=2.20.0"],
         "jax": ["jax>=0.5.0"],
+        "onnx": ["tf2onnx>=1.17.0"],
+        "explore": ["gradio>=6.0.0"],
     },
 )

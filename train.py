@@ -1,7 +1,8 @@
 """Train an autoencoder: python train.py --dataset=svhn
 
 Settings come from configs/<dataset>.cfg; flags given here win. Without --dataset,
-configs/quickstart.cfg trains a small ACAI on synthetic lines in a few minutes.
+configs/quickstart.cfg trains a small ACAI on synthetic lines in a few minutes. At its end a run is
+exported as a SavedModel.
 """
 
 import pathlib
@@ -21,9 +22,14 @@ flags.adopt_module_key_flags(acai_tf.flags)
 def main() -> None:
     config = acai_tf.flags.parse(sys.argv, CONFIGS, flags.FLAGS)
     command.load_backend()  # only now: --help and a mistyped flag are answered at once
+    import keras
+
+    from acai_tf.export import export_run
     from acai_tf.training import train
 
-    train(config)
+    run_dir = train(config).config.run_dir
+    if keras.backend.backend() == "tensorflow":
+        print(f"exported: {export_run(run_dir, f'{run_dir}/saved_model', overwrite=True)}")
 
 
 if __name__ == "__main__":

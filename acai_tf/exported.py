@@ -55,9 +55,19 @@ class Exported:
 
     def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp") -> np.ndarray:
         """Images decoded along the path between the codes of images: [steps, B, H, W, C]."""
+        return self.interpolate_at(images_0, images_1, np.linspace(0, 1, steps), method)
+
+    def interpolate_at(self, images_0, images_1, t, method: str = "lerp") -> np.ndarray:
+        """Images decoded at any points t [K] of that path, 0..1: [K, B, H, W, C]."""
         name = "interpolate" if method == "lerp" else f"interpolate_{method}"
-        t = np.linspace(0, 1, steps, dtype=np.float32)
+        t = np.asarray(t, np.float32)
         return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
+
+    def estimate(self, images) -> np.ndarray:
+        """Images [B, H, W, C] -> the critic's estimates of alpha [B], where it was exported."""
+        if not self.about["critic"]:
+            raise NotImplementedError(f"{self.path} has no critic")
+        return self._call("estimate", "alpha", images=images)
 
     def classify(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""

@@ -5,6 +5,7 @@ metrics.jsonl     one line per report
 checkpoints/      step-N.npz
 sheets/           reconstructions, lerp, slerp and prior samples at every report
 tensorboard/      the same as scalars and images
+saved_model/      the finished model, for TensorFlow alone
 eval.json         what evaluate.py measured; figures/ and report.html show it
 """
 

@@ -1,0 +1,232 @@
+"""Look at interpolations in a browser: python -m acai_tf.explore --run_dir=R
+
+Serves a page on this machine alone (--host=0.0.0.0 to others too): choose test images or upload
+pictures, and move between their codes. Needs Gradio: pip install "acai_tf[explore]".
+"""
+
+import functools
+import sys
+
+import numpy as np
+from PIL import Image
+
+from acai_tf import command
+from acai_tf.data.square import square
+from acai_tf.errors import UsageError
+from acai_tf.render import tour
+
+SIDE = 5  # images in a row of the four-corner grid, and rows
+CLASS_STEPS = 6  # from one class to the next
+SHOWN = 200  # pixels of an image on the page
+UPLOAD = "5mb"  # at most
+METHODS = ("lerp", "slerp", "pixel blend")
+CORNERS = ("top left", "top right", "bottom left", "bottom right")
+
+
+class Explorer:
+    """What the page shows; pictures in, pictures out.
+
+    Args:
+        model: an `Autoencoder`, or what has its verbs.
+        images: test images [N, H, W, C] to choose from.
+        labels: their classes, whole numbers [N].
+        class_names: of the classes.
+    """
+
+    def __init__(self, model, images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]):
+        self.model, self.images, self.labels = model, images, labels
+        self.class_names = class_names
+
+    def picture(self, number: int) -> Image.Image:
+        """A test image, enlarged; numbers beyond the last begin again from the first."""
+        return _picture(self.images[int(number) % len(self.images)][None])
+
+    def between(self, start: Image.Image, end: Image.Image, t: float) -> list:
+        """The images at t on the three ways from start to end, and what the critic says of each.
+
+        Args:
+            start, end: pictures of any size; their middle square is resized.
+            t: 0..1.
+
+        Returns:
+            [picture, the estimate in words] for lerp, slerp and the pixel blend in turn.
+        """
+        pair = [self._image(picture) for picture in (start, end)]
+        at = np.array([t], np.float32)
+        made = [
+            np.asarray(self.model.interpolate_at(*pair, at, method))[0]
+            for method in ("lerp", "slerp")
+        ]
+        unit = [image.astype(np.float32) / 127.5 - 1 for image in pair]
+        made.append((1 - t) * unit[0] + t * unit[1])
+        return [shown for image in made for shown in (_picture(image[None]), self.estimate(image))]
+
+    def corners(self, corners: list[Image.Image]) -> Image.Image:
+        """Four pictures' reconstructions in the corners, and between them the decoded mixes."""
+        codes = np.concatenate([np.asarray(self.model.encode(self._image(c))) for c in corners])
+        along = np.linspace(0, 1, SIDE)
+        across, down = np.meshgrid(along, along)
+        left, above = 1 - across, 1 - down
+        weights = np.stack([left * above, across * above, left * down, across * down], axis=-1)
+        mixes = np.tensordot(weights, codes, axes=1)  # [SIDE, SIDE, w, w, latent]
+        images = self.model.decode(mixes.reshape(-1, *codes.shape[1:]).astype(np.float32))
+        return _picture(np.asarray(images).reshape(SIDE, SIDE, *self.model.image_shape), zoom=3)
+
+    def classes(self, number: int) -> Image.Image:
+        """A walk from class to class and back, each through its test image of that number: a row
+        for each class, from it towards the next."""
+        visited = []
+        for label in range(len(self.class_names)):
+            own = np.flatnonzero(self.labels == label)
+            if len(own):
+                visited.append(self.images[own[int(number) % len(own)]])
+        images = np.stack(visited)
+        path = tour(self.model, images, CLASS_STEPS)
+        return _picture(path.reshape(len(images), CLASS_STEPS, *images.shape[1:]), zoom=2)
+
+    def estimate(self, image: np.ndarray) -> str:
+        """What the critic takes an image [1, H, W, C] for, in words; "" without a critic."""
+        try:
+            alpha = float(np.asarray(self.model.estimate(np.clip(image, -1, 1)))[0])
+        except NotImplementedError:
+            return ""
+        return f"critic: alpha {alpha:.3f}"
+
+    def _image(self, picture: Image.Image) -> np.ndarray:
+        """A picture as the model takes it: [1, H, W, C] uint8."""
+        if picture is None:
+            raise UsageError("there is no picture")
+        height, _, colors = self.model.image_shape
+        return square(picture, height, colors)[None]
+
+
+def page(explorer: Explorer, title: str):
+    """The page, as a `gradio.Blocks`.
+
+    Raises:
+        UsageError: Gradio is not installed.
+    """
+    try:
+        import gradio
+    except ImportError as error:
+        raise UsageError('exploring needs Gradio: pip install "acai_tf[explore]"') from error
+
+    def safely(function):
+        """What is wrong with a picture is said on the page."""
+
+        @functools.wraps(function)
+        def wrapped(*arguments):
+            try:
+                return function(*arguments)
+            except (UsageError, ValueError, OSError) as error:
+                raise gradio.Error(str(error)) from error
+
+        return wrapped
+
+    def chooser(name: str, number: int):
+        """A picture, and the number of the test image that it is."""
+        with gradio.Column(min_width=160):
+            which = gradio.Number(
+                number, label=f"{name}: test image number", precision=0, minimum=0
+            )
+            picture = gradio.Image(
+                explorer.picture(number),
+                type="pil",
+                label=f"{name} (or upload one)",
+                sources=["upload", "clipboard"],
+                height=SHOWN + 40,
+            )
+        which.change(explorer.picture, which, picture)
+        return picture
+
+    with gradio.Blocks(title=title, analytics_enabled=False) as blocks:  # nothing leaves
+        gradio.Markdown(f"# {title}")
+        with gradio.Tab("Two images"):
+            with gradio.Row():
+                start, end = chooser("start", 0), chooser("end", 1)
+            t = gradio.Slider(0, 1, 0.5, step=0.01, label="mix: 0 is the start, 1 the end")
+            outputs = []
+            with gradio.Row():
+                for method in METHODS:
+                    with gradio.Column(min_width=160):
+                        outputs.append(gradio.Image(label=method, height=SHOWN + 40))
+                        outputs.append(gradio.Markdown())
+            between = safely(explorer.between)
+            for source in (start, end, t):
+                source.change(between, [start, end, t], outputs, show_progress="hidden")
+            blocks.load(between, [start, end, t], outputs)
+        with gradio.Tab("Four corners"):
+            with gradio.Row():
+                corners = [chooser(name, n) for n, name in enumerate(CORNERS)]
+            mixed = gradio.Image(label="mixes of the four codes")
+            grid_of = safely(lambda *pictures: explorer.corners(list(pictures)))
+            for corner in corners:
+                corner.change(grid_of, corners, mixed, show_progress="hidden")
+            blocks.load(grid_of, corners, mixed)
+        if len(explorer.class_names) > 1:
+            with gradio.Tab("From class to class"):
+                gradio.Markdown(" → ".join([*explorer.class_names, explorer.class_names[0]]))
+                which = gradio.Slider(0, 30, 0, step=1, label="which image of each class")
+                walk = gradio.Image(label="a row for each class, towards the next")
+                which.change(explorer.classes, which, walk, show_progress="hidden")
+                blocks.load(explorer.classes, which, walk)
+    return blocks
+
+
+def theme():
+    """Gradio's own, with fonts that are on every machine: no others' servers are asked."""
+    import gradio
+
+    return gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+
+
+def _picture(images: np.ndarray, zoom: int | None = None) -> Image.Image:
+    """[rows, columns, H, W, C], uint8 or about [-1, 1], as one picture, enlarged."""
+    if images.ndim == 4:
+        images = images[None]
+    if images.dtype == np.uint8:
+        images = images / 127.5 - 1
+    from acai_tf.figures import grid
+
+    pixels = grid(images)
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    zoom = zoom or max(1, SHOWN // picture.width)
+    size = (picture.width * zoom, picture.height * zoom)
+    return picture.resize(size, Image.Resampling.NEAREST).convert("RGB")
+
+
+def main() -> None:
+    """The command line.
+
+    Raises:
+        UsageError: no model, missing data, Gradio is not installed.
+    """
+    parser = command.Parser("acai_tf.explore", __doc__)
+    parser.add_argument("--run_dir", required=True, help="a run's folder, or an exported model's")
+    parser.add_argument("--dataset", help="whose test images; default: as in training")
+    parser.add_argument("--data_dir", help="default: as in training")
+    parser.add_argument("--cache_dir", help="default: as in training")
+    parser.add_argument("--host", default="127.0.0.1", help="whom to serve; default: this machine")
+    parser.add_argument("--port", type=int, help="default: the first that is free from 7860 on")
+    arguments = parser.parse_args()
+    command.load_backend()
+    from acai_tf.evaluation.opening import open_subject
+
+    named = ("dataset", "data_dir", "cache_dir")
+    changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
+    subject, about, _ = open_subject(arguments.run_dir, changes, raw_pixels=False)
+    data = subject.dataset
+    explorer = Explorer(subject.model, data.test_images, data.test_labels, data.class_names)
+    blocks = page(explorer, f"{about['model']} on {about['dataset']}")
+    blocks.launch(
+        server_name=arguments.host,
+        server_port=arguments.port,
+        max_file_size=UPLOAD,
+        share=False,
+        footer_links=[],
+        theme=theme(),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

@@ -1,0 +1,159 @@
+"""Animations and the explorer's pictures."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from acai_tf import explore, render
+from acai_tf.errors import UsageError
+from acai_tf.evaluation.pixels import Pixels
+from acai_tf.training import train
+from tests.conftest import ROOT, tiny
+
+GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)])
+
+
+class Blend(Pixels):
+    """Raw pixels with the verbs of an autoencoder that are called one by one."""
+
+    def encode(self, images):
+        return self.compiled_verb("encode")(images)
+
+    def decode(self, codes):
+        return codes
+
+    def interpolate_at(self, starts, ends, t, method):
+        starts, ends = self.encode(starts), self.encode(ends)
+        return np.stack([(1 - point) * starts + point * ends for point in t])
+
+    def estimate(self, images):
+        return images.mean((1, 2, 3))
+
+
+@pytest.fixture
+def model():
+    return Blend((8, 8, 1))
+
+
+def levels(images):
+    return np.round((images + 1) * 127.5).mean(axis=(1, 2, 3))
+
+
+def test_a_tour_visits_every_image_and_ends_before_the_first(model):
+    images = render.tour(model, GREY, steps=4)
+    assert images.shape == (12, 8, 8, 1)
+    expected = [0, 30, 60, 90, 120, 150, 180, 210, 240, 180, 120, 60]
+    np.testing.assert_allclose(levels(images), expected, atol=1)
+    for bad in ((GREY[:1], 4), (GREY, 0)):
+        with pytest.raises(UsageError, match="a way needs two images and a step"):
+            render.tour(model, *bad)
+
+
+@pytest.mark.parametrize("ending", [".gif", ".webp"])
+def test_an_animation_has_every_image_and_no_end(model, tmp_path, ending):
+    tours = np.stack([render.tour(model, GREY, 4), render.tour(model, GREY[::-1], 4)])
+    path = tmp_path / f"tours{ending}"
+    assert render.save(tours, path, zoom=2, milliseconds=50) == "12 images of 32x16"
+    with Image.open(path) as animation:
+        assert animation.n_frames == 12
+        assert animation.size == (32, 16)
+        assert animation.info["loop"] == 0
+        for frame, level in ((0, 0), (4, 120), (9, 180)):
+            animation.seek(frame)
+            left = np.asarray(animation.convert("L"), float)[:, :16]
+            assert left.mean() == pytest.approx(level, abs=4)
+
+
+def test_a_strip_has_a_row_for_each_tour(model, tmp_path):
+    tours = np.stack([render.tour(model, GREY, 4), render.tour(model, GREY[::-1], 4)])
+    assert render.save(tours, tmp_path / "strip.png") == "96x16"
+    strip = np.asarray(Image.open(tmp_path / "strip.png"))
+    np.testing.assert_allclose(strip[4, 4::8], np.round(levels(tours[0])), atol=1)
+    np.testing.assert_allclose(strip[12, 4::8], np.round(levels(tours[1])), atol=1)
+
+
+def test_the_command(tmp_path):
+    config = tiny.__wrapped__(tmp_path)
+    train(config)
+    picture = tmp_path / "photo.png"
+    Image.new("RGB", (300, 200), "red").save(picture)
+    (tmp_path / "text.png").write_text("no picture")
+
+    def run(*words):
+        command = [sys.executable, "-m", "acai_tf.render", f"--run_dir={config.run_dir}", *words]
+        environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+
+    out = tmp_path / "tour.gif"
+    words = ["--images=2", "--ways=3", "--steps=2", "--zoom=1"]
+    result = run(f"--out={out}", *words)
+    assert result.returncode == 0, result.stderr
+    assert "4 images of 96x32" in result.stdout
+    for words, says in (
+        ([f"--out={out}"], "exists"),
+        ([f"--out={tmp_path}/tour.mp4"], "must end with .gif"),
+        ([f"--out={tmp_path}/a.gif", "--steps=0"], "--steps must be at least 1"),
+        ([f"--out={tmp_path}/a.gif", "--files", str(picture), f"{tmp_path}/text.png"], "text.png"),
+    ):
+        result = run(*words)
+        assert result.returncode == 2, words
+        assert says in result.stderr
+        assert result.stderr.count("\n") == 1
+    out = tmp_path / "own.png"
+    result = run(f"--out={out}", "--files", str(picture), str(picture), "--steps=1", "--zoom=1")
+    assert result.returncode == 0, result.stderr
+    assert Image.open(out).size == (64, 32)
+
+
+@pytest.fixture
+def explorer(model):
+    return explore.Explorer(model, GREY, np.array([0, 1, 1]), ("dark", "light"))
+
+
+def level(picture):
+    return np.asarray(picture.convert("L"), float).mean()
+
+
+def test_between_two_pictures(explorer):
+    start, end = explorer.picture(0), explorer.picture(2)
+    assert start.size == (200, 200)
+    for t, expected in ((0.0, 0), (0.25, 60), (1.0, 240)):
+        shown = explorer.between(start, end, t)
+        assert [level(picture) for picture in shown[::2]] == pytest.approx([expected] * 3, abs=1)
+        assert shown[1] == f"critic: alpha {expected / 127.5 - 1:.3f}"
+    with pytest.raises(UsageError, match="no picture"):
+        explorer.between(None, end, 0.5)
+
+
+def test_numbers_beyond_the_last_begin_again(explorer):
+    assert level(explorer.picture(5)) == level(explorer.picture(2)) == 240
+
+
+def test_corners_are_where_they_are_called(explorer):
+    levels = [0, 120, 240, 120]
+    picture = explorer.corners([Image.new("L", (50, 40), value) for value in levels])
+    grid = np.asarray(
+        picture.convert("L").resize((explore.SIDE, explore.SIDE), Image.Resampling.BOX)
+    )
+    np.testing.assert_allclose(grid[[0, 0, -1, -1], [0, -1, 0, -1]], levels, atol=1)
+    assert grid[2, 2] == pytest.approx(np.mean(levels), abs=1)
+
+
+def test_a_walk_over_the_classes(explorer):
+    for number, light in ((0, 120), (1, 240), (2, 120)):
+        picture = np.asarray(explorer.classes(number).convert("L"))
+        height = picture.shape[0] // 2
+        assert picture[0, 0] == 0
+        assert picture[height + 1, 0] == pytest.approx(light, abs=1)
+
+
+def test_a_model_without_a_critic_says_nothing(explorer, monkeypatch):
+    def estimate(images):
+        raise NotImplementedError
+
+    monkeypatch.setattr(explorer.model, "estimate", estimate)
+    assert explorer.between(explorer.picture(0), explorer.picture(1), 0.5)[1] == ""
