@@ -3,6 +3,7 @@
 Config(...): the settings of a run.
 train(config): train, or go on where the run folder left off; the model.
 load(path): the model of a run folder, of an exported one, or of the original program.
+load_dataset(config): its images.
 load_original(path): the latter, compiled, with the optimizer's state.
 evaluate(run_dir, ...): what evaluate.py does; the scores.
 LatentTransformer(...): codes in scikit-learn's pipelines.
@@ -17,6 +18,7 @@ _WHERE = {
     "LatentTransformer": "acai_tf.transformer:LatentTransformer",
     "evaluate": "acai_tf.evaluation.run:evaluate_run",
     "load": "acai_tf.loading:load",
+    "load_dataset": "acai_tf.data:load_dataset",
     "load_original": "acai_tf.original.checkpoint:load",
     "train": "acai_tf.training:train",
 }

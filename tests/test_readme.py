@@ -1,0 +1,33 @@
+"""The README's Python runs as it stands there."""
+
+import re
+
+import keras
+import pytest
+
+import acai_tf
+from tests.conftest import ROOT
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="one block is TensorFlow's")
+def test_the_blocks_run_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) >= 3
+    names = {}
+    train = acai_tf.train
+
+    def train_and_export(config):  # what train.py does at the end of a run
+        from acai_tf.export import export_run
+
+        model = train(config)
+        export_run(model.config.run_dir, f"{model.config.run_dir}/saved_model")
+        return model
+
+    monkeypatch.setitem(acai_tf.__dict__, "train", train_and_export)
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert names["path"].shape == (16, 8, 32, 32, 1)
+    assert names["z"].shape == (8, 32)
+    assert names["scores"]["linear_accuracy_100"] > 0.7
+    assert names["pipe"].score(names["X"][1400:], names["y"][1400:]) > 0.7
