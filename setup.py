@@ -34,7 +34,15 @@ setup(
         "tqdm>=4.66.0",
     ],
     extras_require={
-        "test": ["jax>=0.5.0", "pytest>=8.0.0", "pytest-xdist>=3.6.0", "ruff==0.17.5"],
+        "test": [
+            "ai-edge-litert>=2.0.0",
+            "jax>=0.5.0",
+            "onnxruntime>=1.22.0",
+            "pytest>=8.0.0",
+            "pytest-xdist>=3.6.0",
+            "ruff==0.17.5",
+            "tf2onnx>=1.17.0",
+        ],
         "gpu": ["tensorflow[and-cuda]>=2.20.0"],
         "jax": ["jax>=0.5.0"],
         "onnx": ["tf2onnx>=1.17.0"],

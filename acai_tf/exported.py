@@ -12,6 +12,29 @@ from acai_tf.export.saved_model import FLOAT
 from acai_tf.verbs import check_images, in_parts
 
 
+def read_about(path: str) -> dict:
+    """acai_tf.json of an export, its settings as a `Config`, its shapes as tuples.
+
+    Raises:
+        UsageError: it cannot be read, or is of another version.
+    """
+    file = pathlib.Path(path).expanduser() / ABOUT
+    try:
+        about = json.loads(file.read_text("utf-8"))
+        if about["version"] != VERSION:
+            raise ValueError(f"of version {about['version']}, not {VERSION}")
+        return {
+            **about,
+            "formats": [str(name) for name in about["formats"]],
+            "config": Config.from_dict(about["config"]),
+            "image_shape": tuple(map(int, about["image_shape"])),
+            "latent_shape": tuple(map(int, about["latent_shape"])),
+            "classes": int(about["classes"]),
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{file} cannot be read ({error})") from error
+
+
 class Exported:
     """A SavedModel that `acai_tf.export` wrote, with the verbs of an `Autoencoder`.
 
@@ -23,17 +46,10 @@ class Exported:
     """
 
     def __init__(self, path: str):
-        self.path = pathlib.Path(path).expanduser()
-        try:
-            self.about = json.loads((self.path / ABOUT).read_text("utf-8"))
-            if self.about["version"] != VERSION:
-                raise ValueError(f"of version {self.about['version']}, not {VERSION}")
-            self.config = Config.from_dict(self.about["config"])
-            self.image_shape = tuple(self.about["image_shape"])
-            self.latent_shape = tuple(self.about["latent_shape"])
-            self.classes = int(self.about["classes"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{self.path / ABOUT} cannot be read ({error})") from error
+        self.path, self.about = pathlib.Path(path).expanduser(), read_about(path)
+        self.config, self.classes = self.about["config"], self.about["classes"]
+        self.image_shape = self.about["image_shape"]
+        self.latent_shape = self.about["latent_shape"]
         import tensorflow as tf
 
         try:

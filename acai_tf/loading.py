@@ -8,13 +8,12 @@ import numpy as np
 
 from acai_tf import checkpoints
 from acai_tf.errors import UsageError
+from acai_tf.export import ABOUT
 from acai_tf.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from acai_tf.exported import Exported
     from acai_tf.models.base import Autoencoder
-
-SAVED_MODEL = "saved_model.pb"
 
 
 def load(path: str) -> Union["Autoencoder", "Exported"]:
@@ -27,9 +26,7 @@ def load(path: str) -> Union["Autoencoder", "Exported"]:
         UsageError: it is none of these, has no checkpoint yet, or is damaged.
     """
     if is_export(path):
-        from acai_tf.exported import Exported
-
-        return Exported(path)
+        return _load_export(path)
     if is_original(path):
         from acai_tf.original.checkpoint import load as load_original
 
@@ -38,8 +35,32 @@ def load(path: str) -> Union["Autoencoder", "Exported"]:
 
 
 def is_export(path: str) -> bool:
-    """Whether a folder holds a SavedModel."""
-    return (pathlib.Path(path).expanduser() / SAVED_MODEL).exists()
+    """Whether a folder is an export's."""
+    return (pathlib.Path(path).expanduser() / ABOUT).exists()
+
+
+def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
+    """Its SavedModel; where it has none, its weights."""
+    from acai_tf.exported import Exported, read_about
+
+    about, folder = read_about(path), pathlib.Path(path).expanduser()
+    if "saved_model" in about["formats"]:
+        return Exported(path)
+    from acai_tf.models import build_model
+
+    model = build_model(about["config"], about["image_shape"], about["classes"])
+    if "weights" in about["formats"]:
+        checkpoints.restore(folder / "weights.npz", model)
+    elif "keras" in about["formats"]:
+        import keras
+
+        try:
+            return keras.saving.load_model(folder / "model.keras")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{folder / 'model.keras'} cannot be read ({error})") from error
+    else:
+        raise UsageError(f"{path} holds {', '.join(about['formats'])} only, which is for others")
+    return model
 
 
 def is_original(path: str) -> bool:
