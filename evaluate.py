@@ -35,7 +35,7 @@ def main() -> None:
 
     evaluate_run(
         FLAGS.run_dir,
-        evaluators=FLAGS.evaluators,
+        evaluators=[name for name in FLAGS.evaluators if name],
         data_dir=FLAGS.data_dir,
         cache_dir=FLAGS.cache_dir,
         dataset=FLAGS.dataset,

@@ -31,6 +31,7 @@ setup(
         "tensorboardX>=2.6.2",
         "tensorflow>=2.20.0",
         "tensorflow-datasets>=4.9.8",
+        "threadpoolctl>=3.5.0",
         "tqdm>=4.66.0",
     ],
     extras_require={

@@ -1,4 +1,4 @@
-"""An exported model, read back: TensorFlow and numpy only."""
+"""An exported model, read back."""
 
 import json
 import pathlib

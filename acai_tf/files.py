@@ -15,7 +15,8 @@ except ImportError:  # Windows: two processes in one folder go unnoticed there
 def write_atomically(path: pathlib.Path, text: str) -> None:
     """Write a file in one step: a kill leaves the old one or the new one."""
     partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w", encoding="utf-8") as file:
+    # Names of files may be no text.
+    with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

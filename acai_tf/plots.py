@@ -39,6 +39,12 @@ def spread(axes: Axes, x: np.ndarray, values: np.ndarray, color: str, label: str
     axes.plot(x, middle, color=color, label=label)
 
 
+def plain(name: str) -> str:
+    """A name as matplotlib shows it as it is: no mathematics, and not hidden from legends."""
+    name = name.replace("$", r"\$")
+    return f" {name}" if name.startswith("_") else name
+
+
 def class_color(label: int):
     """A class's color: always the same, twenty different ones."""
     return colormaps["tab20"]((2 * label + label // 10) % 20)
@@ -60,6 +66,7 @@ def confusion(truth: np.ndarray, found: np.ndarray, names: tuple[str, ...], what
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     axes.set(xlabel=what, ylabel="class")
     if len(names) <= FEW:
+        names = [plain(name) for name in names]
         places = range(len(names))
         axes.set_xticks(places, names, rotation=0 if max(map(len, names)) < 3 else 90)
         axes.set_yticks(places, names)

@@ -37,7 +37,7 @@ def write(results: "Results", class_names: tuple[str, ...]) -> pathlib.Path:
     template = jinja2.Environment(autoescape=True).from_string(TEMPLATE.read_text("utf-8"))
     page = template.render(
         about=results.about,
-        headlines={name: _number(scores[name]) for name in HEADLINES if name in scores},
+        headlines={name: number(scores[name]) for name in HEADLINES if name in scores},
         sections=[
             _section(name, results, scores) for name in EVALUATORS if name in results.evaluators
         ],
@@ -60,10 +60,10 @@ def _section(name: str, results: "Results", scores: dict[str, float]) -> dict:
         rows.append(
             {
                 "name": score,
-                "value": _number(scores[score]),
+                "value": number(scores[score]),
                 "what": what,
                 "better": _BETTER[better],
-                "floor": "" if floor is None else _number(floor),
+                "floor": "" if floor is None else number(floor),
             }
         )
     protocol = inspect.getdoc(getattr(evaluator, "evaluate", None) or evaluator.draw) or ""
@@ -76,13 +76,15 @@ def _section(name: str, results: "Results", scores: dict[str, float]) -> dict:
         "rows": rows,
         "floors": any(row["floor"] for row in rows),
         "figures": {
-            figure: _embedded(results.folder / "figures" / f"{figure}.png")
-            for figure in entry.get("figures", [])
+            title: _embedded(results.figure(title))
+            for title in entry.get("figures", [])
+            if results.figure(title).exists()  # someone may have taken it away
         },
     }
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """As a person reads it."""
     return f"{value:.4g}" if math.isfinite(value) else "undefined"
 
 

@@ -168,8 +168,9 @@ class RunFolder:
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
-                record["step"]
-            except (ValueError, TypeError, KeyError):
+                if not {"step", "kimg"} <= set(record) or not all(map(_is_number, record.values())):
+                    raise ValueError
+            except (ValueError, TypeError, AttributeError):
                 if number == len(lines):
                     break
                 raise UsageError(
@@ -212,6 +213,10 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:  # run from a clone without installing
             continue
     return versions
+
+
+def _is_number(value) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def _finite_or_none(value):

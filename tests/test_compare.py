@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -24,7 +25,8 @@ CONFIG = Config(dataset="digits", depth=2, report_kimg=1, total_kimg=40)
 def make(tmp_path):
     """A function that makes a run folder with given reports."""
 
-    def make(name, accuracies, measured=None, **changes):
+    def make(name, accuracies, measured=None, of=(), **changes):
+        of = dict(of)
         folder = tmp_path / name
         folder.mkdir()
         config = dataclasses.replace(CONFIG, run_dir=str(folder), **changes)
@@ -35,11 +37,16 @@ def make(tmp_path):
         ]
         (folder / "metrics.jsonl").write_text("".join(line + "\n" for line in lines))
         if measured:
-            entry = {"clustering": {"scores": measured}}
-            (folder / "eval.json").write_text(json.dumps({"about": {}, "evaluators": entry}))
+            about = {"model": config.model, "dataset": config.dataset, "step": 16 * len(accuracies)}
+            saved = {"about": {**about, **of}, "evaluators": entry_of(measured)}
+            (folder / "eval.json").write_text(json.dumps(saved))
         return str(folder)
 
     return make
+
+
+def entry_of(scores):
+    return {"some": {"scores": scores, "figures": [], "seconds": 1.0}}
 
 
 def run(*words):
@@ -141,7 +148,7 @@ def test_the_command(make, tmp_path):
 
 def test_what_was_evaluated_without_training_is_compared_too(tmp_path):
     about = {"model": "raw pixels", "dataset": "digits"}
-    entry = {"neighbours": {"scores": {"neighbours_accuracy": 0.25}}}
+    entry = entry_of({"neighbours_accuracy": 0.25})
     (tmp_path / "eval.json").write_text(json.dumps({"about": about, "evaluators": entry}))
     (only,) = group([read_run(str(tmp_path))]).items()
     assert only[0] == "raw pixels"
@@ -151,3 +158,55 @@ def test_what_was_evaluated_without_training_is_compared_too(tmp_path):
 def test_a_run_without_a_report_says_so(make):
     with pytest.raises(UsageError, match="no finished report yet"):
         read_run(make("empty", []))
+
+
+@pytest.mark.parametrize("of", [{"dataset": "lines"}, {"step": 16}, {"model": "raw pixels"}])
+def test_what_was_measured_of_something_else_does_not_count(make, capsys, of):
+    run = read_run(make("a", [0.1, 0.5], {"clustering_accuracy": 0.5}, of=of))
+    assert run.scores == {"probe_accuracy": 0.5}
+    name, value = next(iter(of.items()))
+    assert f"measured is of {name} {value}; left out" in capsys.readouterr().err
+
+
+def test_no_group_takes_the_place_of_another(make, tmp_path):
+    """A run, and an export of a model of the same settings."""
+    run = make("a", [0.1, 0.5], {"clustering_accuracy": 0.25})
+    export = tmp_path / "export"
+    export.mkdir()
+    about = {"model": "acai", "dataset": "digits", "exported": True, "step": 32, "kimg": 2}
+    saved = {"about": about, "evaluators": entry_of({"clustering_accuracy": 0.75})}
+    (export / "eval.json").write_text(json.dumps(saved))
+    groups = group([read_run(run), read_run(str(export))])
+    found = [summarise(runs)["clustering_accuracy"][0] for runs in groups.values()]
+    assert found == [0.25, 0.75]
+
+
+def test_a_run_counts_once_and_equal_seeds_are_named(make):
+    path, copy = make("a", [0.1, 0.5]), make("copy", [0.1, 0.7])
+    result = run(path, f"{path}/", f"{path}/../a")
+    assert "| 1 " in result.stdout
+    assert "±" not in result.stdout
+    result = run(path, copy)
+    assert f"of the same seed 0: {path}, {copy}" in result.stderr
+
+
+def test_a_score_that_some_lack_says_of_how_many_it_is(make):
+    paths = [
+        make("a", [0.1, 0.5], {"clustering_accuracy": 0.5}, seed=0),
+        make("b", [0.3, 0.7], seed=1),
+    ]
+    summaries = {n: summarise(g) for n, g in group([read_run(p) for p in paths]).items()}
+    text = table(summaries, ["probe_accuracy", "clustering_accuracy"], "markdown")
+    assert "0.6 ± 0.1 " in text
+    assert "0.5 (1)" in text
+
+
+@pytest.mark.parametrize("line", ['{"step": 1}', '{"step": 1, "kimg": 1, "a": "b"}', "3", "[1]"])
+def test_a_line_that_is_no_report(make, line):
+    path = make("a", [0.1, 0.5])
+    metrics = pathlib.Path(path) / "metrics.jsonl"
+    metrics.write_text(line + "\n" + metrics.read_text())
+    result = run(path)
+    assert result.returncode == 2
+    assert "line 1, is not a report" in result.stderr
+    assert "Traceback" not in result.stderr

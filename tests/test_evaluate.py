@@ -149,8 +149,9 @@ def test_what_was_measured_is_kept(run_dir, monkeypatch, trained):
     assert len(calls) == 4
     assert later["test_rmse"] != first["test_rmse"]
     assert "probe_accuracy" not in later
-    aside = json.loads((pathlib.Path(run_dir) / "eval-step-00000064.json").read_text())
-    assert aside["evaluators"]["reconstruction"]["scores"]["test_rmse"] == first["test_rmse"]
+    (aside,) = (pathlib.Path(run_dir) / "evaluations").iterdir()
+    assert read(aside)["evaluators"]["reconstruction"]["scores"]["test_rmse"] == first["test_rmse"]
+    assert (aside / "report.html").exists()
 
 
 def test_other_options_and_other_versions_are_measured_anew(run_dir, monkeypatch):
@@ -167,6 +168,79 @@ def test_other_options_and_other_versions_are_measured_anew(run_dir, monkeypatch
     (pathlib.Path(run_dir) / "figures" / "clusters.png").unlink()
     evaluate_run(run_dir, ["clustering"], n_init=2, seed=1)
     assert len(calls) == 5
+
+
+def test_other_images_take_nothing_from_the_first(run_dir, tmp_path):
+    """To and fro: each finds its own again, figures and all."""
+    other = npz_of(tmp_path / "other.npz", (32, 32, 1), classes=3)
+    names = ["neighbours", "map"]
+    first = evaluate_run(run_dir, names)
+    figure = (pathlib.Path(run_dir) / "figures" / "map.png").read_bytes()
+    second = evaluate_run(run_dir, names, dataset=other)
+    assert second["neighbours_accuracy"] != first["neighbours_accuracy"]
+    for module in (neighbours, map):
+        module_names = [name for name in ("evaluate", "draw") if hasattr(module, name)]
+        for name in module_names:
+            broken = pytest.MonkeyPatch()
+            broken.setattr(module, name, lambda subject: 1 / 0)
+            try:
+                assert evaluate_run(run_dir, names) == first
+                assert (pathlib.Path(run_dir) / "figures" / "map.png").read_bytes() == figure
+                assert evaluate_run(run_dir, names, dataset=other) == second
+            finally:
+                broken.undo()
+
+
+def test_another_run_with_the_same_step_is_another_subject(run_dir, trained, tmp_path):
+    other = dataclasses.replace(trained, run_dir=str(tmp_path / "other"), lr=1e-2)
+    train(other)
+    out = str(tmp_path / "shared")
+    first = evaluate_run(run_dir, ["reconstruction"], out=out)
+    second = evaluate_run(other.run_dir, ["reconstruction"], out=out)
+    (record,) = RunFolder(other.run_dir).records()
+    assert second["test_rmse"] == pytest.approx(record["test_rmse"], rel=1e-5)
+    assert second["test_rmse"] != first["test_rmse"]
+
+
+def test_a_failure_takes_nothing_that_was_measured(run_dir, monkeypatch):
+    from acai_tf.evaluation import clustering
+
+    first = evaluate_run(run_dir, ["clustering"], n_init=2)
+
+    def broken(subject, **options):
+        raise MemoryError("no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(clustering, "evaluate", broken)
+        with pytest.raises(AcaiError, match="clustering failed"):
+            evaluate_run(run_dir, ["clustering"], n_init=3)
+    assert read(run_dir)["evaluators"]["clustering"]["scores"]["clustering_n_init"] == 2
+    evaluate_run(run_dir, ["clustering"], n_init=1)
+    entry = read(run_dir)["evaluators"]["clustering"]
+    assert entry["scores"]["clustering_n_init"] == 1
+    assert entry["before"]["scores"]["clustering_nmi"] == first["clustering_nmi"]
+
+
+def test_a_figure_that_fails_costs_only_itself(run_dir, monkeypatch):
+    def broken(subject):
+        raise ValueError("no such font")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(probe, "draw", broken)
+        with pytest.raises(AcaiError, match="probe failed"):
+            evaluate_run(run_dir, ["probe"])
+    entry = read(run_dir)["evaluators"]["probe"]
+    assert entry["figures"] == []
+    assert "probe_accuracy" in entry["scores"]
+
+
+def test_figures_that_were_taken_away_are_missing_from_the_page_alone(run_dir):
+    evaluate_run(run_dir, ["probe", "reconstruction"])
+    shutil.rmtree(pathlib.Path(run_dir) / "figures")
+    evaluate_run(run_dir, ["reconstruction"])
+    assert "data:image" not in (pathlib.Path(run_dir) / "report.html").read_text()
+    evaluate_run(run_dir, ["probe"])
+    assert "data:image" in (pathlib.Path(run_dir) / "report.html").read_text()
 
 
 def test_an_interrupted_evaluation_goes_on(run_dir, monkeypatch):
@@ -228,12 +302,20 @@ def test_an_undefined_score_is_null_and_said_to_be_undefined(run_dir, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"step": 3, "test_rmse": 1.5}', '{"about": 1}']
+    "content",
+    [
+        *("", "{", "[]", '{"step": 3, "test_rmse": 1.5}', '{"about": 1}'),
+        *('{"about": {}, "evaluators": {"probe": 3}}', '{"about": {}, "evaluators": []}'),
+        '{"about": {}, "evaluators": {"a": {"scores": {"b": "c"}, "figures": [], "seconds": 1}}}',
+    ],
 )
-def test_an_eval_json_of_another_kind_is_replaced(run_dir, content):
-    (pathlib.Path(run_dir) / "eval.json").write_text(content)
+def test_an_eval_json_of_another_kind_is_put_aside(run_dir, content, capsys):
+    folder = pathlib.Path(run_dir)
+    (folder / "eval.json").write_text(content)
     assert "test_rmse" in evaluate_run(run_dir, ["reconstruction"])
     assert "reconstruction" in read(run_dir)["evaluators"]
+    assert (folder / "eval-unreadable.json").read_text() == content
+    assert "is of an older kind or damaged" in capsys.readouterr().out
 
 
 def test_raw_pixels_are_the_floor(run_dir, tmp_path, monkeypatch):
@@ -276,19 +358,19 @@ def test_on_other_images_than_in_training(run_dir, tmp_path, capsys):
         evaluate_run(run_dir, dataset=dataset, out=out)
 
 
-def test_hostile_names_are_only_names(tmp_path, run_dir, monkeypatch):
+def test_hostile_names_are_only_names(tmp_path, run_dir, monkeypatch, quick):
     """Class names come from folders that others may have named."""
     load = npz.load
 
     def named(config):
         dataset = load(config)
-        names = ("<script>alert(1)</script>", "$\\frac{", "b & c")
+        names = ("<script>alert(1)</script>", "$x^$\\frac{", "_b & c")
         object.__setattr__(dataset, "class_names", names)
         return dataset
 
     monkeypatch.setattr(npz, "load", named)
     dataset = npz_of(tmp_path / "few.npz", (32, 32, 1), classes=3)
-    evaluate_run(run_dir, ["map", "clustering"], dataset=dataset, n_init=1)
+    evaluate_run(run_dir, ["map", "clustering", "transitions"], dataset=dataset, n_init=1)
     text = (pathlib.Path(run_dir) / "report.html").read_text()
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)" in text

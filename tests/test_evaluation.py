@@ -1,11 +1,12 @@
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans
 
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.lines import draw_lines
-from acai_tf.errors import UsageError
-from acai_tf.evaluation import EVALUATORS, linear, neighbours, run_evaluators, subject
+from acai_tf.errors import CannotEvaluate, UsageError
+from acai_tf.evaluation import EVALUATORS, clustering, linear, neighbours, run_evaluators, subject
 from acai_tf.evaluation import lines as line_benchmark
 from acai_tf.evaluation.clustering import best_of, matched_accuracy, whiten
 from acai_tf.models import build_model
@@ -180,6 +181,7 @@ class Codes:
         self.train_labels, labels = (rng.integers(0, classes, count) for _ in range(2))
         self.dataset = type("Data", (), {"classes": classes, "test_labels": labels})
         self.check_classes = lambda: None
+        self.model = None
         self.train_codes, self.test_codes = (
             np.stack([rng.normal(gap * y), 100 + 9 * rng.normal(size=count)], 1).astype(np.float32)
             for y in (self.train_labels, labels)
@@ -245,3 +247,63 @@ def test_without_classes_there_is_no_score_that_needs_them(lines_model):
 def test_an_unknown_evaluator_is_refused(lines_model):
     with pytest.raises(UsageError, match="known: sheets, curves, reconstruction, similarity"):
         run_evaluators(*lines_model, ["beauty"])
+
+
+def test_of_all_restarts_the_best_is_kept():
+    """As often as one looks at the bar: none of the parts may be better than the whole."""
+    codes = np.random.default_rng(3).normal(size=(200, 6))
+    inertias = []
+    seeds = np.random.default_rng(7).integers(0, 2**31, 4)
+    for seed in seeds:
+        kmeans = KMeans(9, init="random", n_init=10, max_iter=1000, random_state=int(seed))
+        inertias.append(kmeans.fit(codes).inertia_)
+    assert best_of(codes, 9, 40, 7).inertia_ == min(inertias)
+    assert max(inertias) > min(inertias)
+
+
+def test_the_unwhitened_accuracy_is_of_codes_as_they_are(monkeypatch):
+    """A dimension of great variance that says nothing: whitening takes its weight away."""
+    codes = Codes(8.0)
+    for own in (codes.train_codes, codes.test_codes):
+        own[:, 1] = 100 * (own[:, 1] - 100)
+    values = clustering.evaluate(subject_of(codes), n_init=5)
+    assert values["clustering_accuracy"] > 0.95
+    assert values["clustering_accuracy_unwhitened"] < 0.6
+
+
+def subject_of(codes):
+    codes._results = {}
+    return codes
+
+
+def test_neighbours_are_ten_and_of_standardised_codes():
+    codes = Codes(2.0)  # classes overlap; the other dimension is nine times as wide
+    train, test = linear.standardise(codes.train_codes, codes.test_codes)
+
+    def vote(k, train, test):
+        near = np.linalg.norm(test[:, None] - train[None], axis=-1).argsort(axis=1)[:, :k]
+        share = codes.train_labels[near].mean(1)
+        return np.mean((share > 0.5) == codes.dataset.test_labels)
+
+    few = slice(0, 400)  # of the test images: this way of counting is slow
+    codes.test_codes, codes.dataset.test_labels = (
+        codes.test_codes[few],
+        codes.dataset.test_labels[few],
+    )
+    found = neighbours.evaluate(codes)["neighbours_accuracy"]
+    assert found == pytest.approx(vote(10, train, test[few]), abs=1e-9)
+    assert found != vote(1, train, test[few])
+    assert found != vote(10, codes.train_codes, codes.test_codes)
+
+
+def test_rare_classes_leave_out_only_the_fractions_that_miss_them():
+    codes = Codes(3.0, count=2000)
+    codes.train_labels[:] = 0
+    codes.train_labels[:6] = 1
+    codes.train_codes[:6, 0] += 30
+    values = linear.evaluate(codes)
+    assert "linear_accuracy_1" not in values
+    assert "linear_accuracy_100" in values
+    codes.train_labels[:] = 0
+    with pytest.raises(CannotEvaluate, match="2000 training images are too few"):
+        linear.evaluate(codes)

@@ -126,6 +126,34 @@ def test_interpolants_that_are_images_are_real_and_blends_are_not():
     assert blend["realism_distance_blend"] > 2 * blend["realism_distance_real"]
 
 
+def test_the_ends_do_not_count():
+    """Reconstructions are what `reconstruction` measures."""
+    data = load_dataset(Config(dataset="lines"))
+
+    def jump(starts, ends):
+        path = np.full((16, len(starts), 32, 32, 1), -1.0)
+        path[0], path[-1] = starts, ends
+        return path
+
+    scores = realism.evaluate(Subject(Verbs(data.image_shape, interpolate=jump), data))
+    assert scores["realism_distance"] == pytest.approx(1, abs=1e-3)  # of an empty image
+
+
+def test_realism_is_undefined_where_the_blend_is_as_real_as_images(data):
+    flat = np.zeros((24, 32, 32, 1), np.uint8)
+    flat[:, ::2] = np.linspace(50, 250, 24).reshape(-1, 1, 1, 1)  # contrast alone differs
+    object.__setattr__(data, "test_images", flat)
+    scores = realism.evaluate(Subject(Pixels(data.image_shape), data))
+    assert np.isnan(scores["realism"])
+
+
+def test_paths_lead_between_the_images_that_they_say(data):
+    subject = Subject(Pixels(data.image_shape), data)
+    images = data.test_images / 127.5 - 1
+    np.testing.assert_allclose(subject.blends[:, 0], images[:6], atol=1e-6)
+    np.testing.assert_allclose(subject.blends[:, -1], images[6:12], atol=1e-6)
+
+
 def test_the_feature_does_not_see_brightness_and_contrast():
     images = np.random.default_rng(0).uniform(-1, 1, (5, 32, 32, 1))
     feature = realism.feature(images)
@@ -168,6 +196,14 @@ def test_paths_within_a_class_do_not_count():
     both = transitions.path_scores(np.stack([within, across]))
     assert both["smoothness"] == pytest.approx(0, abs=1e-12)
     assert np.isnan(transitions.path_scores(within[None])["smoothness"])
+
+
+def test_the_classifier_is_trained_on_training_images(digits, monkeypatch):
+    monkeypatch.setattr(classifier, "STEPS", 60)
+    object.__setattr__(digits, "test_labels", (digits.test_labels + 1) % 10)  # all wrong
+    model = classifier.trained(Subject(None, digits))
+    p = classifier.probabilities(model, shrunk(digits.test_images))
+    assert np.mean(p.argmax(-1) == (digits.test_labels - 1) % 10) > 0.6
 
 
 def test_the_classifier_learns_and_is_kept(digits, tmp_path, monkeypatch):
@@ -237,6 +273,14 @@ def test_robustness_probes_the_corrupted_images(data):
     assert scores["blur_2_probe_accuracy"] == 1
     assert scores["holes_0.1_probe_accuracy"] == 1
     assert scores["holes_0.5_probe_accuracy"] == pytest.approx(8 / 24)  # all are dark now
+
+
+def test_robustness_holds_images_in_parts(data, monkeypatch):
+    """And they are the same images whatever the parts are, noise aside."""
+    whole = robustness.evaluate(Subject(Pixels(data.image_shape), data))
+    monkeypatch.setattr(robustness, "PART", 5 * 32 * 32)
+    parts = robustness.evaluate(Subject(Pixels(data.image_shape), data))
+    assert parts == {name: pytest.approx(value, rel=0.02) for name, value in whole.items()}
 
 
 # The floor.
@@ -332,6 +376,12 @@ def test_a_probe_of_other_classes(data):
     ten = Verbs(data.image_shape, classify=lambda images: np.zeros((len(images), 10)))
     with pytest.raises(CannotEvaluate, match="probe tells 10 classes apart, noise has 3"):
         _ = Subject(ten, data).logits
+
+
+def test_images_smaller_than_the_window_of_similarity():
+    data = dataset_of(shape=(8, 8, 1))
+    with pytest.raises(CannotEvaluate, match="images of 8 pixels are smaller than its window"):
+        similarity.evaluate(Subject(Pixels(data.image_shape), data))
 
 
 def test_images_that_are_no_lines(data):

@@ -7,6 +7,7 @@ Prints a table in Markdown; --out=DIR gets table.md, table.tex, scores.csv (all 
 groups) and curves.png.
 """
 
+import os
 import pathlib
 import sys
 
@@ -40,7 +41,7 @@ def main() -> None:
     if out and out.exists() and (not out.is_dir() or _others(out)):
         raise UsageError(f"{out} holds something else; --out names a folder of its own")
     runs = []
-    for path in dict.fromkeys(arguments.runs):
+    for path in dict.fromkeys(os.path.realpath(os.path.expanduser(p)) for p in arguments.runs):
         try:
             runs.append(read_run(path, arguments.last))
         except UsageError as reason:
@@ -57,7 +58,10 @@ def main() -> None:
     print(table(summaries, shown, "markdown"))
     if not out:
         return
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to --out={out} ({error.strerror})") from error
     write_atomically(out / "table.md", table(summaries, shown, "markdown") + "\n")
     write_atomically(out / "table.tex", table(summaries, shown, "latex") + "\n")
     write_atomically(out / "scores.csv", scores_csv(groups))

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import sys
 
 import numpy as np
 
@@ -14,7 +15,11 @@ from acai_tf.run_folder import RunFolder
 
 LAST, PUBLISHED = 20, 256  # reports whose median counts, of so many
 NOT_A_SCORE = {"step", "kimg", "images_per_second"}
-NOT_OF_A_GROUP = {"seed", "run_dir", "data_dir", "cache_dir", "original"}
+# Whose run it is, where things lie, and how far it is (kimg counts, not total_kimg).
+NOT_OF_A_GROUP = {
+    *("seed", "run_dir", "data_dir", "cache_dir", "original", "total_kimg"),
+    *("images", "step", "kimg", "weights"),
+}
 
 
 @dataclasses.dataclass
@@ -27,6 +32,7 @@ class Run:
         records: its reports.
         scores: name -> value.
         kimg: how far it is; None: it was not trained.
+        seed: its seed; None: it does not say.
     """
 
     path: pathlib.Path
@@ -34,6 +40,7 @@ class Run:
     records: list[dict]
     scores: dict[str, float]
     kimg: float | None
+    seed: int | None
 
 
 def read_run(path: str, last: int | None = None) -> Run:
@@ -47,20 +54,24 @@ def read_run(path: str, last: int | None = None) -> Run:
         UsageError: it is neither, or has no finished report and no eval.json yet.
     """
     folder = RunFolder(path)
-    evaluated = evaluation.read(folder.path)
-    measured = evaluation.scores(evaluated["evaluators"]) if evaluated else {}
-    if not (folder.path / "config.json").exists() and evaluated:
-        about = evaluated["about"]
-        settings = {name: about[name] for name in ("model", "dataset")}
-        return Run(folder.path, settings, [], measured, about.get("kimg"))
-    config = folder.config().to_dict()
-    records = folder.records()
-    if not records and not measured:
+    evaluated = evaluation.read(folder.path) or {"about": {}, "evaluators": {}}
+    about, measured = evaluated["about"], evaluation.scores(evaluated["evaluators"])
+    if not (folder.path / "config.json").exists() and about:
+        settings = {name: value for name, value in about.items() if name not in NOT_OF_A_GROUP}
+        return Run(folder.path, settings, [], measured, about.get("kimg"), about.get("seed"))
+    config, records = folder.config().to_dict(), folder.records()
+    if not records:
         raise UsageError(f"{path} has no finished report yet")
+    now = {"model": config["model"], "dataset": config["dataset"], "step": records[-1]["step"]}
+    if measured and now != {name: about.get(name) for name in now}:
+        then = ", ".join(
+            f"{name} {about.get(name)}" for name in now if about.get(name) != now[name]
+        )
+        print(f"{path}: what evaluate.py measured is of {then}; left out", file=sys.stderr)
+        measured = {}
     settings = {name: value for name, value in config.items() if name not in NOT_OF_A_GROUP}
-    settings.pop("total_kimg")  # how far it is counts, not how far it is to go
-    kimg = records[-1]["kimg"] if records else evaluated["about"].get("kimg")
-    return Run(folder.path, settings, records, measured | last_reports(records, last), kimg)
+    scores = measured | last_reports(records, last)
+    return Run(folder.path, settings, records, scores, records[-1]["kimg"], config["seed"])
 
 
 def last_reports(records: list[dict], last: int | None = None) -> dict[str, float]:
@@ -101,7 +112,12 @@ def group(runs: list[Run]) -> dict[str, list[Run]]:
                 words.append(f"{setting}={value}")
         if any(one.kimg != first.kimg for one in firsts) and first.kimg is not None:
             words.append(f"{first.kimg:g} kimg")
-        names[" ".join(words)] = members
+        name = " ".join(words)
+        names[name if name not in names else f"{name} {first.path}"] = members
+        for run in members:
+            same = [str(other.path) for other in members if other.seed == run.seed]
+            if len(same) > 1 and same[0] == str(run.path):
+                print(f"of the same seed {run.seed}: {', '.join(same)}", file=sys.stderr)
     return names
 
 

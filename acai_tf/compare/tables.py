@@ -47,6 +47,8 @@ def table(summaries: dict[str, dict], shown: list[str], style: str) -> str:
                 continue
             mean, std, count = summary[score]
             cell = f"{mean:.4g}" + (f" {sign} {std:.2g}" if count > 1 else "")
+            if count < cells[1]:
+                cell += f" ({count})"  # not all of them have it
             cells.append(bold.format(cell) if best.get(score) == mean else cell)
         rows.append(cells)
     headers = ["", "seeds", *shown]

@@ -5,6 +5,7 @@ An evaluator is a module with some of
     evaluate(subject, **options) -> {name: value}    its docstring states the protocol
     SCORES = {name: (what it is, "higher" | "lower" | "")}    which way is better
     draw(subject) -> {name: figure}    of matplotlib, or a picture [H, W, C] uint8
+    KEPT = False    it depends on more than weights and images, and is made anew each time
 
 Where it does not apply it raises `CannotEvaluate`, and the others go on.
 """

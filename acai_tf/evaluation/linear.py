@@ -4,6 +4,7 @@ import sys
 import warnings
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
@@ -28,7 +29,8 @@ def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
     each dimension). For each fraction of the labels and each seed: draw so many images, hold a
     fifth of them out, choose the L2 penalty of lowest cross-entropy there, fit anew on all that
     were drawn. The test set is scored once, by that fit. Where a fraction holds fewer than ten
-    images a class it is left out.
+    images a class, or a draw of it only one class, it is left out. (All of the labels are the
+    same in every draw; what is held out differs.)
 
     The cross-entropy CE of the last fit, in bits, bounds what a code tells of the class from
     below: I(code; class) >= H(class) - CE (Barber and Agakov 2003).
@@ -52,20 +54,26 @@ def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
     values = {}
     enough = [f for f in FRACTIONS if round(f * len(train)) >= 10 * subject.dataset.classes]
     show = not sys.stderr.isatty()
-    bar = tqdm(total=len(enough) * seeds, desc="linear probe", unit="fit", disable=show)
-    for fraction in enough:
-        count = round(fraction * len(train))
-        accuracies, bits = [], []
-        for seed in range(seeds):
-            bar.update()
-            chosen = np.random.default_rng(seed).permutation(len(train))[:count]
-            probe = fit(train[chosen], label[chosen])
-            accuracies.append(float(np.mean(probe.predict(test) == test_label)))
-            bits.append(information(probe, test, test_label))
-        name = f"linear_accuracy_{100 * fraction:g}"
-        values |= {name: float(np.mean(accuracies)), f"{name}_std": float(np.std(accuracies))}
-        values["linear_information_bits"] = float(np.mean(bits))
-    bar.close()
+    # More threads than one slow a fit down: its products are small.
+    with (
+        threadpool_limits(1, "blas"),
+        tqdm(total=len(enough) * seeds, desc="linear probe", unit="fit", disable=show) as bar,
+    ):
+        for fraction in enough:
+            accuracies, bits = [], []
+            for seed in range(seeds):
+                chosen = np.random.default_rng(seed).permutation(len(train))
+                chosen = chosen[: round(fraction * len(train))]
+                probe = fit(train[chosen], label[chosen])
+                if probe is not None:
+                    accuracies.append(float(np.mean(probe.predict(test) == test_label)))
+                    bits.append(information(probe, test, test_label))
+                bar.update()
+            if len(accuracies) == seeds:
+                name = f"linear_accuracy_{100 * fraction:g}"
+                values[name] = float(np.mean(accuracies))
+                values[f"{name}_std"] = float(np.std(accuracies))
+                values["linear_information_bits"] = float(np.mean(bits))
     if not values:
         raise CannotEvaluate(
             f"{len(train)} training images are too few for {subject.dataset.classes} classes"
@@ -93,13 +101,15 @@ def fit(codes: np.ndarray, label: np.ndarray):
         label: whole numbers [N].
 
     Returns:
-        A fitted `sklearn.linear_model.LogisticRegression`.
+        A fitted `sklearn.linear_model.LogisticRegression`; None: too few images of a second class.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
     held_out = max(1, round(HELD_OUT * len(codes)))
     rest, rest_label = codes[held_out:], label[held_out:]
+    if len(np.unique(rest_label)) < 2:
+        return None
     # From the strongest penalty on, each fit begins where the last one ended.
     probe = LogisticRegression(max_iter=ITERATIONS, warm_start=True)
     losses = []

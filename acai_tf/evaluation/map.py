@@ -43,7 +43,7 @@ def draw(subject: Subject) -> dict:
         if 1 < len(names) <= plots.FEW:
             for label, name in enumerate(names):
                 x, y = place[labels == label].T
-                ax.scatter(x, y, s=5, color=plots.class_color(label), label=name)
+                ax.scatter(x, y, s=5, color=plots.class_color(label), label=plots.plain(name))
         else:
             ax.scatter(*place.T, s=5, c=labels, cmap="viridis")
         ax.set(xticks=[], yticks=[])

@@ -3,6 +3,7 @@
 import numpy as np
 
 from acai_tf.evaluation.linear import standardise
+from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject
 
 SCORES = {"neighbours_accuracy": ("test accuracy of the vote of 10 neighbours, 0..1", "higher")}
@@ -12,8 +13,9 @@ K = 10
 def evaluate(subject: Subject) -> dict[str, float]:
     """Accuracy of the vote of the 10 nearest training codes, on the test set.
 
-    Euclidean distances between standardised codes of the first 60,000 training images and of
-    all test images; all neighbours count the same, ties go to the lower class.
+    Euclidean distances between standardised codes (raw pixels: as they are) of the first 60,000
+    training images and of all test images; all neighbours count the same, ties go to the lower
+    class.
 
     Returns:
         {"neighbours_accuracy" in 0..1}.
@@ -24,7 +26,9 @@ def evaluate(subject: Subject) -> dict[str, float]:
     from sklearn.neighbors import KNeighborsClassifier
 
     subject.check_classes()
-    train, test = standardise(subject.train_codes, subject.test_codes)
+    train, test = subject.train_codes, subject.test_codes
+    if not isinstance(subject.model, Pixels):  # those have one scale as they are
+        train, test = standardise(train, test)
     vote = KNeighborsClassifier(min(K, len(train)), algorithm="brute")
     vote.fit(train, subject.train_labels)
     return {

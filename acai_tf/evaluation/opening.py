@@ -7,6 +7,7 @@ import pathlib
 
 import numpy as np
 
+import acai_tf
 from acai_tf.config import KIMG, Config
 from acai_tf.data import canonical_name, load_dataset, short_name
 from acai_tf.data.cache import cache_dir
@@ -106,6 +107,7 @@ def _about(model, config: Config, data: Dataset, step: int) -> dict:
         "kimg": int(kimg) if kimg == int(kimg) else kimg,
         "seed": config.seed,
         "code_size": math.prod(model.latent_shape),
+        "weights": _weights(model),
     }
 
 
@@ -117,11 +119,26 @@ def _changed(config: Config, changes: dict) -> Config:
 def _images(data: Dataset) -> str:
     """What tells the images, those for testing included, from others."""
     seen = hashlib.sha256(data.fingerprint().encode())
-    seen.update(np.ascontiguousarray(data.test_images[:: max(1, len(data.test_images) // 256)]))
+    for start in range(0, len(data.test_images), 1000):  # they may be mapped from a file
+        seen.update(np.ascontiguousarray(data.test_images[start : start + 1000]))
     seen.update(np.ascontiguousarray(data.test_labels))
     return seen.hexdigest()[:16]
 
 
+def _weights(model) -> str:
+    """What tells a model's weights from others."""
+    seen = hashlib.sha256()
+    if isinstance(model, Exported):
+        for file in sorted((model.path / "variables").iterdir()):
+            seen.update(file.read_bytes())
+        return seen.hexdigest()[:16]
+    for variable in model.weights:
+        seen.update(variable.path.encode())
+        seen.update(np.ascontiguousarray(variable))
+    return seen.hexdigest()[:16]
+
+
 def _cache(config: Config, data: Dataset) -> pathlib.Path:
+    """Where what is the same for all models on these images is kept, for this version."""
     name = f"{short_name(config.dataset)[:100]}-{_images(data)}"
-    return cache_dir(config) / "evaluation" / name
+    return cache_dir(config) / "evaluation" / acai_tf.__version__ / name

@@ -6,7 +6,7 @@ from acai_tf.evaluation.subject import Subject, shared, shrunk
 
 SCORES = {
     "realism_distance": ("interpolants to the nearest test image, in a fixed feature", "lower"),
-    "realism_distance_blend": ("the same of pixel blends: the worst case", ""),
+    "realism_distance_blend": ("the same of pixel blends", ""),
     "realism_distance_reconstruction": ("the same of reconstructed test images", "lower"),
     "realism_distance_real": ("the same of test images: as near as images are", ""),
     "realism": ("how far from the blend (0) to test images (1)", "higher"),
@@ -18,7 +18,8 @@ OTHERS = 10_000  # test images among which the nearest is looked for, at most
 def feature(images: np.ndarray) -> np.ndarray:
     """Which way edges run, and where: a histogram of oriented gradients (Dalal and Triggs 2005).
 
-    9 directions in cells of 4x4 pixels of the image at 32x32, all scaled to unit length together.
+    9 directions in cells of 4x4 pixels of an image of 32x32 at most, all scaled to unit length
+    together.
     (Not block by block, as usual: that would make faint noise in a flat ground as strong as a
     stroke.) Two half-faded strokes are edges in two places, so a blend is far from any image.
 
@@ -82,17 +83,21 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
     Returns:
         {"realism_distance", "..._blend", "..._reconstruction", "..._real": means, 0..1.42,
-         "realism": (blend - model) / (blend - real), 1 as test images, 0 as the blend}.
+         "realism": (blend - model) / (blend - real): 0 as the blend, 1 as test images; more where
+            interpolants are smoother than those, less than 0 where they are farther than the blend;
+            undefined where the blend is not clearly (two standard errors) farther than images}.
     """
     found = distances(subject)
     path, blend = (float(np.mean(found[name][:, 1:-1])) for name in ("path", "blend"))
     reconstruction, real = (float(np.mean(found[name])) for name in ("reconstruction", "real"))
+    groups = found["blend"][:, 1:-1].mean(1), found["real"]
+    error = np.sqrt(sum(np.var(values) / len(values) for values in groups))
     return {
         "realism_distance": path,
         "realism_distance_blend": blend,
         "realism_distance_reconstruction": reconstruction,
         "realism_distance_real": real,
-        "realism": (blend - path) / (blend - real) if blend > real else float("nan"),
+        "realism": (blend - path) / (blend - real) if blend - real > 2 * error else float("nan"),
     }
 
 

@@ -1,12 +1,15 @@
 """What has been measured of one subject: eval.json, written after each evaluator.
 
-{"about": what was evaluated: model, dataset, images, step ...,
+{"about": what was evaluated: model, dataset, images, step, weights ...,
  "evaluators": {name: {"scores": {name: value or null}, "figures": [name], "seconds", "options",
-                       "version"}
+                       "version", "before": what it replaced}
                 or {"left_out": why}}}
+
+What was measured of other weights or images lies in evaluations/, and comes back with them.
 """
 
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -18,6 +21,7 @@ from acai_tf.errors import UsageError
 from acai_tf.files import hold, write_atomically
 
 FILE = "eval.json"
+ALL = ("figures", "report.html", FILE)  # eval.json last: without the others it is measured anew
 
 
 class Results:
@@ -31,22 +35,36 @@ class Results:
     def __init__(self, folder: pathlib.Path, about: dict):
         self.folder, self.about, self.evaluators = folder, about, {}
         before = read(folder)
-        if before and before["about"] == about:
-            self.evaluators = before["evaluators"]
-        elif before:
-            aside = folder / f"eval-step-{before['about'].get('step', 0):08d}.json"
+        if before is None and (folder / FILE).exists():
+            aside = _free(folder / "eval-unreadable.json")
             os.replace(folder / FILE, aside)
-            print(f"what was measured before, of other weights or images, is now {aside}")
+            print(f"{folder / FILE} is of an older kind or damaged; it is now {aside}")
+        if before and before["about"] != about:
+            _move(folder, _aside(folder, before["about"]))
+            print("what was measured before is of other weights or images; it is kept aside")
+            before = None
+        if before is None and (own := _aside(folder, about)).is_dir():
+            _move(own, folder)
+            before = read(folder)
+        if before:
+            self.evaluators = before["evaluators"]
 
     def kept(self, name: str, options: dict) -> bool:
         """Whether an evaluator's results are there already, of this version and these options."""
         entry = self.evaluators.get(name, {})
         same = (entry.get("options"), entry.get("version")) == (options, acai_tf.__version__)
-        figures = [self.folder / "figures" / f"{figure}.png" for figure in entry.get("figures", [])]
-        return same and all(path.exists() for path in figures)
+        return same and all(self.figure(title).exists() for title in entry["figures"])
+
+    def figure(self, title: str) -> pathlib.Path:
+        """Where a figure is kept."""
+        return self.folder / "figures" / f"{title}.png"
 
     def add(self, name: str, entry: dict) -> None:
-        """Set an evaluator's results, and write all."""
+        """Set an evaluator's results, and write all; scores that were there are kept within."""
+        before = self.evaluators.get(name, {})
+        older = before if before.get("options") != entry.get("options") else before.get("before")
+        if older and older.get("scores"):
+            entry = {**entry, "before": {k: v for k, v in older.items() if k != "before"}}
         self.evaluators[name] = entry
         saved = {"about": self.about, "evaluators": self.evaluators}
         write_atomically(self.folder / FILE, json.dumps(_finite(saved), indent=2) + "\n")
@@ -78,10 +96,10 @@ def read(folder: pathlib.Path) -> dict | None:
     """What is in eval.json; None where there is none, or of an older kind."""
     try:
         saved = json.loads((folder / FILE).read_text())
-        about, evaluators = saved["about"], saved["evaluators"]
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        whole = isinstance(saved["about"], dict) and all(map(_whole, saved["evaluators"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    return saved if isinstance(about, dict) and isinstance(evaluators, dict) else None
+    return saved if whole else None
 
 
 def scores(evaluators: dict) -> dict[str, float]:
@@ -91,6 +109,36 @@ def scores(evaluators: dict) -> dict[str, float]:
         for entry in evaluators.values()
         for name, value in entry.get("scores", {}).items()
     }
+
+
+def _whole(entry) -> bool:
+    """Whether this is an evaluator's entry."""
+    if not isinstance(entry, dict):
+        return False
+    if "left_out" in entry:
+        return isinstance(entry["left_out"], str)
+    numbers = all(v is None or isinstance(v, (int, float)) for v in entry["scores"].values())
+    titles = all(isinstance(title, str) for title in entry["figures"])
+    return numbers and titles and isinstance(entry["seconds"], (int, float))
+
+
+def _aside(folder: pathlib.Path, about: dict) -> pathlib.Path:
+    """Where the results of a subject lie while another's are in the folder itself."""
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    return folder / "evaluations" / key[:8]
+
+
+def _move(source: pathlib.Path, target: pathlib.Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ALL:
+        if (source / name).exists():
+            os.replace(source / name, target / name if name == FILE else _free(target / name))
+
+
+def _free(path: pathlib.Path) -> pathlib.Path:
+    """This name, or the next that nothing has: a.json, a-1.json, ..."""
+    names = (path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(1, 10_000))
+    return path if not path.exists() else next(name for name in names if not name.exists())
 
 
 def _finite(value):

@@ -1,5 +1,7 @@
 """Probe and reconstruction of test images that are noisy, have holes or are blurred."""
 
+import contextlib
+import math
 import sys
 from collections.abc import Callable
 
@@ -9,6 +11,7 @@ from tqdm import tqdm
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.reconstruction import squared_errors
 from acai_tf.evaluation.subject import Subject, shared
+from acai_tf.verbs import PART
 
 IMAGES = 2500  # test images, at most
 SEED = 0
@@ -16,12 +19,13 @@ SEED = 0
 
 def noise(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise of this standard deviation, where 1 is from black to white; cut to range."""
-    return np.clip(images + 2 * strength * rng.normal(size=images.shape), -1, 1)
+    noise = rng.standard_normal(images.shape, np.float32)
+    return np.clip(images + 2 * strength * noise, -1, 1)
 
 
 def holes(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """This share of the pixels, at random places, made black."""
-    return np.where(rng.uniform(size=(*images.shape[:3], 1)) < strength, -1, images)
+    return np.where(rng.random((*images.shape[:3], 1), np.float32) < strength, -1, images)
 
 
 def blur(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
@@ -51,30 +55,40 @@ SCORES = {
 @shared
 def curves(subject: Subject) -> dict[str, dict[str, list]]:
     """{corruption: {"strength", "rmse" and, with a probe, "accuracy": a list}}, 0 first."""
-    clean = subject.dataset.test_images[:IMAGES]
-    labels = subject.dataset.test_labels[:IMAGES]
+    found = {
+        name: {"strength": [0.0, *strengths], "rmse": [], "accuracy": []}
+        for name, (_, strengths) in CORRUPTIONS.items()
+    }
+    conditions = sum(len(curve["strength"]) for curve in found.values())
+    with tqdm(total=conditions, desc="robustness", disable=not sys.stderr.isatty()) as bar:
+        for name, curve in found.items():
+            for strength in curve["strength"]:
+                rmse, accuracy = _scores(subject, CORRUPTIONS[name][0], strength)
+                curve["rmse"].append(rmse)
+                curve["accuracy"].append(accuracy)
+                bar.update()
+            if None in curve["accuracy"]:
+                del curve["accuracy"]
+    return found
+
+
+def _scores(subject: Subject, corrupt: Callable, strength: float) -> tuple[float, float | None]:
+    """rmse and, with a probe, its accuracy on corrupted images, which are held in parts."""
     from acai_tf.models.base import to_unit
 
-    clean = np.asarray(to_unit(clean))
-    conditions = sum(1 + len(strengths) for _, strengths in CORRUPTIONS.values())
-    found = {}
-    with tqdm(total=conditions, desc="robustness", disable=not sys.stderr.isatty()) as bar:
-        for name, (corrupt, strengths) in CORRUPTIONS.items():
-            found[name] = {"strength": [0.0, *strengths], "rmse": [], "accuracy": []}
-            for strength in found[name]["strength"]:
-                rng = np.random.default_rng(SEED)
-                images = corrupt(clean, strength, rng) if strength else clean
-                images = images.astype(np.float32)
-                mse = np.mean(squared_errors(subject, images, clean))
-                found[name]["rmse"].append(float(np.sqrt(mse)))
-                try:
-                    right = subject.classify(images).argmax(-1) == labels
-                except CannotEvaluate:
-                    found[name].pop("accuracy", None)
-                else:
-                    found[name]["accuracy"].append(float(np.mean(right)))
-                bar.update()
-    return found
+    images, labels = subject.dataset.test_images[:IMAGES], subject.dataset.test_labels[:IMAGES]
+    rng = np.random.default_rng(SEED)
+    errors, right = [], []
+    part = max(1, PART // math.prod(images.shape[1:3]))
+    for start in range(0, len(images), part):
+        clean = np.asarray(to_unit(images[start : start + part]))
+        corrupted = corrupt(clean, strength, rng).astype(np.float32) if strength else clean
+        errors.append(squared_errors(subject, corrupted, clean))
+        with contextlib.suppress(CannotEvaluate):
+            found = subject.classify(corrupted).argmax(-1)
+            right.append(found == labels[start : start + part])
+    rmse = float(np.sqrt(np.mean(np.concatenate(errors))))
+    return rmse, float(np.mean(np.concatenate(right))) if right else None
 
 
 def evaluate(subject: Subject) -> dict[str, float]:

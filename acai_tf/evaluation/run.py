@@ -60,42 +60,49 @@ def evaluate_run(
     with open_results(pathlib.Path(out).expanduser() if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
         print(f"{about['model']} on {about['dataset']}{step}, to {results.folder}")
-        for name in names:
-            own = options.get(name, {})
-            if again or not results.kept(name, own):
-                try:
-                    results.add(name, _measure(name, subject, own, results.folder))
-                except CannotEvaluate as reason:
-                    results.add(name, {"left_out": str(reason)})
-                except Exception as error:  # hours of other evaluators are not lost to one
-                    traceback.print_exc()
-                    results.add(name, {"left_out": f"it failed: {error}"})
+        try:
+            for name in names:
+                own = options.get(name, {})
+                kept = getattr(load_evaluator(name), "KEPT", True) and results.kept(name, own)
+                if (again or not kept) and not _measure(name, subject, own, results):
                     failed.append(name)
-            _print(name, results)
-        page = report.write(results, subject.dataset.class_names)
+                _print(name, results)
+        finally:  # of an interrupted evaluation too
+            page = report.write(results, subject.dataset.class_names)
     print(f"report: {page}")
     if failed:
         raise AcaiError(f"{', '.join(failed)} failed, see above; the others' results are written")
     return {"step": about.get("step", 0), **results.scores()}
 
 
-def _measure(name: str, subject: Subject, options: dict, folder: pathlib.Path) -> dict:
-    """An evaluator's scores and figures, as an entry of eval.json."""
+def _measure(name: str, subject: Subject, options: dict, results: Results) -> bool:
+    """Add an evaluator's scores and figures to the results; False where it failed.
+
+    A defect of one evaluator costs neither the others' hours nor its own earlier results, one of
+    a figure not the scores.
+    """
     evaluator = load_evaluator(name)
     began = time.perf_counter()
-    scores = evaluator.evaluate(subject, **options) if hasattr(evaluator, "evaluate") else {}
-    drawn = evaluator.draw(subject) if hasattr(evaluator, "draw") else {}
-    for title, figure in drawn.items():
-        path = folder / "figures" / f"{title}.png"
-        save = plots.save if hasattr(figure, "savefig") else figures.save_png
-        save(figure, path)
-    return {
-        "scores": scores,
-        "figures": list(drawn),
-        "seconds": round(time.perf_counter() - began, 1),
-        "options": options,
-        "version": acai_tf.__version__,
-    }
+    entry = {"scores": {}, "figures": [], "options": options, "version": acai_tf.__version__}
+    try:
+        if hasattr(evaluator, "evaluate"):
+            entry["scores"] = evaluator.evaluate(subject, **options)
+            results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})
+        if hasattr(evaluator, "draw"):
+            for title, figure in evaluator.draw(subject).items():
+                save = plots.save if hasattr(figure, "savefig") else figures.save_png
+                save(figure, results.figure(title))
+                entry["figures"].append(title)
+    except CannotEvaluate as reason:
+        results.add(name, {"left_out": str(reason)})
+        return True
+    except Exception as error:
+        traceback.print_exc()
+        if not (entry["scores"] or results.evaluators.get(name, {}).get("scores")):
+            results.add(name, {"left_out": f"it failed: {error}"})
+        return False
+    results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})
+    return True
 
 
 def _print(name: str, results: Results) -> None:
@@ -104,5 +111,5 @@ def _print(name: str, results: Results) -> None:
         print(f"{name:<40} left out: {entry['left_out']}", flush=True)
         return
     print(f"{name:<40} {entry['seconds']:>8.1f} s", flush=True)
-    for score, value in entry["scores"].items():
-        print(f"  {score:<38} {'undefined' if value is None else format(value, '.4g'):>8}")
+    for score in entry["scores"]:
+        print(f"  {score:<38} {report.number(results.scores()[score]):>9}")

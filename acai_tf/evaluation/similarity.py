@@ -5,9 +5,11 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.subject import Subject
 
 SCORES = {"test_ssim": ("structural similarity of image and reconstruction, -1..1", "higher")}
+WINDOW = 11  # pixels
 PART = 250  # reconstructions that are held at a time
 
 
@@ -20,6 +22,9 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
     Returns:
         {"test_ssim" in -1..1; 1: the same}.
+
+    Raises:
+        CannotEvaluate: images are smaller than the window.
     """
     from skimage.metrics import structural_similarity
 
@@ -27,6 +32,8 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
     reconstruct = subject.model.compiled_verb("reconstruct")
     images = subject.dataset.test_images
+    if images.shape[1] < WINDOW:
+        raise CannotEvaluate(f"images of {images.shape[1]} pixels are smaller than its window")
     similarities = []
     with tqdm(total=len(images), desc="SSIM", unit="img", disable=not sys.stderr.isatty()) as bar:
         for start in range(0, len(images), PART):

@@ -14,7 +14,7 @@ SCORES = {
     "classifier_accuracy": ("test accuracy of that classifier, 0..1", ""),
 }
 APART = 0.5  # ends whose class probabilities differ by less are of one class
-EXAMPLES = 4  # interpolations in the figure
+EXAMPLES, CLASSES = 4, 4  # interpolations in the figure, and classes shown of each at most
 
 
 def smoothness(steps: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -115,8 +115,10 @@ def draw(subject: Subject) -> dict:
     names = subject.dataset.class_names
     for row, p in zip((axes[: len(chosen)], axes[len(chosen) :]), (path, blend), strict=True):
         for ax, one in zip(row, p[chosen], strict=True):
-            for c in np.flatnonzero(one.max(0) > 0.1):
-                ax.plot(along, one[:, c], color=plots.class_color(c), label=names[c])
+            likeliest = np.argsort(-one.max(0))[:CLASSES]
+            for rank, c in enumerate(c for c in likeliest if one[:, c].max() > 0.1):
+                color = plots.class_color(c if len(names) <= plots.FEW else rank)
+                ax.plot(along, one[:, c], color=color, label=plots.plain(names[c]))
             ax.set(ylim=(-0.03, 1.03))
             ax.legend(fontsize="small")
     for ax in axes[len(chosen) :]:

@@ -116,9 +116,15 @@ def export(
         }
         (partial / ABOUT).write_text(json.dumps({**(about or {}), **written}, indent=2) + "\n")
         check_free(folder, overwrite)
+        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
         if folder.exists():
-            shutil.rmtree(folder)
+            if (
+                folder / "evaluation"
+            ).exists():  # evaluate.py's; it knows which weights they are of
+                os.replace(folder / "evaluation", partial / "evaluation")
+            os.replace(folder, old)
         os.replace(partial, folder)
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
