@@ -132,6 +132,13 @@ def test_data():
 
 
 @pytest.mark.slow
+def test_evaluation():
+    files = ("evaluators", "evaluate", "compare", "render", "transformer")
+    passed = pytest_on_jax(*(f"tests/test_{name}.py" for name in files), "-m", "not slow")
+    assert passed > 100
+
+
+@pytest.mark.slow
 def test_whole_runs():
     assert pytest_on_jax("tests/test_training.py", "-m", "not slow") >= 25
 
