@@ -4,6 +4,7 @@ Prints a table and writes eval.json, figures/ and report.html into the run folde
 before of the same weights is kept.
 """
 
+import pathlib
 import sys
 
 from absl import app, flags
@@ -11,7 +12,7 @@ from absl import app, flags
 import acai_tf.flags
 from acai_tf import command
 from acai_tf.errors import UsageError
-from acai_tf.evaluation import EVALUATORS
+from acai_tf.evaluation import EVALUATORS, check_names
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Run folder to evaluate, or that of an exported model.")
@@ -28,14 +29,20 @@ flags.DEFINE_integer("seed", 0, "Seed of the evaluation.", lower_bound=0, upper_
 
 def main() -> None:
     acai_tf.flags.read(FLAGS, sys.argv)
-    if not FLAGS.run_dir and not FLAGS.raw_pixels:
-        raise UsageError("--run_dir is needed: the folder of a run that train.py made")
-    command.load_backend()
+    names = check_names([name for name in FLAGS.evaluators if name])
+    if not FLAGS.run_dir:
+        if not FLAGS.raw_pixels:
+            raise UsageError("--run_dir is needed: the folder of a run that train.py made")
+        if not FLAGS.dataset:
+            raise UsageError("--raw_pixels needs --dataset, or the --run_dir of a run on it")
+    elif not pathlib.Path(FLAGS.run_dir).expanduser().is_dir():
+        raise UsageError(f"--run_dir={FLAGS.run_dir} is not a run folder: there is none")
+    command.load_backend()  # only now: bad words are answered at once
     from acai_tf.evaluation.run import evaluate_run
 
     evaluate_run(
         FLAGS.run_dir,
-        evaluators=[name for name in FLAGS.evaluators if name],
+        evaluators=names,
         data_dir=FLAGS.data_dir,
         cache_dir=FLAGS.cache_dir,
         dataset=FLAGS.dataset,

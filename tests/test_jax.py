@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from acai_tf import checkpoints
-from acai_tf.evaluation.results import scores
+from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models import MODELS
 from acai_tf.run_folder import RunFolder
 from tests.conftest import ROOT
@@ -108,11 +108,8 @@ def test_a_run_goes_on_with_the_other_backend(tmp_path, cache):
     first, second = folder.records()
     assert second["loss_probe"] < first["loss_probe"]
     # What JAX wrote and reported, TensorFlow reads and finds.
-    words = [f"--run_dir={folder.path}", "--evaluators=probe,reconstruction"]
-    run(str(ROOT / "evaluate.py"), *words, backend="tensorflow")
-    saved = json.loads((folder.path / "eval.json").read_text())
-    assert saved["about"]["step"] == second["step"] == 128
-    found = scores(saved["evaluators"])
+    found = evaluate_run(str(folder.path), ["probe", "reconstruction"])
+    assert found["step"] == second["step"] == 128
     assert found["test_rmse"] == pytest.approx(second["test_rmse"], rel=1e-5)
     assert found["probe_accuracy"] == pytest.approx(second["probe_accuracy"], abs=3 / 360)
 

@@ -1,18 +1,17 @@
 """Animations and the explorer's pictures."""
 
-import os
-import subprocess
+import dataclasses
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import explore, render
+from acai_tf import command, explore, render
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.training import train
-from tests.conftest import ROOT, tiny
+from tests.conftest import tiny
 
 GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)])
 
@@ -76,37 +75,35 @@ def test_a_strip_has_a_row_for_each_tour(model, tmp_path):
     np.testing.assert_allclose(strip[12, 4::8], np.round(levels(tours[1])), atol=1)
 
 
-def test_the_command(tmp_path):
-    config = tiny.__wrapped__(tmp_path)
+def test_the_command(tmp_path, monkeypatch, capsys):
+    config = dataclasses.replace(tiny.__wrapped__(tmp_path), model="baseline", total_kimg=1)
     train(config)
     picture = tmp_path / "photo.png"
     Image.new("RGB", (300, 200), "red").save(picture)
     (tmp_path / "text.png").write_text("no picture")
 
     def run(*words):
-        command = [sys.executable, "-m", "acai_tf.render", f"--run_dir={config.run_dir}", *words]
-        environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
+        monkeypatch.setattr(sys, "argv", ["render", f"--run_dir={config.run_dir}", *words])
+        return command.run(render.main)
 
     out = tmp_path / "tour.gif"
-    words = ["--images=2", "--ways=3", "--steps=2", "--zoom=1"]
-    result = run(f"--out={out}", *words)
-    assert result.returncode == 0, result.stderr
-    assert "4 images of 96x32" in result.stdout
+    assert run(f"--out={out}", "--images=2", "--ways=3", "--steps=2", "--zoom=1") == 0
+    assert "4 images of 96x32" in capsys.readouterr().out
     for words, says in (
         ([f"--out={out}"], "exists"),
         ([f"--out={tmp_path}/tour.mp4"], "must end with .gif"),
         ([f"--out={tmp_path}/a.gif", "--steps=0"], "--steps must be at least 1"),
+        ([f"--out={tmp_path}/a.gif", "--ways=many"], "invalid int value"),
         ([f"--out={tmp_path}/a.gif", "--files", str(picture), f"{tmp_path}/text.png"], "text.png"),
     ):
-        result = run(*words)
-        assert result.returncode == 2, words
-        assert says in result.stderr
-        assert result.stderr.count("\n") == 1
+        assert run(*words) == 2, words
+        err = capsys.readouterr().err
+        assert says in err
+        assert err.count("\n") == 1
     out = tmp_path / "own.png"
-    result = run(f"--out={out}", "--files", str(picture), str(picture), "--steps=1", "--zoom=1")
-    assert result.returncode == 0, result.stderr
-    assert Image.open(out).size == (64, 32)
+    assert run(f"--out={out}", "--files", str(picture), str(picture), "--steps=1", "--zoom=1") == 0
+    with Image.open(out) as strip:
+        assert strip.size == (64, 32)
 
 
 @pytest.fixture
