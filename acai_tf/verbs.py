@@ -19,12 +19,15 @@ def check_images(images, image_shape: tuple[int, int, int]) -> None:
         image_shape: (height, width, colors).
 
     Raises:
-        UsageError: another shape or type; a value that is not finite, or far outside [-1, 1].
+        UsageError: another shape or type, no images, a value that is not finite, or far outside
+            [-1, 1].
     """
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1:] != tuple(image_shape):
         expected = ", ".join(map(str, image_shape))
         raise UsageError(f"the model takes images [B, {expected}], these are {list(shape)}")
+    if shape[0] == 0:
+        raise UsageError("there are no images in this batch")
     if not isinstance(images, np.ndarray) or images.dtype == np.uint8:
         return
     if not np.issubdtype(images.dtype, np.floating):

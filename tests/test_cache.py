@@ -244,7 +244,8 @@ def test_its_default_place(monkeypatch, tmp_path):
 
 def test_contents_say_where_they_are_from(config):
     cache.load(config, Random())
-    contents = json.loads(files(config)[-1].read_text())
+    (path,) = [path for path in files(config) if path.name == "contents.json"]
+    contents = json.loads(path.read_text())
     assert contents["name"] == "folder:/some/faces"
     assert contents["counts"] == {"train": 50, "test": 50}
 

@@ -140,3 +140,127 @@ def test_a_model_without_classes_does_not_classify(tmp_path):
     )
     with pytest.raises(CannotEvaluate, match="knows no classes"):
         exported.classify(IMAGES)
+
+
+@pytest.fixture(scope="module")
+def formats(tmp_path_factory):
+    """An ACAI in Keras' and TensorFlow's formats, and the model itself."""
+    golden = Golden("acai")
+    model = build_model(golden.config, golden.shape, 10)
+    folder = tmp_path_factory.mktemp("formats") / "export"
+    return export(model, folder, ("keras", "weights", "saved_model"), critic=True), model
+
+
+def verbs_of(model, shape):
+    """Every verb: {name: (inputs, outputs)}."""
+    images = np.random.default_rng(0).integers(0, 256, (1, *shape), np.uint8)
+    other, t = 255 - images, np.array([0.3], np.float32)
+    z = np.asarray(model.encode(images))
+    pair = {"images_0": images, "images_1": other, "t": t}
+    logits = np.asarray(model.classify(images))
+    return {
+        "encode": ({"images": images}, {"latents": z}),
+        "decode": ({"latents": z}, {"images": model.decode(z)}),
+        "reconstruct": ({"images": images}, {"reconstructions": model.reconstruct(images)}),
+        "interpolate": (pair, {"images": model.interpolate_at(images, other, t)}),
+        "interpolate_slerp": (pair, {"images": model.interpolate_at(images, other, t, "slerp")}),
+        "classify": (
+            {"images": images},
+            {"logits": logits, "probabilities": keras.ops.softmax(logits)},
+        ),
+        "estimate": ({"images": images}, {"alpha": model.estimate(images)}),
+    }
+
+
+@pytest.mark.slow
+def test_onnx_gives_the_models_numbers(formats, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    folder, model = tmp_path / "export", formats[1]
+    export(model, folder, ("onnx",), critic=True)
+    for name, (inputs, outputs) in verbs_of(model, model.image_shape).items():
+        session = onnxruntime.InferenceSession(folder / f"{name}.onnx")
+        names = [output.name for output in session.get_outputs()]
+        assert sorted(names) == sorted(outputs)
+        for key, found in zip(names, session.run(None, inputs), strict=True):
+            np.testing.assert_allclose(found, outputs[key], atol=1e-4, err_msg=name)
+    images = np.zeros((7, *model.image_shape), np.uint8)  # any number
+    session = onnxruntime.InferenceSession(folder / "encode.onnx")
+    assert session.run(None, {"images": images})[0].shape == (7, *model.latent_shape)
+
+
+@pytest.mark.slow
+def test_litert_gives_the_models_numbers(formats, tmp_path):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    folder, model = tmp_path / "export", formats[1]
+    export(model, folder, ("litert",), critic=True)
+    interpreter = litert.Interpreter(model_path=str(folder / "model.tflite"))
+    verbs = verbs_of(model, model.image_shape)
+    assert set(interpreter.get_signature_list()) == set(verbs)
+    for name, (inputs, outputs) in verbs.items():
+        found = interpreter.get_signature_runner(name)(**inputs)
+        assert set(found) == set(outputs)
+        for key in outputs:
+            np.testing.assert_allclose(found[key], outputs[key], atol=1e-4, err_msg=name)
+
+
+def test_a_saved_model_is_a_layer_of_keras(formats):
+    folder, model = formats
+    layer = keras.layers.TFSMLayer(str(folder), call_endpoint="encode_float")
+    images = keras.Input(model.image_shape)
+    probe = keras.Model(images, keras.layers.Flatten()(layer(images)["latents"]))
+    x = np.random.default_rng(0).uniform(-1, 1, (3, *model.image_shape)).astype(np.float32)
+    expected = np.asarray(model.encode(x)).reshape(3, -1)
+    np.testing.assert_allclose(probe(x), expected, atol=1e-6)
+
+
+def test_weights_and_keras_files_give_the_model_back(formats, tmp_path):
+    folder, model = formats
+    images = np.random.default_rng(0).integers(0, 256, (5, *model.image_shape), np.uint8)
+    expected = np.asarray(model.encode(images))
+    for kept in ("weights.npz", "model.keras"):
+        alone = tmp_path / kept
+        alone.mkdir()
+        (alone / kept).write_bytes((folder / kept).read_bytes())
+        about = json.loads((folder / "acai_tf.json").read_text())
+        about["formats"] = ["weights" if kept == "weights.npz" else "keras"]
+        (alone / "acai_tf.json").write_text(json.dumps(about))
+        loaded = acai_tf.load(alone)
+        np.testing.assert_allclose(loaded.encode(images), expected, atol=1e-6)
+        (alone / kept).write_bytes(b"?" * 50)
+        with pytest.raises(UsageError):
+            acai_tf.load(alone)
+    about["formats"] = ["onnx"]
+    (alone / "acai_tf.json").write_text(json.dumps(about))
+    with pytest.raises(UsageError, match="holds onnx only"):
+        acai_tf.load(alone)
+
+
+def test_the_critic_goes_along_only_when_asked(formats, tmp_path):
+    folder, model = formats
+    exported = acai_tf.load(folder)
+    images = np.random.default_rng(0).integers(0, 256, (3, *model.image_shape), np.uint8)
+    np.testing.assert_allclose(exported.estimate(images), model.estimate(images), atol=1e-6)
+    golden = Golden("baseline")
+    other = build_model(golden.config, golden.shape, 10)
+    with pytest.raises(UsageError, match="baseline has no critic"):
+        export(other, tmp_path / "other", critic=True)
+    with pytest.raises(UsageError, match="unknown format 'gif'; known: saved_model"):
+        export(other, tmp_path / "other", ("gif",))
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_are_not_the_models_are_refused(formats):
+    folder, model = formats
+    height, width, colors = model.image_shape
+    for give in (model, acai_tf.load(folder)):
+        for images, says in (
+            (np.zeros((2, height, width + 1, colors), np.uint8), "takes images"),
+            (np.zeros((height, width, colors), np.uint8), "takes images"),
+            (np.full((1, height, width, colors), np.nan, np.float32), "not finite"),
+            (np.full((1, height, width, colors), 255.0, np.float32), "give 0..255 as uint8"),
+            (np.zeros((1, height, width, colors), np.int64), "these are int64"),
+            (np.zeros((0, height, width, colors), np.uint8), "no images"),
+        ):
+            for verb in (give.encode, give.reconstruct, give.compiled_verb("classify")):
+                with pytest.raises(UsageError, match=says):
+                    verb(images)

@@ -1,0 +1,90 @@
+"""The explorer's page, as a browser shows it. Needs Gradio, Playwright's Python and Chromium."""
+
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from acai_tf.training import train
+from tests.conftest import ROOT, tiny
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+
+
+@pytest.fixture
+def url(tmp_path):
+    """A served page of a small ACAI on digits."""
+    pytest.importorskip("gradio")
+    config = tiny.__wrapped__(tmp_path)
+    train(config)
+    words = ["-m", "acai_tf.explore", f"--run_dir={config.run_dir}"]
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        bufsize=1,
+    ) as process:
+        try:
+            for line in process.stdout:
+                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                    yield found[0]
+                    break
+            else:
+                pytest.fail("the page was not served")
+        finally:
+            process.terminate()
+
+
+@pytest.mark.slow
+def test_the_page_is_used_by_keyboard_and_upload(url, tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = browser.new_page()
+        errors, elsewhere = [], []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: elsewhere.append(request.url))
+        page.goto(url)
+        estimates = page.locator("text=critic: alpha")
+        playwright.expect(estimates).to_have_count(3, timeout=60_000)
+        before = estimates.all_inner_texts()
+        slider = page.get_by_role("slider").first
+        slider.focus()
+        for _ in range(30):
+            page.keyboard.press("ArrowRight")
+        playwright.expect(estimates.first).not_to_have_text(before[0], timeout=30_000)
+
+        # A picture of one's own, of another size; then one that is none.
+        before = estimates.all_inner_texts()
+        picture = tmp_path / "photo.png"
+        Image.new("RGB", (300, 200), "white").save(picture)
+        page.get_by_label("Remove Image").first.click()
+        page.locator("input[type=file]").first.set_input_files(picture)
+        playwright.expect(estimates.nth(2)).not_to_have_text(before[2], timeout=30_000)
+
+        for name in ("Four corners", "From class to class"):
+            page.get_by_role("tab", name=name).click()
+            image = page.locator("img:visible").last
+            playwright.expect(image).to_be_visible(timeout=60_000)
+        page.screenshot(path=pathlib.Path(tmp_path) / "page.png")
+        assert errors == []
+        assert all(address.startswith((url, "data:", "blob:")) for address in elsewhere)
+        browser.close()
+
+
+def test_without_gradio_it_says_what_to_install(monkeypatch):
+    from acai_tf import explore
+    from acai_tf.errors import UsageError
+
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    with pytest.raises(UsageError, match=r'pip install "acai_tf\[explore\]"'):
+        explore.page(None, "title")
