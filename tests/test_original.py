@@ -185,6 +185,7 @@ def test_training_goes_on_from_it(unbroken):
         assert 0 < moved < 25 * 1e-4 * 2, old.path
 
 
+@pytest.mark.slow
 def test_a_continuation_killed_before_its_first_checkpoint(unbroken, tmp_path, monkeypatch, capsys):
     def killed(*args):
         raise Killed

@@ -102,7 +102,11 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     "when",
-    [pytest.param("before_metrics", marks=pytest.mark.slow), "before_checkpoint", "mid_period"],
+    [
+        pytest.param("before_metrics", marks=pytest.mark.slow),
+        pytest.param("before_checkpoint", marks=pytest.mark.slow),
+        "mid_period",
+    ],
 )
 def test_an_interrupted_run_ends_as_the_unbroken_one(when, configured, unbroken, monkeypatch):
     config = configured()
@@ -143,6 +147,7 @@ def test_a_damaged_newest_checkpoint_is_trained_again(configured, unbroken, caps
     assert_same_outcome(config.run_dir, unbroken.run_dir)
 
 
+@pytest.mark.slow
 def test_a_longer_total_goes_on_where_the_shorter_ended(configured, unbroken):
     train(configured(total_kimg=1))
     config = configured(total_kimg=2)
