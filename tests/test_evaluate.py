@@ -114,7 +114,8 @@ def test_everything_of_a_run(run_dir, quick, capsys):
     assert all(
         reference.startswith(("data:image/png;base64,", "#")) for reference in page.references
     )
-    assert "http" not in text
+    assert "http:" not in text  # and no letters of a picture can be that
+    assert "https:" not in text
     pictures = [reference for reference in page.references if reference.startswith("data:")]
     assert len(pictures) == sum(len(e.get("figures", [])) for e in saved["evaluators"].values())
     assert set(HEADLINES) - {"line_distance", "line_smoothness"} <= set(values)
