@@ -29,6 +29,7 @@ def test_the_blocks_run_in_their_order(tmp_path, monkeypatch):
         shorter = block.replace("kimg=16", "kimg=4")
         exec(compile(shorter, "README.md", "exec"), names)
     assert names["path"].shape == (16, 8, 32, 32, 1)
-    assert names["z"].shape == (8, 32)
+    assert names["z"].shape == (8, 4, 4, 2)
+    assert names["probe"].score(names["codes_of"](names["images"]), names["y"]) > 0.7
     assert names["scores"]["linear_accuracy_100"] > 0.5
     assert names["pipe"].score(names["X"][1400:], names["y"][1400:]) > 0.5
