@@ -54,7 +54,8 @@ class RunFolder:
         return self._read()[0]
 
     def saved(self) -> dict:
-        """All of config.json: "config", the images' fingerprint, "versions"; raises as `config`."""
+        """All of config.json: "config", the images' fingerprint, "class_names", "versions"; raises
+        as `config`."""
         return self._read()[1]
 
     def _read(self) -> tuple[Config, dict]:
@@ -128,8 +129,9 @@ class RunFolder:
         """The fingerprint of the images that the run began with; None: none is written down."""
         return json.loads(self._config.read_text()).get("images")
 
-    def begin(self, config: Config, images: str) -> None:
-        """Record the configuration, the training images' fingerprint, and the versions."""
+    def begin(self, config: Config, images: str, class_names: tuple[str, ...] = ()) -> None:
+        """Record the configuration, the training images' fingerprint, what their labels mean, and
+        the versions."""
         versions = _versions()
         if self._config.exists():
             dataset = self.config().dataset
@@ -145,7 +147,12 @@ class RunFolder:
             ]
             if changed:
                 print(f"versions changed since this run began: {', '.join(changed)}")
-        saved = {"config": config.to_dict(), "images": images, "versions": versions}
+        saved = {
+            "config": config.to_dict(),
+            "images": images,
+            "class_names": list(class_names),
+            "versions": versions,
+        }
         write_atomically(self._config, json.dumps(saved, indent=2) + "\n")
 
     def append(self, record: dict) -> None:

@@ -68,7 +68,7 @@ def train(config: Config) -> Autoencoder:
                 f" (kimg {step // steps * config.report_kimg})"
             )
         run.rewind(saved)
-        run.begin(config, images)
+        run.begin(config, images, dataset.class_names)
         if step:
             print(f"continuing {run.path if saved else config.original} from step {step}")
         try:

@@ -98,6 +98,7 @@ assert not [name for name in sys.modules if name.split(".")[0] == "acai_tf"]
     assert about["step"] == 128
     assert about["scores"]["kimg"] == 2
     assert about["classes"] == 10
+    assert about["class_names"] == [str(digit) for digit in range(10)]
     assert "versions" in about
 
     # It is evaluated like the run that it is of, and without it.
