@@ -39,7 +39,7 @@ class Explorer:
 
     def picture(self, number: int) -> Image.Image:
         """A test image, enlarged; numbers beyond the last begin again from the first."""
-        return _picture(self.images[int(number) % len(self.images)][None])
+        return _picture(self.images[int(number or 0) % len(self.images)][None])
 
     def between(self, start: Image.Image, end: Image.Image, t: float) -> list:
         """The images at t on the three ways from start to end, and what the critic says of each.
@@ -118,7 +118,7 @@ def page(explorer: Explorer, title: str):
         def wrapped(*arguments):
             try:
                 return function(*arguments)
-            except (UsageError, ValueError, OSError) as error:
+            except (UsageError, ValueError, TypeError, OSError) as error:
                 raise gradio.Error(str(error)) from error
 
         return wrapped
@@ -136,7 +136,7 @@ def page(explorer: Explorer, title: str):
                 sources=["upload", "clipboard"],
                 height=SHOWN + 40,
             )
-        which.change(explorer.picture, which, picture)
+        which.change(safely(explorer.picture), which, picture)
         return picture
 
     with gradio.Blocks(title=title, analytics_enabled=False) as blocks:  # nothing leaves
@@ -163,13 +163,14 @@ def page(explorer: Explorer, title: str):
             for corner in corners:
                 corner.change(grid_of, corners, mixed, show_progress="hidden")
             blocks.load(grid_of, corners, mixed)
-        if len(explorer.class_names) > 1:
+        if len(np.unique(explorer.labels)) > 1:
             with gradio.Tab("From class to class"):
                 gradio.Markdown(" → ".join([*explorer.class_names, explorer.class_names[0]]))
                 which = gradio.Slider(0, 30, 0, step=1, label="which image of each class")
                 walk = gradio.Image(label="a row for each class, towards the next")
-                which.change(explorer.classes, which, walk, show_progress="hidden")
-                blocks.load(explorer.classes, which, walk)
+                classes = safely(explorer.classes)
+                which.change(classes, which, walk, show_progress="hidden")
+                blocks.load(classes, which, walk)
     return blocks
 
 
@@ -218,14 +219,17 @@ def main() -> None:
     data = subject.dataset
     explorer = Explorer(subject.model, data.test_images, data.test_labels, data.class_names)
     blocks = page(explorer, f"{about['model']} on {about['dataset']}")
-    blocks.launch(
-        server_name=arguments.host,
-        server_port=arguments.port,
-        max_file_size=UPLOAD,
-        share=False,
-        footer_links=[],
-        theme=theme(),
-    )
+    try:
+        blocks.launch(
+            server_name=arguments.host,
+            server_port=arguments.port,
+            max_file_size=UPLOAD,
+            share=False,
+            footer_links=[],
+            theme=theme(),
+        )
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"cannot serve there ({error}); give another --port or --host") from error
 
 
 if __name__ == "__main__":

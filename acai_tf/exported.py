@@ -9,7 +9,7 @@ from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
-from acai_tf.verbs import check_images, in_parts
+from acai_tf.verbs import check_images, check_latents, check_path, in_parts
 
 
 def read_about(path: str) -> dict:
@@ -63,7 +63,9 @@ class Exported:
 
     def decode(self, latents) -> np.ndarray:
         """Latent maps [B, w, w, latent] -> images [B, H, W, C], about [-1, 1]."""
-        return self._call("decode", "images", latents=np.asarray(latents, np.float32))
+        latents = np.asarray(latents, np.float32)
+        check_latents(latents, self.latent_shape)
+        return self._call("decode", "images", latents=latents)
 
     def reconstruct(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""
@@ -71,6 +73,7 @@ class Exported:
 
     def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp") -> np.ndarray:
         """Images decoded along the path between the codes of images: [steps, B, H, W, C]."""
+        check_path(np.asarray(images_0), np.asarray(images_1), steps, method)
         return self.interpolate_at(images_0, images_1, np.linspace(0, 1, steps), method)
 
     def interpolate_at(self, images_0, images_1, t, method: str = "lerp") -> np.ndarray:

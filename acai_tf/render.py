@@ -15,6 +15,7 @@ from acai_tf.errors import UsageError
 from acai_tf.files import new_file
 
 KINDS = (".gif", ".webp", ".png")
+LARGEST = {".gif": 65_535, ".webp": 16_383}  # pixels a side
 
 
 def tour(model, images: np.ndarray, steps: int, method: str = "lerp") -> np.ndarray:
@@ -56,6 +57,11 @@ def save(tours: np.ndarray, path: pathlib.Path, zoom: int = 1, milliseconds: int
         picture.save(path)
         return f"{picture.width}x{picture.height}"
     first, *rest = (_picture(images[None], zoom) for images in tours.swapaxes(0, 1))
+    if max(first.size) > LARGEST[path.suffix]:
+        raise UsageError(
+            f"{path.suffix} takes {LARGEST[path.suffix]} pixels a side at most, these are"
+            f" {first.width}x{first.height}; give a smaller --zoom, or fewer --ways"
+        )
     first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
     return f"{1 + len(rest)} images of {first.width}x{first.height}"
 
@@ -112,6 +118,8 @@ def main() -> None:
     out = new_file(arguments.out)
     if out.suffix not in KINDS:
         raise UsageError(f"{out} must end with {', '.join(KINDS)}")
+    if arguments.seed < 0:
+        raise UsageError(f"--seed must be at least 0, got {arguments.seed}")
     for name in ("images", "ways", "steps", "zoom", "fps"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name} must be at least 1")

@@ -63,11 +63,12 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 out of its range.
         """
         X = validate_data(self, X, dtype="numeric")
-        low, high = self.value_range or (X.min(), X.max())
-        self.value_range_ = (float(low), float(high) if high > low else float(low) + 1.0)
+        self.value_range_ = self._range(X)
         self._shape = self.image_shape or (*[math.ceil(math.sqrt(X.shape[1]))] * 2, 1)
         if self.image_shape and math.prod(self.image_shape) != X.shape[1]:
             raise ValueError(f"image_shape={self.image_shape} is not that of {X.shape[1]} features")
+        if not self.kimg > 0:
+            raise ValueError(f"kimg must be greater than 0, got {self.kimg}")
         batch = min(self.batch, len(X))
         config = Config(
             model=self.model,
@@ -78,7 +79,10 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             lr=self.lr,
             seed=self.seed,
         )
-        images = self._images(X)
+        side = 2 * self.latent_width
+        while side < max(self._shape[:2]):
+            side *= 2
+        images = self._images(X, side)
         none = np.zeros(len(images), np.int64)
         data = ArrayDataset("X", images.shape[1:], (), images, none, images, none)
         self.model_ = self._build(config, images.shape[1:])
@@ -97,13 +101,17 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Images [N, H * W * C] -> codes [N, d], float32."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype="numeric", reset=False)
-        codes = self.model_.compiled_verb("encode")(self._images(X))
+        images = self._images(X, self.model_.image_shape[0])
+        codes = self.model_.compiled_verb("encode")(images)
         return codes.reshape(len(codes), -1)
 
     def inverse_transform(self, Z):
         """Codes [N, d] -> images [N, H * W * C] in the range of `value_range_`."""
         check_is_fitted(self)
-        Z = np.asarray(Z, np.float32).reshape(-1, *self.model_.latent_shape)
+        Z = np.asarray(Z, np.float32)
+        if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
+            raise ValueError(f"codes are [N, {self._n_features_out}], these are {list(Z.shape)}")
+        Z = Z.reshape(-1, *self.model_.latent_shape)
         images = self.model_.compiled_verb("decode")(Z)
         top, left, height, width = self._place(images.shape[1])
         images = images[:, top : top + height, left : left + width]
@@ -144,13 +152,20 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             np.random.set_state(kept[1])
         return model
 
-    def _images(self, X) -> np.ndarray:
+    def _range(self, X) -> tuple[float, float]:
+        """What is black and white, checked."""
+        if self.value_range is None:
+            low, high = float(X.min()), float(X.max())
+            return low, high if high > low else low + 1.0
+        low, high = (float(value) for value in self.value_range)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"value_range is (black, white), black < white; got {(low, high)}")
+        return low, high
+
+    def _images(self, X, side: int) -> np.ndarray:
         """Rows -> images as the networks take them, float32 [N, side, side, C]; black around."""
         low, high = self.value_range_
         height, width, colors = self._shape
-        side = self.latent_width * 2
-        while side < max(height, width):
-            side *= 2
         images = np.full((len(X), side, side, colors), -1, np.float32)
         flat = np.full((len(X), height * width * colors), -1, np.float32)
         flat[:, : X.shape[1]] = np.clip((X - low) / (high - low), 0, 1) * 2 - 1

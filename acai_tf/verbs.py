@@ -8,6 +8,7 @@ import numpy as np
 from acai_tf.errors import UsageError
 
 PART = 500 * 32 * 32  # pixels of the images that a compiled verb takes or makes at a time
+METHODS = ("lerp", "slerp")
 FLOAT_LIMIT = 2.0  # of float images: [-1, 1], and what decoders and noise add to it
 
 
@@ -22,6 +23,8 @@ def check_images(images, image_shape: tuple[int, int, int]) -> None:
         UsageError: another shape or type, no images, a value that is not finite, or far outside
             [-1, 1].
     """
+    if not hasattr(images, "shape"):
+        raise UsageError(f"images are an array [B, H, W, C], not a {type(images).__name__}")
     shape = tuple(images.shape)
     if len(shape) != 4 or shape[1:] != tuple(image_shape):
         expected = ", ".join(map(str, image_shape))
@@ -39,6 +42,26 @@ def check_images(images, image_shape: tuple[int, int, int]) -> None:
         raise UsageError(
             f"float images are in [-1, 1], these reach {largest:g}; give 0..255 as uint8"
         )
+
+
+def check_path(images_0, images_1, steps: int, method: str) -> None:
+    """See that there is a path between images; raises UsageError where there is none."""
+    if method not in METHODS:
+        raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    if steps < 2:
+        raise UsageError(f"a path has both its ends: steps must be at least 2, got {steps}")
+    if images_0.shape[0] != images_1.shape[0]:
+        raise UsageError(
+            f"a path needs both ends: {images_0.shape[0]} and {images_1.shape[0]} images"
+        )
+
+
+def check_latents(latents, latent_shape: tuple[int, int, int]) -> None:
+    """See that latents are what a model decodes; raises UsageError where their shape is another."""
+    shape = tuple(latents.shape)
+    if shape[1:] != tuple(latent_shape) or shape[0] == 0:
+        expected = ", ".join(map(str, latent_shape))
+        raise UsageError(f"the model decodes latents [B, {expected}], these are {list(shape)}")
 
 
 def in_parts(

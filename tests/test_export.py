@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -250,6 +251,48 @@ def test_the_critic_goes_along_only_when_asked(formats, tmp_path):
     with pytest.raises(UsageError, match="unknown format 'gif'; known: saved_model"):
         export(other, tmp_path / "other", ("gif",))
     assert not list(tmp_path.iterdir())
+
+
+def test_paths_and_latents_that_make_no_sense_are_refused(formats):
+    folder, model = formats
+    images = np.zeros((3, *model.image_shape), np.uint8)
+    exported = acai_tf.load(folder)
+    for give in (model, exported):
+        for words, says in (
+            ((images, images, 5, "straight"), "unknown method 'straight'; known: lerp, slerp"),
+            ((images, images, 1), "steps must be at least 2"),
+            ((images, images[:2]), "3 and 2 images"),
+        ):
+            with pytest.raises(UsageError, match=says):
+                give.interpolate(*words)
+        with pytest.raises(UsageError, match="not a list"):
+            model.encode(images.tolist())
+    with pytest.raises(UsageError, match=r"decodes latents \[B, "):
+        exported.decode(np.zeros((2, 5, 5, 3)))
+
+
+def test_what_an_overwrite_may_take(formats, tmp_path, monkeypatch):
+    _, model = formats
+    (tmp_path / "real").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "real")
+    (tmp_path / "real").rmdir()
+    real = export(model, link, ("weights",))
+    assert real == tmp_path / "real"
+    (real / "evaluation").mkdir()
+    monkeypatch.chdir(real)
+    export(model, pathlib.Path(), ("weights", "keras"), overwrite=True)
+    assert link.is_symlink()
+    assert {path.name for path in real.iterdir()} == {
+        *("weights.npz", "model.keras", "acai_tf.json", "evaluation"),
+    }
+    (real / "notes.txt").touch()
+    with pytest.raises(UsageError, match=r"holds what no export made \(notes.txt\)"):
+        export(model, real, ("weights",), overwrite=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot write to"):
+        export(model, tmp_path / "file" / "sub", ("weights",))
+    assert {path.name for path in tmp_path.iterdir()} == {"real", "link", "file"}
 
 
 def test_images_that_are_not_the_models_are_refused(formats):

@@ -94,6 +94,8 @@ def test_the_command(tmp_path, monkeypatch, capsys):
         ([f"--out={tmp_path}/tour.mp4"], "must end with .gif"),
         ([f"--out={tmp_path}/a.gif", "--steps=0"], "--steps must be at least 1"),
         ([f"--out={tmp_path}/a.gif", "--ways=many"], "invalid int value"),
+        ([f"--out={tmp_path}/a.gif", "--seed=-1"], "--seed must be at least 0"),
+        ([f"--out={tmp_path}/a.webp", "--ways=30", "--zoom=20"], "16383 pixels a side at most"),
         ([f"--out={tmp_path}/a.gif", "--files", str(picture), f"{tmp_path}/text.png"], "text.png"),
     ):
         assert run(*words) == 2, words

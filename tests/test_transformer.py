@@ -60,7 +60,7 @@ def test_images_are_placed_in_the_middle_and_come_back():
     X = rng.uniform(5, 9, (6, 7 * 5 * 3))
     transformer = LatentTransformer(model="baseline", kimg=0.01, depth=1, image_shape=(7, 5, 3))
     transformer.fit(X)
-    images = transformer._images(X)
+    images = transformer._images(X, 8)
     assert images.shape == (6, 8, 8, 3)
     picture = images[:, 0:7, 1:6]
     low, high = transformer.value_range_
@@ -74,3 +74,25 @@ def test_images_are_placed_in_the_middle_and_come_back():
 def test_a_shape_that_is_not_that_of_the_features():
     with pytest.raises(ValueError, match=r"image_shape=\(4, 4, 1\) is not that of 10 features"):
         LatentTransformer(image_shape=(4, 4, 1)).fit(np.zeros((3, 10)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"value_range": (16, 0)}, "black < white"),
+        ({"value_range": (0, float("nan"))}, "black < white"),
+        ({"kimg": 0}, "kimg must be greater than 0"),
+        ({"model": "gan"}, "known: baseline"),
+    ],
+)
+def test_settings_that_make_no_sense(settings, says):
+    with pytest.raises(ValueError, match=says):
+        LatentTransformer(**settings).fit(np.eye(9))
+
+
+def test_a_fitted_transformer_is_as_it_was_fitted():
+    transformer = LatentTransformer(model="baseline", kimg=0.01, depth=1).fit(np.eye(64))
+    z = transformer.transform(np.eye(64))
+    np.testing.assert_array_equal(transformer.set_params(latent_width=8).transform(np.eye(64)), z)
+    with pytest.raises(ValueError, match=r"codes are \[N, 32\], these are \[3, 64\]"):
+        transformer.inverse_transform(np.zeros((3, 64)))

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from acai_tf.models.base import Autoencoder
 
 ABOUT = "acai_tf.json"
+OURS = {  # what an export may hold, evaluate.py's results among it
+    *(ABOUT, "evaluation", "model.keras", "weights.npz", "model.tflite"),
+    *("saved_model.pb", "fingerprint.pb", "variables", "assets"),
+    *(f"{verb}.onnx" for verb in ("encode", "decode", "reconstruct", "classify", "estimate")),
+    *("interpolate.onnx", "interpolate_slerp.onnx"),
+}
 VERSION = 1  # of the verbs' names, inputs and outputs, and of acai_tf.json
 FORMATS = {
     "saved_model": "acai_tf.export.saved_model",
@@ -58,7 +64,7 @@ def export_run(
     """
     from acai_tf.loading import is_original, load, load_run
 
-    folder = pathlib.Path(out).expanduser()
+    folder = resolved(out)
     check_free(folder, overwrite)
     run = RunFolder(run_dir)
     if is_original(run_dir):
@@ -98,8 +104,8 @@ def export(
     check_formats(formats)
     if critic and model.config.model != "acai":
         raise UsageError(f"{model.config.model} has no critic; only acai has")
+    folder = resolved(folder)
     check_free(folder, overwrite)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         partial.mkdir()
@@ -130,6 +136,11 @@ def export(
     return folder
 
 
+def resolved(path: str | pathlib.Path) -> pathlib.Path:
+    """A folder's own name from the root on, whatever links lead there."""
+    return pathlib.Path(os.path.realpath(pathlib.Path(path).expanduser()))
+
+
 def check_formats(formats) -> None:
     """Raises UsageError where one is not in FORMATS."""
     for name in formats:
@@ -138,10 +149,18 @@ def check_formats(formats) -> None:
 
 
 def check_free(folder: pathlib.Path, overwrite: bool) -> None:
-    """Raises UsageError where a folder is there that may not be replaced."""
+    """Raises UsageError where a folder is there that may not be replaced, or cannot be made."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder} ({error.strerror})") from error
     if not folder.exists():
         return
     if not overwrite:
         raise UsageError(f"{folder} exists; give another --out, or --overwrite an old export")
     if not (folder / ABOUT).exists():
         raise UsageError(f"{folder} is no export; give another --out")
+    if others := sorted({path.name for path in folder.iterdir()} - OURS):
+        raise UsageError(
+            f"{folder} holds what no export made ({', '.join(others)}); move that first"
+        )

@@ -34,7 +34,9 @@ def main() -> None:
         "--formats", default="saved_model", help=f"some of {','.join(FORMATS)}; default saved_model"
     )
     parser.add_argument("--critic", action="store_true", help="ACAI: with its critic")
-    parser.add_argument("--overwrite", action="store_true", help="replace an export there")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the export there, all formats"
+    )
     arguments = parser.parse_args()
     formats = tuple(arguments.formats.split(","))
     check_formats(formats)

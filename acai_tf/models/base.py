@@ -13,7 +13,7 @@ from keras import ops
 from acai_tf import backend, interpolation, losses, networks
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed
-from acai_tf.verbs import check_images, in_parts
+from acai_tf.verbs import check_images, check_path, in_parts
 
 
 def to_unit(images):
@@ -91,6 +91,7 @@ class Autoencoder(keras.Model):
         Returns:
             [steps, B, H, W, C].
         """
+        check_path(images_0, images_1, steps, method)
         path = interpolation.PATHS[method](self.encode(images_0), self.encode(images_1), steps)
         flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))
         return ops.reshape(flat, (steps, -1, *self.image_shape))
