@@ -10,16 +10,16 @@ import sys
 import numpy as np
 from PIL import Image
 
-from acai_tf import command
+from acai_tf import command, verbs
 from acai_tf.data.square import square
 from acai_tf.errors import UsageError
-from acai_tf.render import tour
+from acai_tf.render import enlarged, tour
 
 SIDE = 5  # images in a row of the four-corner grid, and rows
 CLASS_STEPS = 6  # from one class to the next
 SHOWN = 200  # pixels of an image on the page
 UPLOAD = "5mb"  # at most
-METHODS = ("lerp", "slerp", "pixel blend")
+METHODS = (*verbs.METHODS, "pixel blend")
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
 
 
@@ -54,8 +54,7 @@ class Explorer:
         pair = [self._image(picture) for picture in (start, end)]
         at = np.array([t], np.float32)
         made = [
-            np.asarray(self.model.interpolate_at(*pair, at, method))[0]
-            for method in ("lerp", "slerp")
+            np.asarray(self.model.interpolate_at(*pair, at, method))[0] for method in verbs.METHODS
         ]
         unit = [image.astype(np.float32) / 127.5 - 1 for image in pair]
         made.append((1 - t) * unit[0] + t * unit[1])
@@ -187,13 +186,8 @@ def _picture(images: np.ndarray, zoom: int | None = None) -> Image.Image:
         images = images[None]
     if images.dtype == np.uint8:
         images = images / 127.5 - 1
-    from acai_tf.figures import grid
-
-    pixels = grid(images)
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    zoom = zoom or max(1, SHOWN // picture.width)
-    size = (picture.width * zoom, picture.height * zoom)
-    return picture.resize(size, Image.Resampling.NEAREST).convert("RGB")
+    zoom = zoom or max(1, SHOWN // (images.shape[1] * images.shape[3]))
+    return enlarged(images, zoom, Image.Resampling.NEAREST).convert("RGB")
 
 
 def main() -> None:

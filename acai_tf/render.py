@@ -13,6 +13,7 @@ from PIL import Image
 from acai_tf import command
 from acai_tf.errors import UsageError
 from acai_tf.files import new_file
+from acai_tf.verbs import METHODS
 
 KINDS = (".gif", ".webp", ".png")
 LARGEST = {".gif": 65_535, ".webp": 16_383}  # pixels a side
@@ -53,10 +54,10 @@ def save(tours: np.ndarray, path: pathlib.Path, zoom: int = 1, milliseconds: int
         What was written, in words.
     """
     if path.suffix == ".png":
-        picture = _picture(tours, zoom)
+        picture = enlarged(tours, zoom)
         picture.save(path)
         return f"{picture.width}x{picture.height}"
-    first, *rest = (_picture(images[None], zoom) for images in tours.swapaxes(0, 1))
+    first, *rest = (enlarged(images[None], zoom) for images in tours.swapaxes(0, 1))
     if max(first.size) > LARGEST[path.suffix]:
         raise UsageError(
             f"{path.suffix} takes {LARGEST[path.suffix]} pixels a side at most, these are"
@@ -66,14 +67,15 @@ def save(tours: np.ndarray, path: pathlib.Path, zoom: int = 1, milliseconds: int
     return f"{1 + len(rest)} images of {first.width}x{first.height}"
 
 
-def _picture(images: np.ndarray, zoom: int) -> Image.Image:
-    """[rows, columns, H, W, C] as one picture, enlarged."""
+def enlarged(
+    images: np.ndarray, zoom: int, resampling: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
+    """[rows, columns, H, W, C], about [-1, 1], as one picture, so many times as large."""
     from acai_tf.figures import grid
 
     pixels = grid(images)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-    size = (picture.width * zoom, picture.height * zoom)
-    return picture.resize(size, Image.Resampling.BICUBIC)
+    return picture.resize((picture.width * zoom, picture.height * zoom), resampling)
 
 
 def pictures_of(paths: list[str], image_shape: tuple[int, int, int]) -> np.ndarray:
@@ -108,7 +110,7 @@ def main() -> None:
     parser.add_argument("--ways", type=int, default=6, help="ways beside each other")
     parser.add_argument("--seed", type=int, default=0, help="which test images")
     parser.add_argument("--steps", type=int, default=12, help="from one image to the next")
-    parser.add_argument("--method", choices=("lerp", "slerp"), default="lerp")
+    parser.add_argument("--method", choices=METHODS, default="lerp")
     parser.add_argument("--zoom", type=int, default=3, help="enlarged by")
     parser.add_argument("--fps", type=int, default=12, help="images a second")
     parser.add_argument("--dataset", help="whose test images; default: as in training")

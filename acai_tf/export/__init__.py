@@ -124,9 +124,8 @@ def export(
         check_free(folder, overwrite)
         old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
         if folder.exists():
-            if (
-                folder / "evaluation"
-            ).exists():  # evaluate.py's; it knows which weights they are of
+            # evaluate.py's results know which weights they are of.
+            if (folder / "evaluation").exists():
                 os.replace(folder / "evaluation", partial / "evaluation")
             os.replace(folder, old)
         os.replace(partial, folder)

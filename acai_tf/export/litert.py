@@ -4,7 +4,7 @@ import pathlib
 import tempfile
 from typing import TYPE_CHECKING
 
-from acai_tf.export.saved_model import specification, tensorflow, verbs
+from acai_tf.export.saved_model import save, specification, tensorflow, verbs
 
 if TYPE_CHECKING:
     from acai_tf.models.base import Autoencoder
@@ -20,17 +20,11 @@ def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:
         UsageError: Keras runs on another backend than TensorFlow.
     """
     tf = tensorflow()
-    module = tf.Module()
     signatures = {
         name: tf.function(function).get_concrete_function(**specification(inputs, batch=1))
         for name, (function, inputs) in verbs(model, critic).items()
     }
-    variables = {id(v): v for function in signatures.values() for v in function.graph.variables}
-    module.own_variables = list(variables.values())
-    for name, function in signatures.items():
-        setattr(module, name, function)
     with tempfile.TemporaryDirectory() as scratch:
-        tf.saved_model.save(module, scratch, signatures)
-        converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
-        content = converter.convert()
+        save(signatures, scratch)
+        content = tf.lite.TFLiteConverter.from_saved_model(scratch).convert()
     (folder / "model.tflite").write_bytes(content)

@@ -18,9 +18,13 @@ def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:
     Raises:
         UsageError: Keras runs on another backend than TensorFlow.
     """
+    save(trace(model, critic), folder)
+
+
+def save(signatures: dict, folder: str | pathlib.Path) -> None:
+    """Write concrete functions, {signature: function}, as a SavedModel."""
     tf = tensorflow()
     module = tf.Module()
-    signatures = trace(model, critic)
     # Variables of other players are in none of these functions, and so are left out.
     variables = {id(v): v for function in signatures.values() for v in function.graph.variables}
     module.own_variables = list(variables.values())
