@@ -5,6 +5,8 @@ import functools
 import keras
 import numpy as np
 
+from acai_tf.devices import rows
+
 BACKENDS = ("tensorflow", "jax")  # that can train
 
 
@@ -76,6 +78,94 @@ def _jax_gradients(model, x, label, draws):
     for variable, value in zip(others, assigned, strict=True):
         variable.assign(value)
     return losses, logs, gradients
+
+
+def replicas() -> int:
+    """How many replicas share a batch; 1 where the backend does that by itself."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def share(draws: dict) -> dict:
+    """Of the draws of a whole batch, name -> [B, ...], the rows of this replica's images."""
+    count = replicas()
+    if count == 1:
+        return draws
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+
+    def own(values):
+        table = [rows(values.shape[0], count, one) for one in range(count)]
+        return tf.gather(values, tf.gather(np.stack(table), replica))
+
+    return {name: own(values) for name, values in draws.items()}
+
+
+def mean_over_replicas(scalars: dict) -> dict:
+    """Name -> scalar, each the mean over all replicas."""
+    if replicas() == 1:
+        return scalars
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    mine = tf.stop_gradient(tf.stack(list(scalars.values())))
+    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, mine)  # in one message
+    return dict(zip(scalars, tf.unstack(means), strict=True))
+
+
+def of_all_replicas(values):
+    """What all replicas have, one after the other, of tensors [n, ...] of equal shapes."""
+    if replicas() == 1:
+        return values
+    import tensorflow as tf
+
+    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+
+
+def train_function(model):
+    """What `fit` calls on TensorFlow: takes batches from an iterator and steps on each of them.
+
+    It takes `model.steps_per_execution` of them without a word from Python, and returns the last
+    step's logs, which are the same on all replicas. Keras' own does not work on several workers:
+    it looks for an axis in scalars.
+    """
+    import tensorflow as tf
+
+    @functools.partial(tf.function, autograph=False, reduce_retracing=True)
+    def step(batch):
+        strategy = model.distribute_strategy
+        logs = strategy.run(model.train_step, args=(batch,))
+        return {name: strategy.experimental_local_results(v)[0] for name, v in logs.items()}
+
+    if model.jit_compile:
+        step = tf.function(step.python_function, jit_compile=True, autograph=False)
+
+    more = model.steps_per_execution - 1
+
+    @tf.function(reduce_retracing=True)
+    def steps(iterator):
+        logs = step(next(iterator))
+        if more:
+            for _ in tf.range(more):
+                logs = step(next(iterator))
+        return logs
+
+    def function(iterator):
+        if isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
+            return steps(iterator)
+        return step(next(iterator))  # train_on_batch has a generator of one
+
+    return function
+
+
+def settle(model) -> None:
+    """Have a model's variables hold their values also within a period, when JAX has them out."""
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
 
 
 def state_variables(model) -> tuple[list, list, list, list]:

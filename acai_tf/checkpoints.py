@@ -11,8 +11,10 @@ import re
 import numpy as np
 
 from acai_tf.errors import DivergedError, UsageError
+from acai_tf.files import saving
 
 KEEP = 3  # newest checkpoints kept: one may be damaged, one more is for comfort
+_ROLLBACKS = "rollbacks"
 _NAME = re.compile(r"step-(\d+)\.npz")
 
 
@@ -23,8 +25,34 @@ def state(model) -> dict:
     return {variable.path: variable for variable in variables}
 
 
+def steps_taken(model) -> int:
+    """By a compiled model; on several replicas too, whose variables are no numbers."""
+    return int(np.asarray(model.optimizer.iterations))
+
+
+def running_means(model) -> dict:
+    """Path -> variable of what a period's logs are the means of so far."""
+    return {f"running/{v.path}": v for v in model.metrics_variables}
+
+
+def arrays(model) -> dict[str, np.ndarray]:
+    """What a checkpoint holds. All workers of a run must ask for it together.
+
+    Raises:
+        DivergedError: a variable is not finite.
+    """
+    from acai_tf import backend
+
+    backend.settle(model)
+    values = {p: np.asarray(v) for p, v in {**state(model), **running_means(model)}.items()}
+    for path, array in values.items():
+        if not np.all(np.isfinite(array)):
+            raise DivergedError(f"{path} is no longer finite; it was not saved")
+    return {**values, _ROLLBACKS: np.asarray(model.rollbacks)}
+
+
 def save(folder: pathlib.Path, model) -> pathlib.Path:
-    """Write `step-N.npz` and drop the oldest beyond KEEP.
+    """Write `step-N.npz` and drop the oldest beyond KEEP; of several workers the chief does.
 
     Args:
         folder: where to; made if it is not there.
@@ -32,22 +60,36 @@ def save(folder: pathlib.Path, model) -> pathlib.Path:
 
     Raises:
         DivergedError: a variable is not finite; nothing is written.
+        CannotSave: the folder cannot be written; what was there before still is.
     """
-    arrays = {path: np.asarray(variable) for path, variable in state(model).items()}
-    for path, array in arrays.items():
-        if not np.all(np.isfinite(array)):
-            raise DivergedError(f"{path} is no longer finite; it was not saved")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{int(model.optimizer.iterations):08d}.npz"
+    from acai_tf import devices
+
+    values, step = arrays(model), steps_taken(model)
+    return write(folder, step, values) if devices.is_chief() else _path(folder, step)
+
+
+def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> pathlib.Path:
+    """Write what `arrays` gave, as `save` does; raises CannotSave."""
+    path = _path(folder, step)
     partial = path.with_suffix(".partial")
-    with open(partial, "wb") as file:
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)  # atomic: the name never stands for a part of the file
-    for old in checkpoints(folder)[:-KEEP]:
-        old.unlink()
+    with saving(path, "free some space, or see to the folder; the same command then goes on"):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(partial, "wb") as file:
+                np.savez(file, **values)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)  # atomic: the name never stands for a part of the file
+        except OSError:
+            partial.unlink(missing_ok=True)  # it may be what fills the disk
+            raise
+        for old in checkpoints(folder)[:-KEEP]:
+            old.unlink()
     return path
+
+
+def _path(folder: pathlib.Path, step: int) -> pathlib.Path:
+    return folder / f"step-{step:08d}.npz"
 
 
 def checkpoints(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -69,7 +111,9 @@ def restore(path: pathlib.Path, model) -> None:
             arrays = {name: file[name] for name in file.files}  # reads and checks all of it
     except Exception as error:  # one flipped bit makes zipfile and numpy raise some ten kinds
         raise UsageError(f"checkpoint {path} is damaged ({error})") from error
-    variables = state(model)
+    variables, running = state(model), running_means(model)
+    if set(running) <= set(arrays):  # exported weights and old checkpoints have none
+        variables |= running
     for name, variable in variables.items():
         if name not in arrays:
             raise UsageError(f"checkpoint {path} has no variable {name}: it is of another model")
@@ -80,6 +124,7 @@ def restore(path: pathlib.Path, model) -> None:
             )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    model.rollbacks = int(arrays.get(_ROLLBACKS, 0))
 
 
 def restore_newest(folder: pathlib.Path, model) -> int:

@@ -2,26 +2,30 @@
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Callable
 
 import absl.logging
 
-from acai_tf.errors import AcaiError, UsageError
+from acai_tf.errors import AcaiError, Stopped, UsageError
 
 
 def run(main: Callable[[], None]) -> int:
     """Run `main`; an AcaiError becomes one line on stderr.
 
     Returns:
-        The exit status: 0, 2 for bad input, 3 for a run that diverged, 130 when interrupted.
+        The exit status: 0, that of the error, or 130 when interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stream of the caller's own
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text
     try:
         main()
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return stop.exit_status
     except AcaiError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_status
@@ -54,8 +58,11 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} ({self.prog} --help lists what there is)")
 
 
-def load_backend() -> None:
+def load_backend(prepare: Callable[[], None] = lambda: None) -> None:
     """Import Keras and its backend without the lines it prints at start-up; say what it runs on.
+
+    Args:
+        prepare: called before the backend sets up its devices.
 
     Set TF_CPP_MIN_LOG_LEVEL (to 0, say) to see TensorFlow's: why a GPU is not found, for one.
 
@@ -67,11 +74,15 @@ def load_backend() -> None:
     if quiet:
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
         absl.logging.set_verbosity(absl.logging.ERROR)
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         with muted_stderr() if quiet else contextlib.nullcontext():
             import keras
 
+            prepare()
             described = _describe_devices(keras.backend.backend())
+    except UsageError:
+        raise
     # An unknown name is a ValueError; JAX_PLATFORMS that are not there are one of the other two.
     except (ImportError, ValueError, RuntimeError, AssertionError) as error:
         name = os.environ.get("KERAS_BACKEND", "its default backend")

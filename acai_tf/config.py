@@ -8,25 +8,30 @@ import dataclasses
 import functools
 import math
 import numbers
+import reprlib
+import sys
 import typing
 from dataclasses import dataclass, field
 
 from acai_tf.errors import UsageError
 
 KIMG = 1024  # images; the original counts 1 kimg as 1,024 images
+LONGEST = 4096  # characters of a text; no path is longer
+MOST_LAYERS = 16  # that a setting may list
 
 
 def _setting(
-    default, help: str, *, minimum=None, maximum=None, specific: bool = False, datasets=()
+    default, help: str, *, minimum=None, maximum=None, choices=(), specific=False, datasets=()
 ):
-    """A field: its default, its flag's help, its range, whether only some models read it, and
-    the datasets that read it (none: all)."""
+    """A field: its default, its flag's help, its range or the words it takes, whether only some
+    models read it, and the datasets that read it (none: all)."""
     return field(
         default=default,
         metadata={
             "help": help,
             "min": minimum,
             "max": maximum,
+            "choices": choices,
             "specific": specific,
             "datasets": datasets,
         },
@@ -65,22 +70,60 @@ class Config:
     )
 
     # Length and optimiser. 2**14 kimg = 16,777,216 images is the published length.
-    total_kimg: int = _setting(1 << 14, "Length of training in units of 1,024 images.", minimum=1)
-    report_kimg: int = _setting(64, "Report, evaluate and checkpoint this often.", minimum=1)
+    total_kimg: int = _setting(
+        1 << 14, "Length of training in units of 1,024 images.", minimum=1, maximum=2**32
+    )
+    report_kimg: int = _setting(
+        64, "Report, evaluate and checkpoint this often.", minimum=1, maximum=2**32
+    )
     batch: int = _setting(64, "Images per step (over all devices).", minimum=1, maximum=2**16)
     lr: float = _setting(1e-4, "Learning rate of Adam.", minimum=0.0)
 
     # The autoencoder's shape: code size d = latent * latent_width**2.
-    depth: int = _setting(64, "Channels of the first convolution.", minimum=1)
-    latent: int = _setting(16, "Channels of the latent map.", minimum=1)
-    latent_width: int = _setting(4, "Height and width of the latent map.", minimum=1)
+    depth: int = _setting(64, "Channels of the first convolution.", minimum=1, maximum=2**12)
+    latent: int = _setting(16, "Channels of the latent map.", minimum=1, maximum=2**16)
+    latent_width: int = _setting(4, "Height and width of the latent map.", minimum=1, maximum=2**12)
+
+    # How it is computed. All but dtype_policy leave the result as it is but for rounding.
+    strategy: str = _setting(
+        "auto",
+        "Devices: default (one), mirrored (all GPUs), multiworker (TF_CONFIG); auto: as many as"
+        " there are.",
+        choices=("auto", "default", "mirrored", "multiworker"),
+    )
+    logical_devices: int = _setting(
+        0, "Split the CPU into so many devices, to try --strategy=mirrored.", minimum=0, maximum=64
+    )
+    dtype_policy: str = _setting(
+        "float32",
+        "float32, or mixed_bfloat16: computes in bfloat16, keeps weights and losses in float32.",
+        choices=("float32", "mixed_bfloat16"),
+    )
+    xla: str = _setting(
+        "auto",
+        "Compile steps with XLA; auto: on an accelerator.",
+        choices=("auto", "true", "false"),
+    )
+    steps_per_execution: str = _setting(
+        "auto", "Steps that the device takes without a word from Python; auto: 1 on CPU, else 32."
+    )
+    on_nonfinite: str = _setting(
+        "stop",
+        "When a loss is no longer finite: stop, or rollback to the last checkpoint and go on with"
+        " other batches and draws.",
+        choices=("stop", "rollback"),
+    )
 
     # Settings that only some models read (named in its line of acai_tf.models.MODELS).
     advweight: float = _setting(
         0.5, "ACAI: weight lambda of the adversarial loss.", minimum=0.0, specific=True
     )
     advdepth: int = _setting(
-        0, "ACAI: channels of the critic's first convolution; 0: depth.", minimum=0, specific=True
+        0,
+        "ACAI: channels of the critic's first convolution; 0: depth.",
+        minimum=0,
+        maximum=2**12,
+        specific=True,
     )
     reg: float = _setting(
         0.2, "ACAI: gamma, how real the critic's real images are.", minimum=0.0, specific=True
@@ -100,8 +143,12 @@ class Config:
     disc_layer_sizes: str = _setting(
         "100,100", "AAE: hidden layer sizes of the discriminator.", specific=True
     )
-    z_log_size: int = _setting(14, "VQ-VAE: log2 of the codebook's size.", minimum=1, specific=True)
-    num_latents: int = _setting(10, "VQ-VAE: codes per image.", minimum=1, specific=True)
+    z_log_size: int = _setting(
+        14, "VQ-VAE: log2 of the codebook's size.", minimum=1, maximum=24, specific=True
+    )
+    num_latents: int = _setting(
+        10, "VQ-VAE: codes per image.", minimum=1, maximum=2**12, specific=True
+    )
     zero_debias: bool = _setting(
         False, "VQ-VAE: start the codebook's averages without the original's bias.", specific=True
     )
@@ -110,6 +157,7 @@ class Config:
         for setting in dataclasses.fields(self):
             value = _checked(setting, getattr(self, setting.name))
             object.__setattr__(self, setting.name, value)  # frozen for everyone else
+        self.steps_at_once(default=1)
 
     @property
     def steps_per_report(self) -> int:
@@ -159,16 +207,33 @@ class Config:
             )
         return scales
 
+    def steps_at_once(self, default: int) -> int:
+        """--steps_per_execution as a number; `default` is what auto stands for.
+
+        Raises:
+            UsageError: it is neither auto nor a positive whole number.
+        """
+        word = self.steps_per_execution
+        if word == "auto":
+            return default
+        if not (word.isascii() and word.isdecimal() and 0 < int(word) <= 2**16):
+            raise UsageError(
+                f"--steps_per_execution takes auto or a whole number from 1 on, got {word!r}"
+            )
+        return int(word)
+
     def layer_sizes(self, setting: str) -> list[int]:
         """A setting that lists layer sizes, "100,100", as numbers.
 
         Raises:
-            UsageError: it is no list of positive whole numbers.
+            UsageError: it is no list of positive whole numbers, or a very long one.
         """
         words = getattr(self, setting).split(",")
-        if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        numbers = all(word.strip().isdecimal() and int(word) > 0 for word in words)
+        if not numbers or len(words) > MOST_LAYERS:
             raise UsageError(
-                f"--{setting} takes layer sizes such as 100,100, got {getattr(self, setting)!r}"
+                f"--{setting} takes layer sizes such as 100,100, {MOST_LAYERS} at most, got"
+                f" {reprlib.repr(getattr(self, setting))}"
             )
         return [int(word) for word in words]
 
@@ -182,10 +247,19 @@ class Config:
         Raises:
             UsageError: an unknown setting or a bad value.
         """
+        if not isinstance(values, dict):
+            raise UsageError(f"the configuration is no list of settings: {reprlib.repr(values)}")
         unknown = set(values) - {setting.name for setting in dataclasses.fields(cls)}
         if unknown:
             raise UsageError(f"unknown settings in the configuration: {', '.join(sorted(unknown))}")
         return cls(**values)
+
+
+# Settings that say where things lie and how they are computed, not what.
+CIRCUMSTANCES = frozenset(
+    ("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla")
+    + ("steps_per_execution", "on_nonfinite")
+)
 
 
 def specific_settings() -> set[str]:
@@ -222,16 +296,34 @@ _KINDS = {
 }
 
 
+_REASONS = dict.fromkeys(
+    ("float16", "mixed_float16"),
+    " (small gradients vanish in float16 unless losses are scaled, and each player's would need a"
+    " scale of its own; bfloat16 has the range of float32)",
+)
+
+
 def _checked(setting: dataclasses.Field, value):
     """The value as a plain Python one, which JSON can hold; refused if it is a bad one."""
     if value is None and setting.default is None:
         return None
+    if setting.name in ("xla", "steps_per_execution") and isinstance(value, int):
+        value = str(value).lower()  # as one says it in Python: True, 4
     kind = setting_kinds()[setting.name]
     abstract, description = _KINDS[kind]
     if not isinstance(value, abstract) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(f"--{setting.name} takes {description}, got {value!r}")
-    if kind is float and not math.isfinite(value):
-        raise UsageError(f"--{setting.name} must be finite, got {value}")
+        raise UsageError(f"--{setting.name} takes {description}, got {reprlib.repr(value)}")
+    if kind is float and not abs(value) <= sys.float_info.max:  # a whole number may be beyond it
+        raise UsageError(f"--{setting.name} must be finite, got {reprlib.repr(value)}")
+    if kind is str and (len(value) > LONGEST or "\0" in value):
+        raise UsageError(
+            f"--{setting.name} takes {LONGEST} characters at most, and no null, got"
+            f" {reprlib.repr(value)}"
+        )
+    choices = setting.metadata["choices"]
+    if choices and value not in choices:
+        reason = _REASONS.get(value, "")
+        raise UsageError(f"--{setting.name} takes {', '.join(choices)}; got {value!r}{reason}")
     low, high = setting.metadata["min"], setting.metadata["max"]
     if low is not None and value < low:
         raise UsageError(f"--{setting.name} must be at least {low}, got {value}")

@@ -1,34 +1,239 @@
-"""On which devices a run goes."""
+"""On which devices a run goes, who of several workers writes, and who takes which images."""
 
 import contextlib
+import functools
+import json
+import os
 
 import keras
+import numpy as np
 
-from acai_tf.errors import UsageError
+from acai_tf.config import Config
+from acai_tf.errors import UsageError, WorkerLost
 
 
-def spread(batch: int) -> contextlib.AbstractContextManager:
-    """A context in which models are made, and trained, on all devices that JAX sees.
-
-    Each device takes its share of every batch; weights are on all of them. The losses are those
-    of the whole batch (its reversal included), so a run does not depend on the number of devices
-    but for rounding. On TensorFlow a run uses one device yet.
-
-    Args:
-        batch: images per step, over all devices.
+def prepare(config: Config) -> None:
+    """What the backend must hear before it sets up its devices, which its first tensor does.
 
     Raises:
-        UsageError: the devices cannot share a batch evenly.
+        UsageError: settings that do not go together or do not fit this machine, or come too late.
     """
-    if keras.backend.backend() != "jax":
-        return contextlib.nullcontext()
-    devices = keras.distribution.list_devices()
-    if len(devices) == 1:
-        return contextlib.nullcontext()
-    if batch % len(devices):
-        fitting = max(n for n in range(1, len(devices)) if batch % n == 0)
+    kind, count = _kind(config), config.logical_devices
+    if count:
+        _split_the_cpu(count)
+    if kind == "multiworker":
+        _strategy(config)
+
+
+@contextlib.contextmanager
+def spread(config: Config):
+    """A context in which models are made, and trained, on all devices of --strategy.
+
+    Each replica takes its share of every batch; weights are on all of them. An update is that of
+    the whole batch, whatever the number of replicas, but for rounding: draws are made for the
+    whole batch, of which each takes its rows, and mixing partners share a replica (`rows`).
+
+    Raises:
+        UsageError: as `prepare`; or the devices cannot share a batch evenly.
+        WorkerLost: within the context, another worker is gone.
+    """
+    if keras.backend.backend() == "jax":
+        with _jax_scope(config):
+            yield
+        return
+    if _kind(config) == "default":
+        yield
+        return
+    import tensorflow as tf
+
+    strategy = _strategy(config)
+    count = strategy.num_replicas_in_sync
+    if config.batch % (2 * count):
         raise UsageError(
-            f"--batch={batch} cannot be shared evenly by {len(devices)} devices; let JAX see"
+            f"--batch={config.batch} cannot be shared by {count} replicas, each with an even number"
+            f" of images; use a multiple of {2 * count}"
+        )
+    if is_chief():
+        print(f"{_kind(config)}: {count} replicas, {config.batch // count} images of a batch each")
+    with strategy.scope():
+        try:
+            yield
+        except tf.errors.OpError as error:
+            if not several_workers():
+                raise
+            raise WorkerLost(
+                "another worker cannot be reached any more; start all workers again, with the same"
+                f" commands, and training goes on from the last checkpoint ({error.message})"
+            ) from error
+
+
+def xla(config: Config) -> bool:
+    """Whether a step is compiled with XLA; raises UsageError where --xla asks what cannot be."""
+    if keras.backend.backend() == "jax":
+        if config.xla == "false":
+            raise UsageError("--xla=false is for TensorFlow; JAX compiles with XLA or crawls")
+        return True
+    if config.xla == "auto":
+        return _accelerated() and _kind(config) == "default"
+    return config.xla == "true"
+
+
+def steps_at_once(config: Config, steps: int) -> int:
+    """How many of `steps` the device takes without a word from Python: a divisor of them."""
+    tensorflow = keras.backend.backend() == "tensorflow"  # Keras on JAX asks Python for each
+    wanted = config.steps_at_once(default=32 if tensorflow and _accelerated() else 1)
+    return max(n for n in range(1, min(wanted, steps) + 1) if steps % n == 0)
+
+
+def _accelerated() -> bool:
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
+def _jax_scope(config: Config) -> contextlib.AbstractContextManager:
+    devices = keras.distribution.list_devices()
+    if _kind(config) == "default" or len(devices) == 1:
+        return contextlib.nullcontext()
+    if config.batch % len(devices):
+        fitting = max(n for n in range(1, len(devices)) if config.batch % n == 0)
+        raise UsageError(
+            f"--batch={config.batch} cannot be shared evenly by {len(devices)} devices; let JAX see"
             f" {fitting} of them (CUDA_VISIBLE_DEVICES) or give a --batch that can"
         )
     return keras.distribution.DataParallel(devices=devices).scope()
+
+
+def rows(batch: int, replicas: int, replica: int) -> np.ndarray:
+    """Which images of a batch a replica takes.
+
+    ACAI mixes image i with image batch - 1 - i. A replica takes a piece of the first half and the
+    piece of the second half that holds its partners, in an order in which they are each other's
+    partners again: whatever the number of replicas, the same pairs are mixed.
+    """
+    half = batch // (2 * replicas)
+    first = np.arange(replica * half, (replica + 1) * half)
+    return np.concatenate([first, batch - 1 - first[::-1]])
+
+
+def is_chief() -> bool:
+    """Whether this process is the one, of several workers, that evaluates and writes."""
+    workers, task = _cluster()
+    named = [w for w in workers if w[0] == "chief"] or workers
+    return len(workers) < 2 or task == named[0]
+
+
+def several_workers() -> bool:
+    """Whether the strategy of this context spans several processes."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def of_all_workers(number: int) -> list[int]:
+    """What each worker gives, which waits for all others to give theirs; alone: its own."""
+    if not several_workers():
+        return [number]
+    import tensorflow as tf
+
+    gathered = _gather(tf.distribute.get_strategy())(tf.constant([number], tf.int64))
+    return [int(one) for one in gathered]
+
+
+@functools.cache
+def _gather(strategy):
+    import tensorflow as tf
+
+    # Compiled: done eagerly, each call costs a second.
+    return tf.function(lambda own: strategy.gather(strategy.run(tf.identity, (own,)), axis=0))
+
+
+def _kind(config: Config) -> str:
+    """What --strategy comes down to on this machine: default, mirrored or multiworker."""
+    kind = config.strategy
+    if keras.backend.backend() == "jax":
+        if kind == "multiworker":
+            raise UsageError("--strategy=multiworker needs KERAS_BACKEND=tensorflow")
+        return "mirrored" if kind == "auto" else kind
+    import tensorflow as tf
+
+    workers, _ = _cluster()
+    if kind == "auto":
+        several = config.logical_devices or len(tf.config.list_physical_devices("GPU")) > 1
+        kind = "multiworker" if len(workers) > 1 else "mirrored" if several else "default"
+    if kind == "multiworker" and not workers:
+        raise UsageError(
+            "--strategy=multiworker needs TF_CONFIG, which says where all workers are and which of"
+            " them this is (README, Several machines)"
+        )
+    if config.logical_devices and kind != "mirrored":
+        raise UsageError(f"--logical_devices is for --strategy=mirrored, not {kind}")
+    if config.xla == "true" and kind != "default":
+        raise UsageError(f"--xla=true does not work with --strategy={kind}; use --xla=false")
+    return kind
+
+
+def _cluster() -> tuple[list[tuple[str, int]], tuple[str, int] | None]:
+    """The workers that TF_CONFIG names as (type, index), and which of them this process is."""
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        return [], None
+    try:
+        said = json.loads(text)
+        cluster, task = said["cluster"], said["task"]
+        types = [type for type in ("chief", "worker") if type in cluster]
+        workers = [(type, index) for type in types for index in range(len(cluster[type]))]
+        mine = task["type"], int(task["index"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"TF_CONFIG cannot be understood ({error!r}): {text}") from error
+    if mine not in workers:
+        raise UsageError(f"TF_CONFIG: its cluster has no task {mine[0]} {mine[1]}")
+    return workers, mine
+
+
+@functools.cache
+def _made(kind: str, logical_devices: int):
+    import tensorflow as tf
+
+    if logical_devices:
+        # The default would give messages between CPUs numbers that are those of the process, and
+        # a second strategy in it would begin with the first's.
+        one_after_the_other = tf.distribute.ReductionToOneDevice()
+        cpus = [f"CPU:{index}" for index in range(logical_devices)]
+        return tf.distribute.MirroredStrategy(cpus, one_after_the_other)
+    if kind == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    except RuntimeError as error:
+        raise UsageError(
+            f"--strategy=multiworker must come before anything else that uses TensorFlow ({error})"
+        ) from error
+
+
+def _strategy(config: Config):
+    return _made(_kind(config), config.logical_devices)
+
+
+def _split_the_cpu(count: int) -> None:
+    late = f"--logical_devices={count} comes too late: the backend has set up its devices already"
+    if keras.backend.backend() == "jax":
+        import jax
+
+        try:
+            jax.config.update("jax_num_cpu_devices", count)
+        except RuntimeError as error:
+            raise UsageError(late) from error
+        return
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(
+            cpu, [tf.config.LogicalDeviceConfiguration()] * count
+        )
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise UsageError(late) from error

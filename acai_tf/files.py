@@ -1,10 +1,11 @@
 """Files that are whole or not there, and folders that one process at a time writes in."""
 
+import contextlib
 import os
 import pathlib
 import typing
 
-from acai_tf.errors import UsageError
+from acai_tf.errors import CannotSave, UsageError
 
 try:
     import fcntl
@@ -21,6 +22,21 @@ def write_atomically(path: pathlib.Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def saving(path: pathlib.Path, mend: str):
+    """Around what writes: whatever keeps it from being written becomes a CannotSave.
+
+    Args:
+        path: what is written.
+        mend: what the user should do.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise CannotSave(f"cannot write {error.filename or path} ({reason}); {mend}") from error
 
 
 def new_file(path: str) -> pathlib.Path:

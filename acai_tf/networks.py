@@ -4,10 +4,31 @@ Images are NHWC float32 in [-1, 1]; latents are maps [B, w, w, latent] with
 w = H >> scales. Convolutions are 3x3, 'same', leaky ReLU of slope 0.2.
 """
 
+import functools
+from collections.abc import Callable
+
 import keras
 from keras import layers
 
 SLOPE = 0.2  # of the leaky ReLU
+
+
+def _in_policy(make: Callable[..., keras.Sequential]) -> Callable[..., keras.Sequential]:
+    """Gives a network an argument `dtype`, a Keras dtype policy; its output is always float32."""
+
+    @functools.wraps(make)
+    def made(*arguments, dtype: str = "float32", **options) -> keras.Sequential:
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(dtype)
+        try:
+            network = make(*arguments, **options)
+        finally:
+            keras.config.set_dtype_policy(before)
+        if dtype != "float32":
+            network.add(layers.Activation("linear", dtype="float32", name="to_float32"))
+        return network
+
+    return made
 
 
 def _convolution(channels: int, fan_in: int, name: str, *, size: int = 3, linear: bool = False):
@@ -23,6 +44,7 @@ def _convolution(channels: int, fan_in: int, name: str, *, size: int = 3, linear
     )
 
 
+@_in_policy
 def encoder(
     image_shape: tuple[int, int, int], scales: int, depth: int, latent: int, name: str
 ) -> keras.Sequential:
@@ -42,6 +64,7 @@ def encoder(
     return keras.Sequential(stack, name=name)
 
 
+@_in_policy
 def decoder(
     latent_shape: tuple[int, int, int], scales: int, depth: int, colors: int, name: str
 ) -> keras.Sequential:
@@ -61,13 +84,18 @@ def decoder(
 
 
 def critic(
-    image_shape: tuple[int, int, int], scales: int, depth: int, latent: int, name: str = "critic"
+    image_shape: tuple[int, int, int],
+    scales: int,
+    depth: int,
+    latent: int,
+    name: str = "critic",
+    dtype: str = "float32",
 ) -> keras.Sequential:
     """ACAI's critic: image [B, H, W, C] -> its estimate of alpha [B].
 
     A network shaped like the encoder; the estimate is the mean of its latent map.
     """
-    body = encoder(image_shape, scales, depth, latent, name)
+    body = encoder(image_shape, scales, depth, latent, name, dtype=dtype)
     # The mean over height and width, then over channels, is the mean over all of them.
     body.add(layers.GlobalAveragePooling2D(name="mean_hw"))
     body.add(layers.Reshape((latent, 1), name="channels"))

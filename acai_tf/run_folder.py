@@ -18,13 +18,13 @@ import pathlib
 import platform
 
 from acai_tf.checkpoints import checkpoints
-from acai_tf.config import Config
+from acai_tf.config import CIRCUMSTANCES, Config
 from acai_tf.data import short_name
 from acai_tf.errors import UsageError
 from acai_tf.files import hold, write_atomically
 
-# What may differ between a run and its continuation: where things lie, and for how long it goes on.
-_MAY_DIFFER = {"run_dir", "data_dir", "cache_dir", "total_kimg"}
+# What may differ between a run and its continuation: circumstances, and how long it goes on.
+_MAY_DIFFER = {*CIRCUMSTANCES, "total_kimg"}
 _LOCK = "lock"
 _TRACES = {_LOCK, ".config.json.partial"}  # what a run killed before its first word leaves
 _PACKAGES = ("acai_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy", "absl-py")
@@ -115,15 +115,17 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = hold(self.path / _LOCK)
+            self._lock = hold(self.path / _LOCK)
         except BlockingIOError:
             raise UsageError(f"another process is training in {self.path}") from None
         except OSError as error:
             raise UsageError(
                 f"cannot write to --run_dir={self.path} ({error.strerror}); give another"
             ) from error
-        with lock:
+        try:
             yield
+        finally:
+            self._lock.close()
 
     def images(self) -> str | None:
         """The fingerprint of the images that the run began with; None: none is written down."""
@@ -153,14 +155,34 @@ class RunFolder:
             "class_names": list(class_names),
             "versions": versions,
         }
-        write_atomically(self._config, json.dumps(saved, indent=2) + "\n")
+        self._about = json.dumps(saved, indent=2) + "\n"
+        self._reports = self._metrics.read_text() if self._metrics.exists() else ""
+        write_atomically(self._config, self._about)
 
     def append(self, record: dict) -> None:
         """Add one report to metrics.jsonl; values that are not finite become null."""
+        line = json.dumps({k: _finite_or_none(v) for k, v in record.items()}) + "\n"
         with open(self._metrics, "a") as file:
-            file.write(json.dumps({k: _finite_or_none(v) for k, v in record.items()}) + "\n")
+            file.write(line)
             file.flush()
             os.fsync(file.fileno())
+        self._reports += line
+
+    def remake_if_gone(self) -> None:
+        """Make the folder again, with what `begin` and `append` wrote, if somebody removed it.
+
+        What training has reached is then in memory alone, and worth more than an empty place.
+        """
+        if self._config.exists():
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = hold(self.path / _LOCK)
+        write_atomically(self._metrics, self._reports)
+        write_atomically(self._config, self._about)
+        print(
+            f"{self.path} was removed while this run was in it; made again. Its earlier sheets and"
+            " checkpoints are gone"
+        )
 
     def records(self) -> list[dict]:
         """The reports so far; a last line that a kill cut short is left out.
@@ -186,8 +208,12 @@ class RunFolder:
             records.append(record)
         return records
 
-    def rewind(self, step: int) -> None:
+    def rewind(self, step: int, period: int) -> None:
         """Drop the reports after `step`: the run goes on from there and will make them again.
+
+        Args:
+            step: as it was saved.
+            period: steps from one report to the next.
 
         Raises:
             UsageError: there are reports whose checkpoints are all gone.
@@ -199,8 +225,9 @@ class RunFolder:
                 " put checkpoints/ back or give another --run_dir"
             )
         kept = [record for record in records if record["step"] <= step]
-        if step and (not kept or kept[-1]["step"] != step):
-            print(f"{self._metrics} lacks the report of step {step}: it was changed")
+        due = step // period * period
+        if due and (not kept or kept[-1]["step"] != due):
+            print(f"{self._metrics} lacks the report of step {due}: it was changed")
         write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
 
 

@@ -1,24 +1,29 @@
 """The story of a run, in one function."""
 
+import contextlib
 import dataclasses
 
 import keras
+import numpy as np
 
 from acai_tf import checkpoints, devices
 from acai_tf.backend import BACKENDS
-from acai_tf.callbacks import Progress, Report, StopOnNonFinite
+from acai_tf.callbacks import Progress, Report
 from acai_tf.config import Config, changed_settings, settings_unread_by, specific_settings
 from acai_tf.data import canonical_name, config_name, load_dataset
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
 from acai_tf.draws import seed_weights
-from acai_tf.errors import UsageError
+from acai_tf.errors import DivergedError, UsageError
 from acai_tf.models import MODELS, build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
 from acai_tf.optimizer import adam
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
 from acai_tf.run_folder import RunFolder, default_run_dir
+from acai_tf.watch import KeepMeans, Signals, StopOnNonFinite, StopOnSignal
+
+ROLLBACKS = 3  # to one checkpoint, before it is clear that chance will not help
 
 
 def train(config: Config) -> Autoencoder:
@@ -30,6 +35,9 @@ def train(config: Config) -> Autoencoder:
     Raises:
         UsageError: bad input; see the messages.
         DivergedError: a loss or a weight is no longer finite.
+        Stopped: SIGTERM or SIGINT came; the run is saved.
+        CannotSave: the run folder can no longer be written.
+        WorkerLost: another worker is gone.
     """
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     if config.original:
@@ -41,18 +49,19 @@ def train(config: Config) -> Autoencoder:
     refuse_unread(config.model, changed_settings(config))
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
+    devices.prepare(config)
     steps, reports = config.steps_per_report, config.reports
-    run = RunFolder(config.run_dir)
+    run, chief = RunFolder(config.run_dir), devices.is_chief()
     run.check(config)  # now, before data are loaded; and again once the folder is ours
     print(describe(config))
     dataset = load_dataset(config)
     dataset.check_batch(config.batch)
     images = dataset.fingerprint()
 
-    with devices.spread(config.batch), run.held():
+    with devices.spread(config), run.held() if chief else contextlib.nullcontext():
         seed_weights(config.seed)
         model = build_model(config, dataset.image_shape, dataset.classes)
-        model.compile(optimizer=adam(model))
+        model.compile(optimizer=adam(model), jit_compile=devices.xla(config))
         run.check(config, images)
         saved = step = checkpoints.restore_newest(run.checkpoints, model)
         if config.original and not saved:
@@ -67,15 +76,17 @@ def train(config: Config) -> Autoencoder:
                 f"{run.path} is past --total_kimg={config.total_kimg} already"
                 f" (kimg {step // steps * config.report_kimg})"
             )
-        run.rewind(saved)
-        run.begin(config, images, dataset.class_names)
+        if len(begins := set(devices.of_all_workers(step))) > 1:
+            raise UsageError(
+                f"the workers begin at different steps, {sorted(begins)}: --run_dir={run.path} must"
+                " be one folder that all of them see"
+            )
+        if chief:
+            run.rewind(saved, steps)
+            run.begin(config, images, dataset.class_names)
         if step:
             print(f"continuing {run.path if saved else config.original} from step {step}")
-        try:
-            _fit(model, dataset, config, step, run)
-        except KeyboardInterrupt:
-            print(f"\nthe same command goes on from the last checkpoint in {run.path}")
-            raise
+        _fit(model, dataset, config, step, run)
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     return model
 
@@ -83,21 +94,61 @@ def train(config: Config) -> Autoencoder:
 def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: RunFolder) -> None:
     """Train from `step` to the end; a Keras epoch is a report period."""
     steps, reports = config.steps_per_report, config.reports
-    callbacks = [StopOnNonFinite(step), Progress(config, step), Report(config, dataset, run)]
+    signals, report = Signals(), Report(config, dataset, run)
     while step < reports * steps:
+        # A run may have been saved at any step: what is left of its period comes first.
         period, taken = divmod(step, steps)
-        # The original saved at any step: what is left of the period it was in comes first.
         last = period + 1 if taken else reports
-        model.fit(
-            pipeline(dataset, config, step),
-            initial_epoch=period,
-            epochs=last,
-            steps_per_epoch=steps - taken,
-            callbacks=callbacks,
-            shuffle=False,  # the pipeline has its own order
-            verbose=0,
-        )
-        step = last * steps
+        model.steps_per_execution = devices.steps_at_once(config, steps - taken)
+        model.make_train_function(force=True)
+        callbacks = [
+            KeepMeans([np.asarray(v) for v in model.metrics_variables] if taken else []),
+            *(StopOnNonFinite(step), Progress(config, step), report),
+            StopOnSignal(step, signals, run),
+        ]
+        failures = []
+        try:
+            with signals.heeded():
+                model.fit(
+                    pipeline(dataset, config, step, model.draw_seed, failures),
+                    initial_epoch=period,
+                    epochs=last,
+                    steps_per_epoch=steps - taken,
+                    callbacks=callbacks,
+                    shuffle=False,  # the pipeline has its own order
+                    verbose=0,
+                )
+            step = last * steps
+        except DivergedError as trouble:
+            step = _roll_back(model, config, run, trouble)
+        except Exception:
+            if failures:  # of the data, before TensorFlow made another error of it
+                raise failures[0] from None
+            raise
+
+
+def _roll_back(model: Autoencoder, config: Config, run: RunFolder, trouble: DivergedError) -> int:
+    """Go back to the newest checkpoint, from where other batches and draws follow.
+
+    Returns:
+        Its step.
+
+    Raises:
+        DivergedError: `trouble`, where no rollback is asked for, possible, or of use any longer.
+    """
+    tried = model.rollbacks + 1
+    if config.on_nonfinite == "stop":
+        raise trouble
+    step = checkpoints.restore_newest(run.checkpoints, model)
+    if not step:
+        raise DivergedError(f"{trouble}. There is no checkpoint yet to roll back to") from trouble
+    if tried - model.rollbacks > ROLLBACKS:
+        raise DivergedError(f"{trouble}. {ROLLBACKS} rollbacks to step {step} did not help")
+    model.rollbacks = tried
+    if devices.is_chief():
+        run.rewind(step, config.steps_per_report)
+    print(f"{trouble}\nrolled back to step {step}; other batches and draws from here on")
+    return step
 
 
 def describe(config: Config) -> str:

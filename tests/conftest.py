@@ -19,7 +19,7 @@ if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
 
     tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
     )
 
 ROOT = pathlib.Path(__file__).parent.parent

@@ -1,8 +1,14 @@
 """Images decoded once, and kept."""
 
+import concurrent.futures
+import dataclasses
+import errno
+import gc
 import json
 import multiprocessing
 import os
+import pathlib
+import re
 import shutil
 import signal
 import sys
@@ -11,12 +17,27 @@ import time
 import numpy as np
 import pytest
 
+from acai_tf import figures
 from acai_tf.config import Config
-from acai_tf.data import cache
+from acai_tf.data import cache, npz
 from acai_tf.data import source as sources
+from acai_tf.data.__main__ import samples, summary
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.rows import Rows
 from acai_tf.data.source import SPLITS, Decoded, Source
-from acai_tf.errors import UsageError
+from acai_tf.errors import DataLost, UsageError
+from acai_tf.evaluation import (
+    linear,
+    neighbours,
+    opening,
+    realism,
+    reconstruction,
+    robustness,
+    run,
+    similarity,
+)
+from acai_tf.evaluation.pixels import Pixels
+from acai_tf.evaluation.subject import Subject
 from tests.test_data import assert_same_batches, take
 
 SHAPE = (16, 16, 3)
@@ -161,6 +182,20 @@ def test_odd_contents_are_made_again(config, contents):
     assert_holds(cache.load(config, source), source)
 
 
+# Images that do not fit in memory.
+
+
+@pytest.fixture
+def from_file(config, monkeypatch):
+    """A function that loads a source whose images are then read from their files."""
+
+    def load(source):
+        monkeypatch.setattr(cache, "free_memory", lambda: 0)
+        return cache.load(config, source)
+
+    return load
+
+
 def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config, monkeypatch):
     source = Random(count=500)
     in_memory = cache.load(config, source)
@@ -170,6 +205,8 @@ def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config,
     monkeypatch.setattr(cache, "free_memory", lambda: 2 * size - 1)
     from_disk = cache.load(config, source)
     assert f"read from {cache.cache_dir(config)}" in from_disk.describe()
+    assert isinstance(in_memory.train_images, np.ndarray)
+    assert isinstance(from_disk.train_images, Rows)
     assert source.decoded == 1
     assert_holds(from_disk, source)
     assert_same_batches(
@@ -177,6 +214,166 @@ def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config,
         take(in_memory.batches(64, seed=3, first_step=5), 20),
     )
     assert from_disk.fingerprint() == in_memory.fingerprint()
+    once, labels = from_disk.train_once(20)
+    assert isinstance(once, Rows)  # 60,000 of them may be more than there is room for
+    np.testing.assert_array_equal(once, in_memory.train_images[:20])
+    np.testing.assert_array_equal(labels, in_memory.train_labels[:20])
+
+
+def test_whatever_looks_at_images_takes_those_in_files(from_file, tmp_path):
+    source = Random(count=90)
+    dataset = from_file(source)
+    images = {f"{split}_images": source.images(split)[0] for split in SPLITS}
+    arrays = dataclasses.replace(dataset, **images)
+    for look in (
+        summary,
+        samples,
+        opening._images,
+        lambda data: figures.sheets(Maker(SHAPE), data.test_images),
+        *(
+            lambda data, evaluate=evaluator.evaluate: evaluate(Subject(Pixels(SHAPE), data))
+            for evaluator in (linear, neighbours, realism, reconstruction, robustness, similarity)
+        ),
+    ):
+        np.testing.assert_equal(look(dataset), look(arrays))
+    npz.save(dataset, tmp_path / "images.npz")
+    with np.load(tmp_path / "images.npz") as saved:
+        for name, values in images.items():
+            np.testing.assert_array_equal(saved[name], values)
+
+
+class Maker(Pixels):
+    """Raw pixels, of which sheets can be made."""
+
+    def compiled_verb(self, verb, **options):
+        same = super().compiled_verb(verb, **options)
+        return np.asarray if verb == "decode" else same
+
+
+def images_file(folder, count=40, shape=(4, 4, 3)):
+    images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+    images.tofile(folder / "images")
+    return images, Rows(folder / "images", images.shape)
+
+
+@pytest.mark.parametrize("system", ["posix", "windows"])
+def test_rows_are_indexed_as_arrays_are(tmp_path, monkeypatch, system):
+    if system == "windows":
+        monkeypatch.delattr(os, "preadv", raising=False)
+    images, rows = images_file(tmp_path)
+    for name in ("shape", "ndim", "size", "nbytes", "dtype"):
+        assert getattr(rows, name) == getattr(images, name)
+    assert len(rows) == len(images)
+    keys = [0, -1, np.int64(7), slice(None), slice(5, 9), slice(-3, None), slice(None, 99)]
+    keys += [slice(1, 30, 7), slice(None, None, -1), slice(9, 9), [3, 4, 5, 3, 0], []]
+    keys += [np.arange(40) % 3 == 0, np.array([[1, 2], [39, 0]]), None]
+    for part, same in (
+        (rows, images),
+        (rows.between(5, 30), images[5:30]),
+        (rows.between(5, 30).between(2, 99), images[7:30]),
+    ):
+        for key in keys:
+            if isinstance(key, np.ndarray):
+                key = key[: len(part)] if key.dtype == bool else key % len(part)
+            np.testing.assert_array_equal(part[key], same[key], strict=True)
+        indices = np.random.default_rng(1).permutation(len(part))[:9]
+        np.testing.assert_array_equal(part.take(indices, 0), same.take(indices, 0), strict=True)
+        np.testing.assert_array_equal(np.asarray(part), same, strict=True)
+        np.testing.assert_array_equal(np.asarray(part, np.float32), same.astype(np.float32))
+        np.testing.assert_array_equal(np.stack(list(part)), same)
+    assert isinstance(rows[3:5], np.ndarray)
+    for wrong in (40, -41, [40]):
+        with pytest.raises(IndexError):
+            rows[wrong]
+    with pytest.raises(IndexError):
+        rows.take([40])
+    with pytest.raises(ValueError, match="axis 0, not 1"):
+        rows.take([0], axis=1)
+
+
+@pytest.mark.parametrize("system", ["posix", "windows"])
+def test_threads_read_at_a_time(tmp_path, monkeypatch, system):
+    if system == "windows":
+        monkeypatch.delattr(os, "preadv", raising=False)
+    images, rows = images_file(tmp_path, count=500)
+
+    def read(seed):
+        indices = np.random.default_rng(seed).integers(0, 500, 64)
+        return np.array_equal(rows.take(indices), images[indices])
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(read, range(400)))
+
+
+def test_a_read_that_stops_halfway_goes_on(tmp_path, monkeypatch):
+    images, rows = images_file(tmp_path)
+    whole = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda n, views, at: whole(n, [views[0][:7]], at))
+    np.testing.assert_array_equal(rows, images)
+
+
+def test_a_file_is_closed_when_nothing_uses_it(tmp_path):
+    images, rows = images_file(tmp_path)
+    file = rows._file._file
+    part = rows.between(3, 9)
+    del rows
+    gc.collect()
+    np.testing.assert_array_equal(part, images[3:9])
+    del part
+    gc.collect()
+    assert file.closed
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
+def test_files_that_are_removed_meanwhile_do_no_harm(config, from_file):
+    source = Random()
+    dataset = from_file(source)
+    shutil.rmtree(cache.cache_dir(config))
+    assert_holds(dataset, source)
+
+
+def test_a_file_that_is_cut_short_meanwhile_is_said_and_made_again(config, from_file):
+    source = Random(count=300)
+    dataset = from_file(source)
+    (path,) = cache.cache_dir(config).rglob("*-train_images")
+    os.truncate(path, path.stat().st_size // 2 + 5)
+    says = f"^{re.escape(str(path))} was cut short; run the same command again: images are decoded"
+    with pytest.raises(DataLost, match=says) as caught:
+        take(dataset.batches(64, seed=0), 2)
+    assert caught.value.exit_status == 1
+    with pytest.raises(DataLost):
+        dataset.train_images[150]
+    np.testing.assert_array_equal(dataset.train_images[:150], source.images("train")[0][:150])
+    assert_holds(from_file(source), source)
+    assert source.decoded == 2
+
+
+@pytest.mark.parametrize("where", ["files", "memory"])
+def test_a_disk_that_fails_is_said(config, monkeypatch, where):
+    source = Random()
+    cache.load(config, source)
+
+    def fail(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    if where == "files":
+        monkeypatch.setattr(cache, "free_memory", lambda: 0)
+    says = r"-t\w+_images cannot be read \(Input/output error\); remove it and run the same"
+    with pytest.raises(DataLost, match=says) as caught:
+        cache.load(config, source).fingerprint()
+    monkeypatch.undo()
+    pathlib.Path(str(caught.value).partition(" cannot")[0]).unlink()
+    assert_holds(cache.load(config, source), source)
+    assert source.decoded == 2
+
+
+def test_an_evaluation_without_its_images_ends(config, from_file):
+    dataset = from_file(Random())
+    (path,) = cache.cache_dir(config).rglob("*-test_images")
+    os.truncate(path, 0)
+    with pytest.raises(DataLost):  # not a traceback an evaluator
+        run._measure("reconstruction", Subject(Pixels(SHAPE), dataset), {}, results=None)
 
 
 def test_the_memory_of_a_container_counts(monkeypatch, tmp_path):

@@ -143,9 +143,9 @@ from acai_tf.config import Config
 from acai_tf.data import load_dataset, pipeline
 dataset = load_dataset(Config(dataset="digits"))
 whole = type(dataset).batch_at
-def slow(*arguments):
+def slow(*arguments, **named):
     time.sleep(0.2)
-    return whole(*arguments)
+    return whole(*arguments, **named)
 type(dataset).batch_at = slow
 batches = iter(pipeline.pipeline(dataset, Config(batch=4), 0))
 next(batches)

@@ -33,7 +33,7 @@ def report(seconds: dict[str, list[float]], images: int, against: str) -> None:
 
 
 def data(arguments) -> None:
-    """The input pipeline alone, from memory and from a mapped file; then whether `fit` waits."""
+    """The input pipeline alone, from memory and from a file; then whether `fit` waits."""
     import collections
     import itertools
     import pathlib
@@ -42,9 +42,9 @@ def data(arguments) -> None:
     import keras
     import numpy as np
 
-    from acai_tf.data.cache import map_file
     from acai_tf.data.dataset import ArrayDataset
     from acai_tf.data.pipeline import pipeline
+    from acai_tf.data.rows import Rows
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (arguments.images, 32, 32, 3), np.uint8)
@@ -59,8 +59,7 @@ def data(arguments) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "images"
         images.tofile(file)
-        mapped = map_file(file).reshape(images.shape)
-        sources = {"from memory": of(images), "from a file": of(mapped)}
+        sources = {"from memory": of(images), "from a file": of(Rows(file, images.shape))}
         steps = 40 * arguments.steps
 
         def draw(source):
@@ -97,9 +96,10 @@ def fit(arguments) -> None:
 
 def fitted_steps(dataset, config: Config, steps: int) -> tuple:
     """A model, and a function that takes steps of it through `fit`, reports aside."""
-    from acai_tf.callbacks import Progress, StopOnNonFinite
+    from acai_tf.callbacks import Progress
     from acai_tf.models import build_model
     from acai_tf.optimizer import adam
+    from acai_tf.watch import StopOnNonFinite
 
     model = build_model(config, dataset.image_shape, dataset.classes)
     model.compile(optimizer=adam(model))

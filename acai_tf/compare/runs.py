@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from acai_tf.config import Config
+from acai_tf.config import CIRCUMSTANCES, Config
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import results as evaluation
 from acai_tf.run_folder import RunFolder
@@ -17,7 +17,7 @@ LAST, PUBLISHED = 20, 256  # reports whose median counts, of so many
 NOT_A_SCORE = {"step", "kimg", "images_per_second"}
 # Whose run it is, where things lie, and how far it is (kimg counts, not total_kimg).
 NOT_OF_A_GROUP = {
-    *("seed", "run_dir", "data_dir", "cache_dir", "original", "total_kimg"),
+    *(*CIRCUMSTANCES, "seed", "original", "total_kimg"),
     *("images", "step", "kimg", "weights"),
 }
 
@@ -57,6 +57,7 @@ def read_run(path: str, last: int | None = None) -> Run:
     evaluated = evaluation.read(folder.path) or {"about": {}, "evaluators": {}}
     about, measured = evaluated["about"], evaluation.scores(evaluated["evaluators"])
     if not (folder.path / "config.json").exists() and about:
+        _check(about, folder.path / evaluation.FILE)
         settings = {name: value for name, value in about.items() if name not in NOT_OF_A_GROUP}
         return Run(folder.path, settings, [], measured, about.get("kimg"), about.get("seed"))
     config, records = folder.config().to_dict(), folder.records()
@@ -72,6 +73,15 @@ def read_run(path: str, last: int | None = None) -> Run:
     settings = {name: value for name, value in config.items() if name not in NOT_OF_A_GROUP}
     scores = measured | last_reports(records, last)
     return Run(folder.path, settings, records, scores, records[-1]["kimg"], config["seed"])
+
+
+def _check(about: dict, file: pathlib.Path) -> None:
+    """Raises UsageError where a file does not say what was evaluated."""
+    words = [about.get(name) for name in ("model", "dataset")]
+    numbers = [about[name] for name in ("kimg", "seed") if about.get(name) is not None]
+    finite = (isinstance(n, (int, float)) and abs(n) <= sys.float_info.max for n in numbers)
+    if not all(isinstance(word, str) for word in words) or not all(finite):
+        raise UsageError(f"{file} does not say what it is of: it was changed, or is damaged")
 
 
 def last_reports(records: list[dict], last: int | None = None) -> dict[str, float]:

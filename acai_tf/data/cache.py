@@ -13,7 +13,6 @@ the next start begins them again.
 import contextlib
 import hashlib
 import json
-import mmap
 import os
 import pathlib
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import numpy as np
 from acai_tf.config import Config
 from acai_tf.data import short_name
 from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.rows import Rows
 from acai_tf.data.source import SPLITS, Source, Writer, explained, paths
 from acai_tf.files import hold, write_atomically
 
@@ -116,12 +116,14 @@ def _remove(folder: pathlib.Path, which: Callable[[pathlib.Path], bool]) -> None
 def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
     shape = tuple(contents["image_shape"])
     files = {split: paths(folder, contents["id"], split) for split in SPLITS}
-    size, free = sum(images.stat().st_size for images, _ in files.values()), free_memory()
+    images = {
+        split: Rows(path, (contents["counts"][split], *shape)) for split, (path, _) in files.items()
+    }
+    size, free = sum(rows.nbytes for rows in images.values()), free_memory()
     if size <= SHARE * free:
-        images = {split: np.fromfile(path, np.uint8) for split, (path, _) in files.items()}
+        images = {split: np.asarray(rows) for split, rows in images.items()}
         where = "in memory"
     else:
-        images = {split: map_file(path) for split, (path, _) in files.items()}
         where = (
             f"read from {folder} as they are needed, for {free / 1e6:,.0f} MB of memory are free"
         )
@@ -132,21 +134,12 @@ def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
         name=name,
         image_shape=shape,
         class_names=tuple(contents["class_names"]),
-        test_images=images["test"].reshape(-1, *shape),
+        test_images=images["test"],
         test_labels=labels["test"],
-        train_images=images["train"].reshape(-1, *shape),
+        train_images=images["train"],
         train_labels=labels["train"],
         where=where,
     )
-
-
-def map_file(path: pathlib.Path) -> np.ndarray:
-    """A file as an array whose parts are read when they are looked at."""
-    with open(path, "rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    if hasattr(mmap, "MADV_RANDOM"):
-        mapped.madvise(mmap.MADV_RANDOM)  # single images are read, not their neighbours
-    return np.frombuffer(mapped, np.uint8)
 
 
 def free_memory() -> int:

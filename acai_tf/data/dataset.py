@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acai_tf.data.rows import Images, between
 from acai_tf.errors import UsageError
 
 SEEN = 256  # images that a fingerprint looks at
@@ -21,14 +22,14 @@ class Dataset:
         name: as registered.
         image_shape: (height, width, colors), height = width.
         class_names: what label 0, 1, ... means; fewer than two where there are no classes.
-        test_images: [M, H, W, C], uint8, or float32 in [-1, 1].
+        test_images: [M, H, W, C], uint8, or float32 in [-1, 1]; an array, or `Rows` of a file.
         test_labels: whole numbers [M].
     """
 
     name: str
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
-    test_images: np.ndarray
+    test_images: Images
     test_labels: np.ndarray
 
     @property
@@ -59,22 +60,22 @@ class Dataset:
         """Endless training batches from `first_step` on."""
         return (self.batch_at(step, batch, seed) for step in itertools.count(first_step))
 
-    def train_once(self, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    def train_once(self, limit: int) -> tuple[Images, np.ndarray]:
         """The first `limit` training images and labels, in a fixed order, for evaluation."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
 class ArrayDataset(Dataset):
-    """A dataset in arrays, held in memory or mapped from a file.
+    """A dataset in arrays, held in memory or read from files.
 
     Attributes:
-        train_images: [N, H, W, C] uint8.
+        train_images: [N, H, W, C] uint8; an array, or `Rows` of a file.
         train_labels: whole numbers [N].
         where: where the images are, as `describe` says it.
     """
 
-    train_images: np.ndarray
+    train_images: Images
     train_labels: np.ndarray
     where: str = "in memory"
 
@@ -113,7 +114,7 @@ class ArrayDataset(Dataset):
         return {"image": self.train_images.take(chosen, 0), "label": self.train_labels[chosen]}
 
     def train_once(self, limit):
-        return self.train_images[:limit], self.train_labels[:limit]
+        return between(self.train_images, 0, limit), self.train_labels[:limit]
 
 
 @functools.lru_cache(maxsize=4)  # two epochs meet in a batch, and batches are drawn ahead

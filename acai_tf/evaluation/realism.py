@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from acai_tf.data.rows import between
 from acai_tf.evaluation.subject import Subject, shared, shrunk
 
 SCORES = {
@@ -58,7 +59,7 @@ def distance_to_nearest(features: np.ndarray, others: np.ndarray) -> np.ndarray:
 def distances(subject: Subject) -> dict[str, np.ndarray]:
     """Of "path" and "blend" [pairs, 16]; "reconstruction" and "real": of the ends, [2 pairs]."""
     images, pairs = subject.dataset.test_images, subject.pairs
-    others = feature(shrunk(images[2 * pairs : 2 * pairs + OTHERS]))
+    others = feature(shrunk(between(images, 2 * pairs, 2 * pairs + OTHERS)))
     ends = images[: 2 * pairs]
     reconstruction = subject.model.compiled_verb("reconstruct")(ends)
 

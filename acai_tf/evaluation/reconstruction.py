@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from acai_tf.data.rows import Images
 from acai_tf.evaluation.subject import Subject
 
 SCORES = {
@@ -27,7 +28,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
     }
 
 
-def squared_errors(subject: Subject, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def squared_errors(subject: Subject, images: Images, truth: Images) -> np.ndarray:
     """Each image's mean squared error, 0..255 scale: [N], of its reconstruction against `truth`.
 
     Args:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from tqdm import tqdm
 
+from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.reconstruction import squared_errors
 from acai_tf.evaluation.subject import Subject, shared
@@ -76,7 +77,8 @@ def _scores(subject: Subject, corrupt: Callable, strength: float) -> tuple[float
     """rmse and, with a probe, its accuracy on corrupted images, which are held in parts."""
     from acai_tf.models.base import to_unit
 
-    images, labels = subject.dataset.test_images[:IMAGES], subject.dataset.test_labels[:IMAGES]
+    images = between(subject.dataset.test_images, 0, IMAGES)
+    labels = subject.dataset.test_labels[:IMAGES]
     rng = np.random.default_rng(SEED)
     errors, right = [], []
     part = max(1, PART // math.prod(images.shape[1:3]))

@@ -6,7 +6,7 @@ import traceback
 
 import acai_tf
 from acai_tf import figures, plots, report
-from acai_tf.errors import AcaiError, CannotEvaluate
+from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
 from acai_tf.evaluation import EVALUATORS, check_names, load_evaluator
 from acai_tf.evaluation.opening import open_subject
 from acai_tf.evaluation.results import Results, open_results
@@ -96,6 +96,8 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
     except CannotEvaluate as reason:
         results.add(name, {"left_out": str(reason)})
         return True
+    except DataLost:  # the others would miss the images too
+        raise
     except Exception as error:
         traceback.print_exc()
         if not (entry["scores"] or results.evaluators.get(name, {}).get("scores")):

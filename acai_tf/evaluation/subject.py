@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acai_tf.data.dataset import Dataset
+from acai_tf.data.rows import Images
 from acai_tf.errors import CannotEvaluate
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Subject:
             raise CannotEvaluate(f"{self.dataset.name} has no classes")
 
     @property
-    def train_images(self) -> np.ndarray:
+    def train_images(self) -> Images:
         """The first 60,000 training images, [N, H, W, C]."""
         return self._train[0]
 
@@ -70,7 +71,7 @@ class Subject:
         """What the jointly trained probe says of all test images, [M, classes]; see `classify`."""
         return self.classify(self.dataset.test_images)
 
-    def classify(self, images: np.ndarray) -> np.ndarray:
+    def classify(self, images: Images) -> np.ndarray:
         """What the jointly trained probe says of images, [N, H, W, C] -> [N, classes].
 
         Raises:
@@ -147,7 +148,7 @@ def shared(function: Callable) -> Callable:
     return once
 
 
-def shrunk(images: np.ndarray) -> np.ndarray:
+def shrunk(images: Images) -> np.ndarray:
     """Images [N, H, W, C], uint8 or float in [-1, 1], as float32 in [-1, 1] of 32 pixels at most.
 
     Larger ones are shrunk bilinearly, with the filter widened to the scale.
@@ -157,7 +158,7 @@ def shrunk(images: np.ndarray) -> np.ndarray:
     from acai_tf.models.base import to_unit
 
     if images.shape[1] <= SIZE:
-        return np.asarray(to_unit(images))
+        return np.asarray(to_unit(np.asarray(images)))
     parts = (images[start : start + 256] for start in range(0, len(images), 256))
     small = (ops.image.resize(to_unit(part), (SIZE, SIZE), antialias=True) for part in parts)
     return np.concatenate([ops.convert_to_numpy(part) for part in small])

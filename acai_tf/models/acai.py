@@ -25,7 +25,10 @@ class ACAI(Autoencoder):
     def __init__(self, config, image_shape, classes, **kwargs):
         super().__init__(config, image_shape, classes, **kwargs)
         depth = self.config.advdepth or self.config.depth
-        self.critic = networks.critic(self.image_shape, self.scales, depth, self.config.latent)
+        self.critic = networks.critic(
+            *(self.image_shape, self.scales, depth, self.config.latent),
+            dtype=self.config.dtype_policy,
+        )
 
     def estimate(self, images):
         """Images [B, H, W, C] -> the critic's estimate of alpha [B]; 0: takes it as real."""

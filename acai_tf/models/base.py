@@ -50,15 +50,17 @@ class Autoencoder(keras.Model):
         width = self.config.latent_width
         self.latent_shape = (width, width, self.config.latent)
         self.code_size = width * width * self.config.latent  # the paper's d
+        depth, latent, policy = self.config.depth, self.config.latent, self.config.dtype_policy
         self.encoder = networks.encoder(
-            self.image_shape, self.scales, self.config.depth, self.config.latent, "encoder"
+            self.image_shape, self.scales, depth, latent, "encoder", dtype=policy
         )
         self.decoder = networks.decoder(
-            self.latent_shape, self.scales, self.config.depth, colors, "decoder"
+            self.latent_shape, self.scales, depth, colors, "decoder", dtype=policy
         )
         self.probe = networks.probe(self.latent_shape, classes)
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
         self._compiled_verbs = {}
+        self.rollbacks = 0  # to earlier checkpoints, after a loss that was not finite
         self.built = True  # the networks have been since they were made
 
     def checked(self, images):
@@ -147,6 +149,11 @@ class Autoencoder(keras.Model):
         """Each player's name -> its learning rate."""
         return dict.fromkeys(self.players(), self.config.lr)
 
+    @property
+    def draw_seed(self) -> int:
+        """The seed of batches and draws: the run's, and after each rollback another one."""
+        return (self.config.seed + self.rollbacks * 0x9E3779B9) % 2**32
+
     def draws(self, seed: StepSeed, batch: int) -> dict:
         """The random numbers of one step, name -> tensor; `objectives` takes them as they are."""
         return {}
@@ -177,7 +184,8 @@ class Autoencoder(keras.Model):
         """
         loss_ae = losses.reconstruction(x=x, x_hat=x_hat)
         loss_probe = self.probe_loss(latents, label)
-        logs = {"loss_ae": loss_ae, "rmse": losses.rmse_255(loss_ae), "loss_probe": loss_probe}
+        mse = backend.mean_over_replicas({"loss_ae": loss_ae})["loss_ae"]  # before the root
+        logs = {"loss_ae": loss_ae, "rmse": losses.rmse_255(mse), "loss_probe": loss_probe}
         return {"autoencoder": loss_ae, "probe": loss_probe}, logs
 
     def probe_loss(self, latents, label):
@@ -188,15 +196,16 @@ class Autoencoder(keras.Model):
         """One simultaneous update of all players.
 
         Args:
-            batch: {"image": [B, H, W, C] as the verbs take them, "label": whole numbers [B]}.
+            batch: {"image": [B, H, W, C] as the verbs take them, "label": whole numbers [B]}; of
+                several replicas each has its share (`devices.rows`).
 
         Returns:
             {name in log_names: mean since the metrics were reset}.
         """
         batch, _, _ = keras.utils.unpack_x_y_sample_weight(batch)  # Keras may wrap it in a tuple
         x = to_unit(batch["image"])
-        seed = StepSeed(self.config.seed, self.optimizer.iterations)
-        draws = self.draws(seed, ops.shape(x)[0])
+        seed = StepSeed(self.draw_seed, self.optimizer.iterations)
+        draws = backend.share(self.draws(seed, backend.replicas() * ops.shape(x)[0]))
         _, logs, gradients = backend.player_gradients(self, x, batch["label"], draws)
         # The same order of variables at every step, whoever's they are.
         by_path = {
@@ -206,7 +215,7 @@ class Autoencoder(keras.Model):
         }
         variables = self.trainable_variables
         self.optimizer.apply([by_path[variable.path] for variable in variables], variables)
-        for name, value in logs.items():
+        for name, value in backend.mean_over_replicas(logs).items():
             self.trackers[name].update_state(value)
         return {name: tracker.result() for name, tracker in self.trackers.items()}
 
@@ -215,6 +224,16 @@ class Autoencoder(keras.Model):
         if keras.backend.backend() == "jax":
             return backend.stateless_step(self, *arguments)
         return self.step(*arguments)
+
+    def make_train_function(self, force=False):
+        if keras.backend.backend() != "tensorflow":
+            super().make_train_function(force)
+        elif force or self.train_function is None:
+            self.train_function = backend.train_function(self)
+
+    def _maybe_symbolic_build(self, *arguments, **options):
+        """Keras would take a batch's mean over all replicas to build what is built already; several
+        workers cannot."""
 
     @property
     def metrics(self):

@@ -1,9 +1,11 @@
 """The VQ-VAE (section 4; van den Oord et al. 2017), with the original's EMA codebook."""
 
+import functools
+
 import keras
 from keras import layers, ops
 
-from acai_tf import losses
+from acai_tf import backend, losses
 from acai_tf.models.base import Autoencoder
 
 DECAY = 0.999  # of the codebook's moving averages
@@ -30,9 +32,13 @@ class Codebook(layers.Layer):
         self.zero_debias = zero_debias
         edge = (3 / size) ** 0.5  # TF1's uniform unit scaling takes K for the fan-in
         uniform = keras.initializers.RandomUniform(-edge, edge)
-        self.means = self.add_weight((size, width), uniform, trainable=False, name="means")
-        self.ema_count = self.add_weight((size,), "zeros", trainable=False, name="ema_count")
-        self.ema_sums = self.add_weight((size, width), "zeros", trainable=False, name="ema_sums")
+        # All replicas compute the same update.
+        own = functools.partial(
+            self.add_weight, trainable=False, aggregation="only_first_replica", dtype="float32"
+        )
+        self.means = own((size, width), uniform, name="means")
+        self.ema_count = own((size,), "zeros", name="ema_count")
+        self.ema_sums = own((size, width), "zeros", name="ema_sums")
         if not zero_debias:
             self.ema_sums.assign(ops.copy(self.means.value))  # JAX gives a buffer away once
         self.built = True
@@ -121,7 +127,8 @@ class VQVAE(Autoencoder):
 
     def objectives(self, x, label, draws):
         quantised, vectors, index, codes = self.quantise(self.encoder(x))
-        self.codebook.update(ops.stop_gradient(vectors), index)
+        everyones = backend.of_all_replicas
+        self.codebook.update(everyones(ops.stop_gradient(vectors)), everyones(index))
         loss_commitment = self.beta * losses.reconstruction(
             x=ops.stop_gradient(codes), x_hat=vectors
         )

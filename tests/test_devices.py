@@ -1,0 +1,316 @@
+"""The same run on one device, on several, and on several machines."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from acai_tf import checkpoints, devices
+from acai_tf.config import Config
+from acai_tf.data.pipeline import pipeline
+from acai_tf.errors import UsageError
+from acai_tf.models import MODELS
+from acai_tf.run_folder import RunFolder
+from acai_tf.training import train
+from tests.conftest import ROOT
+from tests.reference import Golden
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+
+REPLICAS = [2, pytest.param(4, marks=pytest.mark.slow)]
+
+
+def mirrored(count: int, **settings) -> Config:
+    return Config(strategy="mirrored", logical_devices=count, **settings)
+
+
+@pytest.mark.parametrize(("batch", "replicas"), [(2, 1), (8, 2), (24, 3), (64, 4), (64, 32)])
+def test_every_image_has_one_replica_and_its_partner_with_it(batch, replicas):
+    shares = [devices.rows(batch, replicas, replica) for replica in range(replicas)]
+    assert sorted(np.concatenate(shares)) == list(range(batch))
+    for share in shares:
+        assert len(share) == batch // replicas
+        np.testing.assert_array_equal(share[::-1], batch - 1 - share)  # reversed: its partners
+
+
+@pytest.mark.parametrize("replicas", REPLICAS)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_originals_steps_on_several_replicas(name, replicas, monkeypatch):
+    """One and three steps of a batch shared by replicas are the original's of the whole batch."""
+    golden = Golden(name)
+    whole = {"image": golden.x, "label": golden.label}
+    dataset = types.SimpleNamespace(batch_at=lambda step, batch, seed: whole)
+    config = mirrored(replicas, batch=len(golden.x))
+    with devices.spread(config):
+        model = golden.model()
+        monkeypatch.setattr(model, "draws", lambda seed, count: drawn(count, golden))
+        for step, steps in ((1, 1), (3, 2)):
+            model.fit(pipeline(dataset, config, 0), steps_per_epoch=steps, shuffle=False, verbose=0)
+            golden.check_weights(model, step)
+    logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+    one = golden.model()
+    monkeypatch.setattr(one, "draws", lambda seed, count: golden.draws)
+    one.step(whole)
+    one.reset_metrics()
+    one.step(whole)
+    expected = one.step(whole)  # the mean over the second and the third, as above
+    for name, value in expected.items():
+        assert logs[name] == pytest.approx(float(value), rel=1e-4), name
+
+
+def drawn(count, golden):
+    assert count == len(golden.x)  # asked for the whole batch
+    return golden.draws
+
+
+@pytest.mark.parametrize("replicas", [1, *REPLICAS])
+def test_each_replica_draws_what_is_its(replicas, configured):
+    """A run on N replicas ends as on one, but for rounding: draws, partners, logs and all."""
+    alone, spread = (
+        configured(total_kimg=1, batch=64, run_dir=f"{configured().run_dir}-{name}", **settings)
+        for name, settings in (
+            ("alone", {"strategy": "default"}),
+            ("spread", {"strategy": "mirrored", "logical_devices": replicas}),
+        )
+    )
+    ends = []
+    for config in (alone, spread):
+        train(config)
+        run = RunFolder(config.run_dir)
+        with np.load(checkpoints.checkpoints(run.checkpoints)[-1]) as file:
+            ends.append((dict(file), run.records()[-1]))
+    (weights, record), (other_weights, other_record) = ends
+    assert set(weights) == set(other_weights)
+    for path in (p for p in weights if not p.startswith("running/")):
+        scale = np.abs(weights[path]).max() or 1
+        np.testing.assert_allclose(other_weights[path], weights[path], atol=2e-3 * scale)
+    for name in set(record) - {"images_per_second"}:
+        assert other_record[name] == pytest.approx(record[name], rel=2e-3), name
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_on_another_number_of_replicas(configured):
+    """Circumstances may change; draws, order and means go on."""
+    alone = configured(run_dir=configured().run_dir + "-alone")
+    train(alone)
+    for kimg, replicas in ((1, 2), (2, 4)):
+        train(configured(strategy="mirrored", logical_devices=replicas, total_kimg=kimg))
+    ours, theirs = (RunFolder(c.run_dir).records()[-1] for c in (configured(), alone))
+    for name in set(theirs) - {"images_per_second"}:
+        assert ours[name] == pytest.approx(theirs[name], rel=5e-3), name
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"batch": 4}, r"--batch=4 cannot be shared by 4 replicas.*multiple of 8"),
+        ({"strategy": "default"}, "--logical_devices is for --strategy=mirrored, not default"),
+        ({"xla": "true"}, "--xla=true does not work with --strategy=mirrored"),
+        ({"logical_devices": 64}, "--logical_devices=64 comes too late"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(settings, says, configured):
+    config = configured(**{"strategy": "mirrored", "logical_devices": 4, **settings})
+    with pytest.raises(UsageError, match=says):
+        train(config)
+    assert not pathlib.Path(config.run_dir).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (None, "needs TF_CONFIG"),
+        ("{", "TF_CONFIG cannot be understood"),
+        ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG cannot be understood.*task"),
+        (
+            '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
+            "its cluster has no task worker 2",
+        ),
+    ],
+)
+def test_a_cluster_that_is_none_is_refused(text, says, monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    if text:
+        monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(UsageError, match=says):
+        devices.prepare(Config(strategy="multiworker"))
+
+
+@pytest.mark.parametrize(
+    ("cluster", "task", "chief"),
+    [
+        ({"worker": ["a:1", "b:1"]}, ("worker", 0), True),
+        ({"worker": ["a:1", "b:1"]}, ("worker", 1), False),
+        ({"chief": ["a:1"], "worker": ["b:1"]}, ("chief", 0), True),
+        ({"chief": ["a:1"], "worker": ["b:1"]}, ("worker", 0), False),
+        ({"worker": ["a:1"]}, ("worker", 0), True),
+    ],
+)
+def test_one_worker_is_the_chief(cluster, task, chief, monkeypatch):
+    described = {"cluster": cluster, "task": dict(zip(("type", "index"), task, strict=True))}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(described))
+    assert devices.is_chief() == chief
+
+
+def test_steps_at_once_divide_what_is_to_be_taken():
+    config = Config(steps_per_execution=32)
+    assert [devices.steps_at_once(config, steps) for steps in (1024, 924, 97, 8)] == [32, 28, 1, 8]
+
+
+# Two processes on this machine, over its loopback interface.
+
+WORKER = """
+import pathlib, sys
+import numpy as np
+from acai_tf import command, devices
+from acai_tf.config import Config
+
+def main():
+    config = Config.from_dict(eval(sys.argv[1]))
+    command.load_backend(lambda: devices.prepare(config))
+    from acai_tf.training import train
+
+    model = train(config)
+    np.savez(sys.argv[2], **{v.path: np.asarray(v) for v in model.weights})
+
+sys.exit(command.run(main))
+"""
+
+
+class Workers:
+    """Two workers of one run.
+
+    Args:
+        config: its settings.
+        folder: for their logs and, at their end, their weights.
+    """
+
+    def __init__(self, config: Config, folder: pathlib.Path):
+        addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+        self.logs = [folder / f"worker{index}.log" for index in range(2)]
+        self.weights = [folder / f"worker{index}.npz" for index in range(2)]
+        self.processes = []
+        for index in range(2):
+            task = {"type": "worker", "index": index}
+            environment = {
+                **os.environ,
+                "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": task}),
+                "PYTHONPATH": str(ROOT),
+            }
+            words = [sys.executable, "-c", WORKER, repr(config.to_dict()), self.weights[index]]
+            with open(self.logs[index], "w") as log:
+                self.processes.append(
+                    subprocess.Popen(words, env=environment, stdout=log, stderr=log)
+                )
+
+    def statuses(self) -> list[int]:
+        """Their exit statuses, once they have ended."""
+        try:
+            return [process.wait(timeout=240) for process in self.processes]
+        finally:
+            for process in self.processes:
+                process.kill()
+
+    def said(self) -> str:
+        return "\n".join(log.read_text() for log in self.logs)
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def wait_for_reports(run: RunFolder, count: int) -> None:
+    for _ in range(2400):
+        if len(run.records()) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} reports")
+
+
+def end_of(config):
+    with np.load(checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)[-1]) as file:
+        return dict(file)
+
+
+@pytest.fixture
+def run_by_two(configured, tmp_path_factory):
+    """A function that runs `tiny`, longer, by two workers."""
+
+    def started(name, total_kimg=6):
+        config = configured(
+            total_kimg=total_kimg,
+            run_dir=str(tmp_path_factory.mktemp("runs") / name),
+            cache_dir=str(tmp_path_factory.mktemp("cache")),
+        )
+        return config, lambda: Workers(config, tmp_path_factory.mktemp("workers"))
+
+    return started
+
+
+@pytest.mark.slow
+def test_two_workers_train_one_model(run_by_two, configured):
+    config, start = run_by_two("two")
+    workers = start()
+    assert workers.statuses() == [0, 0], workers.said()
+    first, second = (dict(np.load(path)) for path in workers.weights)
+    for path in first:
+        np.testing.assert_array_equal(first[path], second[path], err_msg=path)
+    alone = configured(run_dir=config.run_dir + "-alone", total_kimg=6)
+    train(alone)
+    ours, theirs = (RunFolder(c.run_dir).records() for c in (config, alone))
+    assert [record["kimg"] for record in ours] == [1, 2, 3, 4, 5, 6]
+    for name in set(theirs[-1]) - {"images_per_second"}:
+        assert ours[-1][name] == pytest.approx(theirs[-1][name], rel=2e-2), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", [0, 1], ids=["chief", "other"])
+def test_a_killed_worker_ends_the_other_and_both_go_on(killed, run_by_two):
+    config, start = run_by_two("killed", total_kimg=40)
+    workers = start()
+    wait_for_reports(RunFolder(config.run_dir), 2)
+    workers.processes[killed].kill()
+    statuses = workers.statuses()
+    assert statuses[killed] == -signal.SIGKILL
+    assert statuses[1 - killed] == 75, workers.said()
+    assert "start all workers again" in workers.logs[1 - killed].read_text()
+    workers = start()
+    assert workers.statuses() == [0, 0], workers.said()
+    assert "continuing" in workers.said()
+    unbroken, start = run_by_two("unbroken", total_kimg=40)
+    assert start().statuses() == [0, 0]
+    left, right = end_of(config), end_of(unbroken)
+    for path in left:
+        np.testing.assert_array_equal(left[path], right[path], err_msg=path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", [[0, 1], [1]], ids=["both", "the other than the chief"])
+def test_workers_that_are_told_to_stop_do_so_together(to, run_by_two):
+    config, start = run_by_two("told", total_kimg=40)
+    workers = start()
+    wait_for_reports(RunFolder(config.run_dir), 2)
+    for index in to:
+        workers.processes[index].send_signal(signal.SIGTERM)
+    assert workers.statuses() == [143, 143], workers.said()
+    steps = [
+        int(path.stem[5:])
+        for path in checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)
+    ]
+    assert f"saved at step {steps[-1]}" in workers.logs[0].read_text()
+    assert f"saved at step {steps[-1]}" in workers.logs[1].read_text()
