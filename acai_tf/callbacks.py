@@ -12,10 +12,12 @@ from acai_tf import checkpoints, devices, figures
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import DivergedError
-from acai_tf.evaluation import run_evaluators
+from acai_tf.evaluation import critic, run_evaluators
 from acai_tf.files import saving
 from acai_tf.run_folder import RunFolder
 from acai_tf.tensorboard import TensorBoard
+
+LEARNED = 4096  # steps after which a critic that says the same of all has collapsed
 
 
 class Progress(keras.callbacks.Callback):
@@ -68,6 +70,7 @@ class Report(keras.callbacks.Callback):
         self._dataset = dataset
         self._run = run
         self._tensorboard = TensorBoard(run.tensorboard)
+        self._warned = False
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began, self._batches = time.perf_counter(), 0
@@ -107,7 +110,15 @@ class Report(keras.callbacks.Callback):
         left = (config.reports - epoch - 1) * (time.perf_counter() - self._began)
         left *= config.steps_per_report / self._batches  # of a period begun by the original
         tqdm.write(_line(record, config.reports * config.report_kimg, left), file=sys.stdout)
+        self._warn(record)
         sys.stdout.flush()
+
+    def _warn(self, record):
+        """Once each time it comes to this; not of a critic that has hardly begun to learn."""
+        warning = critic.collapsed(record) if record["step"] >= LEARNED else None
+        if warning and not self._warned:
+            tqdm.write(f"warning: {warning}", file=sys.stdout)
+        self._warned = warning is not None
 
     def on_train_end(self, logs=None):
         self._tensorboard.close()

@@ -1,20 +1,15 @@
 """The commands as a user runs them: in a process of their own."""
 
 import os
-import pathlib
-import random
 import re
-import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
 from acai_tf.run_folder import RunFolder
 from tests.conftest import ROOT
 from tests.test_original import RUN
-from tests.test_training import assert_same_outcome
 
 SMALL = [
     "--dataset=digits",
@@ -94,35 +89,6 @@ def test_bad_input_of_the_other_commands_is_one_line_and_exit_2(tmp_path):
         assert result.returncode == 2
         assert says in result.stderr
         assert "Traceback" not in result.stderr
-
-
-@pytest.mark.slow
-def test_a_run_killed_ten_times_ends_as_the_unbroken_one(tmp_path):
-    kimg, kills = 16, 10
-    words = [*SMALL, f"--total_kimg={kimg}"]
-    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    status, out, err = run("train.py", *words, f"--run_dir={unbroken}")
-    assert status == 0, err
-    assert f"kimg {kimg}/{kimg}" in out
-    moments = random.Random(0)
-    for count in range(kills):
-        process = start("train.py", *words, f"--run_dir={broken}", start_new_session=True)
-        # Each time it gets past one more report and some way beyond.
-        wait_for_reports(broken, 1 + count, process)
-        time.sleep(moments.uniform(0, 1.0))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
-    status, out, err = run("train.py", *words, f"--run_dir={broken}")
-    assert status == 0, err
-    assert "continuing" in out
-    assert_same_outcome(broken, unbroken)
-
-
-def wait_for_reports(run_dir: pathlib.Path, count: int, process):
-    while len(RunFolder(run_dir).records()) < count:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
 
 
 def test_lines_from_a_clean_folder_to_pictures_and_scores(tmp_path):

@@ -22,6 +22,7 @@ EVALUATORS = {
     "reconstruction": "acai_tf.evaluation.reconstruction",
     "similarity": "acai_tf.evaluation.similarity",
     "probe": "acai_tf.evaluation.probe",
+    "critic": "acai_tf.evaluation.critic",
     "lines": "acai_tf.evaluation.lines",
     "realism": "acai_tf.evaluation.realism",
     "transitions": "acai_tf.evaluation.transitions",
@@ -32,7 +33,7 @@ EVALUATORS = {
     "floor": "acai_tf.evaluation.floor",
     "clustering": "acai_tf.evaluation.clustering",
 }
-AT_REPORTS = ("reconstruction", "probe", "lines")  # quick enough to run during training
+AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to run during training
 
 
 def load_evaluator(name: str) -> ModuleType:

@@ -34,6 +34,12 @@ class ACAI(Autoencoder):
         """Images [B, H, W, C] -> the critic's estimate of alpha [B]; 0: takes it as real."""
         return self.critic(self.checked(images))
 
+    def estimate_along(self, images_0, images_1, steps: int = 16):
+        """The critic's estimates along the paths between two batches of images, [B, steps]."""
+        path = self.interpolate(images_0, images_1, steps)
+        said = self.critic(ops.reshape(path, (-1, *self.image_shape)))
+        return ops.transpose(ops.reshape(said, (steps, -1)))
+
     def players(self):
         return {**super().players(), "critic": self.critic.trainable_variables}
 

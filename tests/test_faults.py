@@ -1,0 +1,361 @@
+"""What goes wrong during a run: signals, kills, disks, folders, data, numbers."""
+
+import errno
+import itertools
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from acai_tf import checkpoints
+from acai_tf.callbacks import Report
+from acai_tf.data.dataset import ArrayDataset
+from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped
+from acai_tf.evaluation import critic
+from acai_tf.run_folder import RunFolder
+from acai_tf.training import train
+from acai_tf.watch import Signals
+from tests.conftest import ROOT
+from tests.test_commands import SMALL, start
+from tests.test_training import assert_same_outcome
+
+
+def at_call(number, do, function):
+    """`function`, but at its call of this number `do` is called first."""
+    calls = itertools.count(1)
+
+    def wrapped(*args, **kwargs):
+        if next(calls) == number:
+            do()
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
+def names_in(config):
+    return [path.name for path in checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)]
+
+
+# Signals.
+
+
+def test_a_run_that_is_told_to_stop_saves_and_goes_on_to_the_same_end(
+    configured, unbroken, monkeypatch
+):
+    config = configured()
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with monkeypatch.context() as patch:
+        told = at_call(100, lambda: signal.raise_signal(signal.SIGTERM), Report.on_train_batch_end)
+        patch.setattr(Report, "on_train_batch_end", told)
+        with pytest.raises(Stopped, match=r"SIGTERM.*is saved at step 100; the same") as stopped:
+            train(config)
+    assert stopped.value.exit_status == 143
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+    assert names_in(config) == ["step-00000064.npz", "step-00000100.npz"]
+    train(config)
+    assert_same_outcome(config.run_dir, unbroken.run_dir)  # the means over the period as well
+
+
+def test_a_stop_during_a_report_waits_for_its_end(configured, monkeypatch):
+    config = configured()
+    told = at_call(1, lambda: signal.raise_signal(signal.SIGINT), RunFolder.append)
+    monkeypatch.setattr(RunFolder, "append", told)
+    with pytest.raises(Stopped, match=r"SIGINT.*saved at step 64") as stopped:
+        train(config)
+    assert stopped.value.exit_status == 130
+    assert [record["step"] for record in RunFolder(config.run_dir).records()] == [64]
+
+
+def test_a_second_signal_is_obeyed_at_once():
+    signals = Signals()
+    with signals.heeded():
+        signal.raise_signal(signal.SIGINT)
+        assert signals.received == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_in_another_thread_signals_are_left_alone():
+    failed = []
+
+    def listen():
+        try:
+            with Signals().heeded():
+                pass
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert not failed
+
+
+@pytest.mark.slow
+def test_several_steps_at_once_are_the_same_steps(configured, unbroken, monkeypatch):
+    config = configured(steps_per_execution=8)
+    with monkeypatch.context() as patch:
+        told = at_call(10, lambda: signal.raise_signal(signal.SIGTERM), Report.on_train_batch_end)
+        patch.setattr(Report, "on_train_batch_end", told)
+        with pytest.raises(Stopped, match="saved at step 80"):
+            train(config)
+    train(configured(steps_per_execution=5))  # 48 steps are left of the period: four at a time
+    assert_same_outcome(config.run_dir, unbroken.run_dir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
+)
+def test_a_command_that_is_told_to_stop_says_where_it_stands(number, status, tmp_path):
+    words = [*SMALL, "--total_kimg=64", f"--run_dir={tmp_path}/run"]
+    process = start("train.py", *words)
+    wait_for_reports(tmp_path / "run", 2, process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "the same command goes on from there" in err
+    assert "Traceback" not in err + out
+
+
+def wait_for_reports(run_dir: pathlib.Path, count: int, process):
+    while len(RunFolder(run_dir).records()) < count:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+# Kills.
+
+SLOW_SAVE = """
+import io, pathlib, runpy, sys, time
+import numpy as np
+
+savez = np.savez
+
+def slowly(file, **arrays):  # half a second, in which it is killed at any byte
+    whole = io.BytesIO()
+    savez(whole, **arrays)
+    for part in np.array_split(np.frombuffer(whole.getvalue(), np.uint8), 20):
+        file.write(part.tobytes())
+        file.flush()
+        time.sleep(0.025)
+
+np.savez = slowly
+script = sys.argv.pop(1)
+sys.argv[0] = script
+sys.path.insert(0, str(pathlib.Path(script).parent))
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_twenty_times_ends_as_the_unbroken_one(tmp_path):
+    """At random moments; five of them while a checkpoint is half written."""
+    words = [*SMALL, "--latent=2", "--total_kimg=96"]
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+
+    def started(run_dir, *command):
+        return subprocess.Popen(
+            [sys.executable, *command, *words, f"--run_dir={run_dir}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    began = time.monotonic()
+    process = started(unbroken, str(ROOT / "train.py"))
+    wait_for_reports(unbroken, 1, process)
+    first = time.monotonic() - began
+    assert process.wait() == 0, process.stderr.read()
+
+    moments, half_written = random.Random(0), 0
+    for kill in range(20):
+        process = started(broken, "-c", SLOW_SAVE, str(ROOT / "train.py"))
+        if kill % 4:
+            time.sleep(moments.uniform(0, first + 4))
+        else:
+            while not list(broken.glob("checkpoints/*.partial")):
+                assert process.poll() is None, process.stderr.read()
+                time.sleep(0.005)
+            time.sleep(moments.uniform(0, 0.3))
+        half_written += bool(list(broken.glob("checkpoints/*.partial")))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert process.returncode == -signal.SIGKILL, "it ended before it was killed"
+    assert half_written >= 5
+    process = started(broken, str(ROOT / "train.py"))
+    assert process.wait() == 0, process.stderr.read()
+    assert_same_outcome(broken, unbroken)
+
+
+# The disk and the run folder.
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_was_saved(configured, unbroken, monkeypatch):
+    """A checkpoint is written to /dev/full, which is what a full disk is like."""
+    config = configured()
+    folder = RunFolder(config.run_dir).checkpoints
+    if not pathlib.Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    full = at_call(
+        2, lambda: (folder / "step-00000128.partial").symlink_to("/dev/full"), checkpoints.write
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "write", full)
+        says = r"cannot write .*step-00000128\.npz \(No space left on device\); free some space"
+        with pytest.raises(CannotSave, match=says) as stopped:
+            train(config)
+    assert stopped.value.exit_status == 74
+    assert names_in(config) == ["step-00000064.npz"]
+    assert not list(folder.glob("*.partial"))
+    train(config)
+    assert_same_outcome(config.run_dir, unbroken.run_dir)
+
+
+@pytest.mark.parametrize("what", ["sheets", "metrics.jsonl"])
+def test_a_folder_that_cannot_be_written_any_more_stops_the_run(what, configured, monkeypatch):
+    config = configured(total_kimg=1)
+    place = pathlib.Path(config.run_dir) / what
+
+    def block():
+        place.unlink(missing_ok=True)
+        place.mkdir() if "." in what else place.write_text("in the way")
+
+    monkeypatch.setattr(RunFolder, "remake_if_gone", at_call(1, block, RunFolder.remake_if_gone))
+    with pytest.raises(CannotSave, match=rf"cannot write .*{what}.*the same command then goes on"):
+        train(config)
+    assert names_in(config) == []
+
+
+def test_a_removed_run_folder_is_made_again(configured, unbroken, monkeypatch, capsys):
+    config = configured()
+    gone = at_call(2, lambda: shutil.rmtree(config.run_dir), RunFolder.remake_if_gone)
+    monkeypatch.setattr(RunFolder, "remake_if_gone", gone)
+    train(config)
+    assert "was removed while this run was in it; made again" in capsys.readouterr().out
+    assert names_in(config) == ["step-00000128.npz"]
+    assert_same_outcome(config.run_dir, unbroken.run_dir)  # all reports among it
+    assert RunFolder(config.run_dir).config() == config
+
+
+def test_a_read_only_run_folder_stops_the_run(configured, monkeypatch, permissions_hold):
+    config = configured(total_kimg=1)
+    lock_up = at_call(1, lambda: os.chmod(config.run_dir, 0o500), RunFolder.append)
+    monkeypatch.setattr(RunFolder, "append", lock_up)
+    try:
+        with pytest.raises(CannotSave, match=r"cannot write .*Permission denied"):
+            train(config)
+    finally:
+        os.chmod(config.run_dir, 0o700)
+
+
+@pytest.mark.parametrize("fault", ["not installed", "full"])
+def test_a_run_goes_on_without_tensorboard(fault, configured, monkeypatch, capsys):
+    from acai_tf.tensorboard import TensorBoard
+
+    if fault == "not installed":
+        monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    else:
+        from tensorboardX.record_writer import RecordWriter
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(RecordWriter, "flush", full)
+    board = TensorBoard(RunFolder(configured().run_dir).tensorboard)
+    for _ in range(2):
+        board.write(1, {"loss": 1.0}, {"sheet": np.zeros((4, 4, 1), np.uint8)})
+    board.close()
+    out = capsys.readouterr().out
+    assert out.count("TensorBoard cannot be written") == 1
+    assert "the run goes on without" in out
+
+
+def test_data_that_vanish_end_the_run_with_their_own_words(configured, monkeypatch):
+    config = configured()
+
+    def vanished():
+        raise DataLost("images was cut short; run the same command again")
+
+    monkeypatch.setattr(ArrayDataset, "batch_at", at_call(90, vanished, ArrayDataset.batch_at))
+    with pytest.raises(DataLost, match="images was cut short"):
+        train(config)
+    assert names_in(config) == ["step-00000064.npz"]
+
+
+# Numbers.
+
+
+def spoiled(seeds, step=100):
+    """`batch_at`, with pixels that are not finite at a step where the order has such a seed."""
+    whole = ArrayDataset.batch_at
+
+    def batch_at(self, now, batch, seed):
+        drawn = whole(self, now, batch, seed)
+        image = drawn["image"].astype(np.float32) / 127.5 - 1
+        return {**drawn, "image": image * (np.nan if now == step and seed in seeds else 1)}
+
+    return batch_at
+
+
+def test_a_rollback_goes_back_and_on_with_other_batches(configured, monkeypatch, capsys):
+    config = configured(on_nonfinite="rollback")
+    monkeypatch.setattr(ArrayDataset, "batch_at", spoiled({config.seed}))
+    model = train(config)
+    out = capsys.readouterr().out
+    assert "no longer finite at step" in out
+    assert "rolled back to step 64; other batches and draws from here on" in out
+    records = RunFolder(config.run_dir).records()
+    assert [(r["step"], r.get("rollbacks")) for r in records] == [(64, None), (128, 1)]
+    assert np.isfinite(records[-1]["loss_ae"])
+    assert model.draw_seed != config.seed
+    # A run that is loaded, or goes on, knows of it.
+    again = train(configured(on_nonfinite="rollback", total_kimg=3))
+    assert again.rollbacks == 1
+
+
+@pytest.mark.slow
+def test_rollbacks_that_do_not_help_end(configured, monkeypatch):
+    config = configured(on_nonfinite="rollback")
+    monkeypatch.setattr(ArrayDataset, "batch_at", spoiled(range(2**32)))
+    with pytest.raises(DivergedError, match="3 rollbacks to step 64 did not help"):
+        train(config)
+    assert names_in(config) == ["step-00000064.npz"]
+
+
+def test_before_the_first_checkpoint_there_is_nothing_to_roll_back_to(configured, monkeypatch):
+    config = configured(on_nonfinite="rollback")
+    monkeypatch.setattr(ArrayDataset, "batch_at", spoiled(range(2**32), step=10))
+    with pytest.raises(DivergedError, match="no checkpoint yet to roll back to"):
+        train(config)
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        ({"critic_spread": 3e-9, "loss_adversarial": 0.06}, "spread 3e-09"),
+        ({"critic_spread": 0.05, "loss_adversarial": 0.0}, "loss_adversarial 0"),
+        ({"critic_spread": 0.012, "loss_adversarial": 0.02}, None),
+        ({"loss_adversarial": 0.0}, None),  # the AAE's is another
+    ],
+)
+def test_a_collapsed_critic_is_told_from_one_at_work(scores, says):
+    warning = critic.collapsed(scores)
+    assert (warning is None) == (says is None)
+    if says:
+        assert says in warning
+        assert "Try a lower --lr" in warning
+
+
+def test_a_collapsed_critic_is_warned_of_once(configured, monkeypatch, capsys):
+    monkeypatch.setattr("acai_tf.callbacks.LEARNED", 0)
+    train(configured(lr=0.0))  # a critic that never learns says all but the same of everything
+    assert capsys.readouterr().out.count("warning: the critic has collapsed") == 1
