@@ -37,6 +37,7 @@ setup(
     extras_require={
         "test": [
             "ai-edge-litert>=2.0.0",
+            "hypothesis>=6.100.0",
             "jax>=0.5.0",
             "onnxruntime>=1.22.0",
             "pytest>=8.0.0",

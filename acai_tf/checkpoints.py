@@ -10,6 +10,7 @@ import re
 
 import numpy as np
 
+from acai_tf import archive
 from acai_tf.errors import DivergedError, UsageError
 from acai_tf.files import saving
 
@@ -107,8 +108,8 @@ def restore(path: pathlib.Path, model) -> None:
         UsageError: it is damaged, or of another model; says which variable.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}  # reads and checks all of it
+        arrays = archive.read(path, most=path.stat().st_size)  # it is not compressed
+        rollbacks = int(arrays.get(_ROLLBACKS, 0))
     except Exception as error:  # one flipped bit makes zipfile and numpy raise some ten kinds
         raise UsageError(f"checkpoint {path} is damaged ({error})") from error
     variables, running = state(model), running_means(model)
@@ -122,9 +123,11 @@ def restore(path: pathlib.Path, model) -> None:
                 f"checkpoint {path}: {name} has shape {arrays[name].shape}, the model's is"
                 f" {tuple(variable.shape)}"
             )
+        if not np.can_cast(arrays[name].dtype, variable.dtype, "same_kind"):
+            raise UsageError(f"checkpoint {path}: {name} is {arrays[name].dtype}: it is damaged")
     for name, variable in variables.items():
-        variable.assign(arrays[name])
-    model.rollbacks = int(arrays.get(_ROLLBACKS, 0))
+        variable.assign(arrays[name].astype(variable.dtype))  # of this machine's byte order, too
+    model.rollbacks = rollbacks
 
 
 def restore_newest(folder: pathlib.Path, model) -> int:

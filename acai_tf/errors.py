@@ -20,7 +20,9 @@ class DivergedError(AcaiError):
 
 
 class DataLost(AcaiError):
-    """Decoded images were lost while they were in use: says what to do. Exit status 1."""
+    """Decoded images were lost while they were in use: says what to do. Exit status 74."""
+
+    exit_status = 74  # EX_IOERR
 
 
 class CannotSave(AcaiError):

@@ -23,20 +23,37 @@ def read_about(path: str) -> dict:
         about = json.loads(file.read_text("utf-8"))
         if about["version"] != VERSION:
             raise ValueError(f"of version {about['version']}, not {VERSION}")
+        config = Config.from_dict(about["config"])
+        height, width, colors = map(_count, about["image_shape"])
+        latent_shape = (config.latent_width, config.latent_width, config.latent)
+        if height != width or tuple(about["latent_shape"]) != latent_shape:
+            raise ValueError("its shapes do not fit its settings")
         return {
             **about,
             "formats": [str(name) for name in about["formats"]],
-            "config": Config.from_dict(about["config"]),
-            "image_shape": tuple(map(int, about["image_shape"])),
-            "latent_shape": tuple(map(int, about["latent_shape"])),
-            "classes": int(about["classes"]),
+            "config": config,
+            "image_shape": (height, width, colors),
+            "latent_shape": latent_shape,
+            "classes": _count(about["classes"]),
+            "critic": bool(about["critic"]),
+            "step": _count(about.get("step", 0), least=0),
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read ({error})") from error
+
+
+def _count(value, least: int = 1) -> int:
+    """A whole number as it is; raises ValueError where it is none, or too small."""
+    if type(value) is not int or value < least:
+        raise ValueError(f"{value!r} is no number of anything")
+    return value
 
 
 class Exported:
     """A SavedModel that `acai_tf.export` wrote, with the verbs of an `Autoencoder`.
+
+    A SavedModel is a program: TensorFlow runs what is in it, so take it from those you trust. The
+    weights and keras formats are weights alone.
 
     Args:
         path: its folder.
@@ -54,7 +71,7 @@ class Exported:
 
         try:
             self._loaded = tf.saved_model.load(str(self.path))
-        except (OSError, ValueError, tf.errors.OpError) as error:
+        except Exception as error:  # a damaged file makes TensorFlow raise many kinds
             raise UsageError(f"{self.path} is damaged ({error})") from error
 
     def encode(self, images) -> np.ndarray:

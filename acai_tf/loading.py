@@ -1,12 +1,15 @@
-"""From a folder to a model."""
+"""From a folder to a model.
 
+Nothing in a file is run: a model is built from settings, JSON, and only its weights are read.
+"""
+
+import dataclasses
 import pathlib
 import re
 from typing import TYPE_CHECKING, Union
 
-import numpy as np
-
-from acai_tf import checkpoints
+from acai_tf import archive, checkpoints
+from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.export import ABOUT
 from acai_tf.run_folder import RunFolder
@@ -46,21 +49,42 @@ def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
     about, folder = read_about(path), pathlib.Path(path).expanduser()
     if "saved_model" in about["formats"]:
         return Exported(path)
-    from acai_tf.models import build_model
-
-    model = build_model(about["config"], about["image_shape"], about["classes"])
+    shapes = about["image_shape"], about["classes"]
     if "weights" in about["formats"]:
-        checkpoints.restore(folder / "weights.npz", model)
+        weights = folder / "weights.npz"
+        model = _build(about["config"], *shapes, folder / ABOUT, weights)
+        checkpoints.restore(weights, model)
     elif "keras" in about["formats"]:
-        import keras
-
+        weights = folder / "model.keras"
+        model = _build(about["config"], *shapes, folder / ABOUT, weights)
         try:
-            return keras.saving.load_model(folder / "model.keras")
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(f"{folder / 'model.keras'} cannot be read ({error})") from error
+            model.load_weights(weights)
+        except Exception as error:  # a damaged file makes zipfile and h5py raise many kinds
+            raise UsageError(f"{weights} cannot be read ({error})") from error
     else:
         raise UsageError(f"{path} holds {', '.join(about['formats'])} only, which is for others")
     return model
+
+
+def _build(
+    config: Config, image_shape, classes: int, settings: pathlib.Path, weights: pathlib.Path
+) -> "Autoencoder":
+    """The model that one file describes and another fills.
+
+    Raises:
+        UsageError: the settings make no model, or one that is larger than the file of its weights:
+            no memory is taken for that.
+    """
+    from acai_tf.models import build_model
+    from acai_tf.models.sizes import check
+
+    # bfloat16 is for training: weights are float32, and what uses them afterwards is exact.
+    config = dataclasses.replace(config, dtype_policy="float32")
+    try:
+        check(config, image_shape, classes, weights)
+        return build_model(config, image_shape, classes)
+    except (OSError, UsageError) as error:
+        raise UsageError(f"{settings}: {error}") from error
 
 
 def is_original(path: str) -> bool:
@@ -75,31 +99,29 @@ def load_run(run: RunFolder) -> tuple["Autoencoder", int]:
     Raises:
         UsageError: no run folder, no checkpoint yet, or none that can be restored.
     """
-    from acai_tf.models import build_model
-
     config = run.config()
     saved = checkpoints.checkpoints(run.checkpoints)
     if not saved:
         raise UsageError(
             f"{run.path} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
         )
-    shapes = (_shapes(path, config.latent_width) for path in reversed(saved))
-    image_shape, classes = next((found for found in shapes if found), (None, None))
-    if image_shape is None:
-        raise UsageError(f"no checkpoint in {run.path} can be read: they are damaged")
-    model = build_model(config, image_shape, classes)
-    return model, checkpoints.restore_newest(run.checkpoints, model)
+    for path in reversed(saved):
+        if shapes := _shapes(path, config.latent_width):
+            model = _build(config, *shapes, run.path / "config.json", path)
+            return model, checkpoints.restore_newest(run.checkpoints, model)
+    raise UsageError(f"no checkpoint in {run.path} can be read: they are damaged")
 
 
 def _shapes(path: pathlib.Path, latent_width: int) -> tuple[tuple[int, int, int], int] | None:
     """The shape of images and the number of classes of a checkpoint's model; None: damaged."""
     kernel = re.compile(r"encoder/(conv\d+)/kernel")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            convolutions = [name for name in file.files if kernel.fullmatch(name)]
-            colors = file["encoder/conv0/kernel"].shape[2]
-            (bias,) = [file[name] for name in file.files if re.fullmatch(r"probe/.*bias", name)]
+        held = archive.read(path, most=path.stat().st_size)
+        convolutions = [name for name in held if kernel.fullmatch(name)]
+        colors = held["encoder/conv0/kernel"].shape[2]
+        (bias,) = [array for name, array in held.items() if re.fullmatch(r"probe/.*bias", name)]
+        width = latent_width << (len(convolutions) - 3) // 2  # two a scale, three around them
+        shape, classes = (width, width, colors), len(bias)
     except Exception:  # as in `checkpoints.restore`, which says what it was
         return None
-    width = latent_width << (len(convolutions) - 3) // 2  # two a scale, one before, two after
-    return (width, width, colors), len(bias)
+    return (shape, classes) if min(colors, classes) > 0 else None

@@ -16,6 +16,7 @@ import math
 import os
 import pathlib
 import platform
+import sys
 
 from acai_tf.checkpoints import checkpoints
 from acai_tf.config import CIRCUMSTANCES, Config
@@ -64,7 +65,7 @@ class RunFolder:
             return Config.from_dict(saved["config"]), saved
         except FileNotFoundError:
             raise UsageError(f"{self.path} is not a run folder: it has no config.json") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UsageError(f"{self._config} cannot be read ({error})") from error
 
     def check(self, config: Config, images: str | None = None) -> None:
@@ -193,13 +194,17 @@ class RunFolder:
         if not self._metrics.exists():
             return []
         records = []
-        lines = self._metrics.read_bytes().splitlines()
+        try:
+            lines = self._metrics.read_bytes().splitlines()
+        except OSError as error:
+            raise UsageError(f"{self._metrics} cannot be read ({error.strerror})") from error
         for number, line in enumerate(lines, start=1):
             try:
                 record = json.loads(line)
-                if not {"step", "kimg"} <= set(record) or not all(map(_is_number, record.values())):
+                known = record["step"] is not None and record["kimg"] is not None
+                if not known or not all(map(_is_number, record.values())):
                     raise ValueError
-            except (ValueError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 if number == len(lines):
                     break
                 raise UsageError(
@@ -250,7 +255,10 @@ def _versions() -> dict[str, str]:
 
 
 def _is_number(value) -> bool:
-    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+    if value is None:
+        return True
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max  # `append` writes no other
 
 
 def _finite_or_none(value):

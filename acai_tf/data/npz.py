@@ -13,7 +13,9 @@ import pathlib
 
 import numpy as np
 
+from acai_tf.archive import read
 from acai_tf.config import Config
+from acai_tf.data.cache import free_memory
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.source import SPLITS
 from acai_tf.errors import UsageError
@@ -29,8 +31,7 @@ def load(config: Config) -> ArrayDataset:
     """
     path = pathlib.Path(config.dataset.partition(":")[2])
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read(path, most=free_memory())
     except FileNotFoundError:
         raise UsageError(
             f"there is no {path}; python -m acai_tf.data <dataset> --npz={path.name} writes one"

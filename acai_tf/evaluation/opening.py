@@ -119,7 +119,7 @@ def _changed(config: Config, changes: dict) -> Config:
 def _images(data: Dataset) -> str:
     """What tells the images, those for testing included, from others."""
     seen = hashlib.sha256(data.fingerprint().encode())
-    for start in range(0, len(data.test_images), 1000):  # they may be mapped from a file
+    for start in range(0, len(data.test_images), 1000):  # they may be in a file
         seen.update(np.ascontiguousarray(data.test_images[start : start + 1000]))
     seen.update(np.ascontiguousarray(data.test_labels))
     return seen.hexdigest()[:16]
@@ -129,7 +129,7 @@ def _weights(model) -> str:
     """What tells a model's weights from others."""
     seen = hashlib.sha256()
     if isinstance(model, Exported):
-        for file in sorted((model.path / "variables").iterdir()):
+        for file in sorted((model.path / "variables").glob("variables.*")):
             seen.update(file.read_bytes())
         return seen.hexdigest()[:16]
     for variable in model.weights:

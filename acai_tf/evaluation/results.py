@@ -14,6 +14,8 @@ import json
 import math
 import os
 import pathlib
+import re
+import sys
 from collections.abc import Iterator
 
 import acai_tf
@@ -89,7 +91,13 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
             f"cannot write to {folder} ({error.strerror}); --out names another folder"
         ) from error
     with lock:
-        yield Results(folder, about)
+        try:
+            results = Results(folder, about)
+        except OSError as error:  # something else has the name of a file or folder of ours
+            raise UsageError(
+                f"what was measured in {folder} cannot be kept ({error}); move what is in the way"
+            ) from error
+        yield results
 
 
 def read(folder: pathlib.Path) -> dict | None:
@@ -97,7 +105,7 @@ def read(folder: pathlib.Path) -> dict | None:
     try:
         saved = json.loads((folder / FILE).read_text())
         whole = isinstance(saved["about"], dict) and all(map(_whole, saved["evaluators"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return saved if whole else None
 
@@ -113,13 +121,23 @@ def scores(evaluators: dict) -> dict[str, float]:
 
 def _whole(entry) -> bool:
     """Whether this is an evaluator's entry."""
-    if not isinstance(entry, dict):
+    if not isinstance(entry, dict) or not isinstance(entry.get("before", {}), dict):
         return False
     if "left_out" in entry:
-        return isinstance(entry["left_out"], str)
-    numbers = all(v is None or isinstance(v, (int, float)) for v in entry["scores"].values())
-    titles = all(isinstance(title, str) for title in entry["figures"])
-    return numbers and titles and isinstance(entry["seconds"], (int, float))
+        return isinstance(entry["left_out"], str) and not {"scores", "options"} & set(entry)
+    numbers = all(v is None or _is_number(v) for v in entry["scores"].values())
+    titles = isinstance(entry["figures"], list) and all(map(_is_title, entry["figures"]))
+    return numbers and titles and _is_number(entry["seconds"])
+
+
+def _is_number(value) -> bool:
+    """Whether it is one that a float can hold."""
+    return isinstance(value, (int, float)) and not abs(value) > sys.float_info.max
+
+
+def _is_title(value) -> bool:
+    """Whether a figure can be called so: it becomes the name of a file, beside the others."""
+    return isinstance(value, str) and re.fullmatch(r"[\w-]{1,60}", value) is not None
 
 
 def _aside(folder: pathlib.Path, about: dict) -> pathlib.Path:

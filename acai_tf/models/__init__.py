@@ -53,6 +53,13 @@ def refuse_unread(model: str, given: set[str]) -> None:
         )
 
 
+def model_class(name: str) -> type["Autoencoder"]:
+    """The class of a model; raises UsageError where there is none of that name."""
+    refuse_unread(name, set())
+    module, attribute = MODELS[name].where.split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
 def build_model(config: Config, image_shape: tuple[int, int, int], classes: int) -> "Autoencoder":
     """The model that `config` describes, built, with fresh weights.
 
@@ -65,6 +72,4 @@ def build_model(config: Config, image_shape: tuple[int, int, int], classes: int)
         UsageError: unknown model, a setting it does not read, a latent_width that does not fit.
     """
     refuse_unread(config.model, changed_settings(config))
-    module, attribute = MODELS[config.model].where.split(":")
-    cls = getattr(importlib.import_module(module), attribute)
-    return cls(config=config, image_shape=image_shape, classes=classes)
+    return model_class(config.model)(config=config, image_shape=image_shape, classes=classes)

@@ -1,8 +1,11 @@
 """The adversarial autoencoder (section 4; Makhzani et al. 2016)."""
 
+import itertools
+
 import keras
 
 from acai_tf import losses, networks
+from acai_tf.models import sizes
 from acai_tf.models.base import Autoencoder
 
 
@@ -25,6 +28,11 @@ class AAE(Autoencoder):
         self.discriminator = networks.discriminator(
             self.latent_shape, self.config.layer_sizes("disc_layer_sizes")
         )
+
+    @staticmethod
+    def own_weights(config, image_shape):
+        widths = [sizes.code_size(config), *config.layer_sizes("disc_layer_sizes"), 1]
+        return sum(sizes.dense(*pair) for pair in itertools.pairwise(widths))
 
     def players(self):
         return {**super().players(), "discriminator": self.discriminator.trainable_variables}

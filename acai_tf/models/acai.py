@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from acai_tf import interpolation, losses, networks
+from acai_tf.models import sizes
 from acai_tf.models.base import Autoencoder
 
 
@@ -29,6 +30,10 @@ class ACAI(Autoencoder):
             *(self.image_shape, self.scales, depth, self.config.latent),
             dtype=self.config.dtype_policy,
         )
+
+    @staticmethod
+    def own_weights(config, image_shape):
+        return sizes.encoder(config, image_shape, config.advdepth or config.depth)
 
     def estimate(self, images):
         """Images [B, H, W, C] -> the critic's estimate of alpha [B]; 0: takes it as real."""

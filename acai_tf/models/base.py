@@ -136,6 +136,11 @@ class Autoencoder(keras.Model):
     def call(self, images, training=None):
         return self.reconstruct(images)
 
+    @staticmethod
+    def own_weights(config: Config, image_shape: tuple[int, int, int]) -> int:
+        """How many numbers its weights are beyond those of encoder, decoder and probe."""
+        return 0
+
     # Training.
 
     def players(self) -> dict[str, list]:

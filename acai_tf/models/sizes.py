@@ -5,6 +5,7 @@ import pathlib
 
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
+from acai_tf.models import model_class
 
 
 def check(
@@ -36,39 +37,34 @@ def count(config: Config, image_shape: tuple[int, int, int], classes: int) -> in
         UsageError: a latent_width that does not fit, or layer sizes that are none.
     """
     scales, colors = config.scales(image_shape[0]), image_shape[2]
-    code = config.latent_width**2 * config.latent
-
-    def encoder(depth):
-        body = [depth, *_twice(depth << scale for scale in range(scales)), depth << scales]
-        return _dense(colors, depth) + _convolutions([*body, config.latent])
-
     up = _twice(config.depth << scale for scale in reversed(range(scales)))
     decoder = _convolutions([config.latent, *up, config.depth, colors])
-    own = 0
-    if config.model == "acai":
-        own = encoder(config.advdepth or config.depth)
-    elif config.model == "aae":
-        sizes = [code, *config.layer_sizes("disc_layer_sizes"), 1]
-        own = sum(itertools.starmap(_dense, itertools.pairwise(sizes)))
-    elif config.model == "vae":
-        own = 2 * _dense(code, code)
-    elif config.model == "vqvae":
-        from acai_tf.models.vqvae import FILTER_SIZE
-
-        vectors = code * config.num_latents
-        own = (2 * code + 1) * 2**config.z_log_size  # the codes, and two moving averages
-        own += _dense(code, vectors) + _dense(vectors, FILTER_SIZE) + _dense(FILTER_SIZE, code)
-    return encoder(config.depth) + decoder + _dense(code, classes) + own
+    probe = dense(code_size(config), classes)
+    own = model_class(config.model).own_weights(config, image_shape)
+    return encoder(config, image_shape, config.depth) + decoder + probe + own
 
 
-def _twice(values) -> list[int]:
-    return [value for value in values for _ in range(2)]
+def encoder(config: Config, image_shape: tuple[int, int, int], depth: int) -> int:
+    """Numbers in an encoder of this depth, or in ACAI's critic."""
+    scales = config.scales(image_shape[0])
+    body = [depth, *_twice(depth << scale for scale in range(scales)), depth << scales]
+    return dense(image_shape[2], depth) + _convolutions([*body, config.latent])
 
 
-def _dense(inputs: int, outputs: int) -> int:
+def dense(inputs: int, outputs: int) -> int:
+    """Numbers in a dense layer: kernel and bias."""
     return (inputs + 1) * outputs
+
+
+def code_size(config: Config) -> int:
+    """The paper's d."""
+    return config.latent_width**2 * config.latent
 
 
 def _convolutions(channels: list[int]) -> int:
     """Of 3x3 convolutions one after another."""
-    return sum(_dense(9 * inputs, outputs) for inputs, outputs in itertools.pairwise(channels))
+    return sum(dense(9 * inputs, outputs) for inputs, outputs in itertools.pairwise(channels))
+
+
+def _twice(values) -> list[int]:
+    return [value for value in values for _ in range(2)]

@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from acai_tf import losses
+from acai_tf.models import sizes
 from acai_tf.models.base import Autoencoder
 
 
@@ -28,6 +29,10 @@ class VAE(Autoencoder):
         self.log_variance = layers.Dense(self.code_size, name="log_variance")
         for layer in (self.mu, self.log_variance):
             layer.build((None, self.code_size))
+
+    @staticmethod
+    def own_weights(config, image_shape):
+        return 2 * sizes.dense(sizes.code_size(config), sizes.code_size(config))
 
     def players(self):
         players = super().players()

@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from acai_tf import backend, losses
+from acai_tf.models import sizes
 from acai_tf.models.base import Autoencoder
 
 DECAY = 0.999  # of the codebook's moving averages
@@ -97,6 +98,14 @@ class VQVAE(Autoencoder):
         self.project.build((None, size))
         self.hidden.build((None, size * vectors))
         self.restore.build((None, FILTER_SIZE))
+
+    @staticmethod
+    def own_weights(config, image_shape):
+        size = sizes.code_size(config)
+        vectors = size * config.num_latents
+        codes = (2 * size + 1) * 2**config.z_log_size  # and their moving averages
+        bottleneck = [(size, vectors), (vectors, FILTER_SIZE), (FILTER_SIZE, size)]
+        return codes + sum(sizes.dense(*pair) for pair in bottleneck)
 
     def players(self):
         players = super().players()

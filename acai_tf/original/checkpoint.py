@@ -38,6 +38,7 @@ class OriginalRun:
     Attributes:
         original, settings: as `parse` returns them.
         shapes: variable's name -> its shape.
+        files: where their values are.
 
     Raises:
         UsageError: it is no such folder, has no checkpoint, or a damaged one.
@@ -50,6 +51,9 @@ class OriginalRun:
         if not found:
             raise UsageError(f"no checkpoint of the original program in {folder}: model.ckpt-N.*")
         self.prefix = found[max(found)].with_suffix("")
+        self.files = sorted(folder.glob(f"{self.prefix.name}.data-*"))
+        if not self.files:
+            raise UsageError(f"{self.prefix} is damaged ({self.prefix.name}.data-* is missing)")
         try:
             import tensorflow as tf
         except ImportError as error:
@@ -68,9 +72,12 @@ class OriginalRun:
         """
         self.check(name)
         try:
-            return np.asarray(self._reader.get_tensor(name))
+            value = np.asarray(self._reader.get_tensor(name))
         except Exception as error:
             raise UsageError(f"{self.prefix} is damaged at {name} ({error})") from error
+        if value.dtype.kind not in "iuf":
+            raise UsageError(f"{self.prefix} is damaged at {name} (it holds no numbers)")
+        return value
 
     def check(self, name: str) -> None:
         """Raises UsageError where there is no variable of that name."""
@@ -92,12 +99,15 @@ def load(path: str | pathlib.Path):
         UsageError: it is no such folder, or a variable is not what the folder's name says.
     """
     from acai_tf.models import build_model
+    from acai_tf.models.sizes import check
     from acai_tf.optimizer import adam
 
     run = OriginalRun(path)
     first = f"{run.original.encoder}/{FIRST_KERNEL}"
-    for name in (PROBE, first):
+    for name, axes in ((PROBE, 2), (first, 4)):
         run.check(name)
+        if len(run.shapes[name]) != axes or min(run.shapes[name]) < 1:
+            raise UsageError(f"{run.prefix}: {name} has shape {run.shapes[name]}: it is damaged")
     (code_size, classes), colors = run.shapes[PROBE], run.shapes[first][2]
     scales, latent = run.settings["scales"], run.settings["latent"]
     width = math.isqrt(code_size // latent)
@@ -107,7 +117,9 @@ def load(path: str | pathlib.Path):
         )
     settings = {name: value for name, value in run.settings.items() if name != "scales"}
     config = Config(latent_width=width, dataset=dataset_of(path) or "lines", **settings)
-    model = build_model(config, (width << scales, width << scales, colors), classes)
+    image_shape = (width << scales, width << scales, colors)
+    check(config, image_shape, classes, *run.files)
+    model = build_model(config, image_shape, classes)
     model.compile(optimizer=adam(model))
     _restore(run, model)
     return model
@@ -135,7 +147,9 @@ def restore(path: str | pathlib.Path, model) -> int:
 def _restore(run: OriginalRun, model) -> int:
     if model.config.model == "vqvae" and model.config.zero_debias:
         raise UsageError(f"--zero_debias is for a new codebook; that of {run.prefix} began biased")
-    step = int(run.read("global_step"))
+    step = run.read("global_step")
+    if step.shape or step.dtype.kind == "f" or step < 0:
+        raise UsageError(f"{run.prefix}: global_step is no number of steps: it is damaged")
     sources = {v.path: (v, original_name(run.original, v.path)) for v in model.weights}
     if any(name.endswith("/Adam") for name in run.shapes):
         slots = {v.path: v for v in model.optimizer.variables}
@@ -160,7 +174,7 @@ def _restore(run: OriginalRun, model) -> int:
     for path_here, (variable, _) in sources.items():
         variable.assign(values[path_here])
     model.optimizer.iterations.assign(step)
-    return step
+    return int(step)
 
 
 def original_name(original: OriginalClass, path: str) -> str:
