@@ -9,7 +9,6 @@ import functools
 import math
 import numbers
 import reprlib
-import sys
 import typing
 from dataclasses import dataclass, field
 
@@ -303,6 +302,13 @@ _REASONS = dict.fromkeys(
 )
 
 
+def _is_finite(value) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
 def _checked(setting: dataclasses.Field, value):
     """The value as a plain Python one, which JSON can hold; refused if it is a bad one."""
     if value is None and setting.default is None:
@@ -313,7 +319,7 @@ def _checked(setting: dataclasses.Field, value):
     abstract, description = _KINDS[kind]
     if not isinstance(value, abstract) or (isinstance(value, bool) and kind is not bool):
         raise UsageError(f"--{setting.name} takes {description}, got {reprlib.repr(value)}")
-    if kind is float and not abs(value) <= sys.float_info.max:  # a whole number may be beyond it
+    if kind is float and not _is_finite(value):
         raise UsageError(f"--{setting.name} must be finite, got {reprlib.repr(value)}")
     if kind is str and (len(value) > LONGEST or "\0" in value):
         raise UsageError(

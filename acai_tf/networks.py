@@ -14,24 +14,23 @@ SLOPE = 0.2  # of the leaky ReLU
 
 
 def _in_policy(make: Callable[..., keras.Sequential]) -> Callable[..., keras.Sequential]:
-    """Gives a network an argument `dtype`, a Keras dtype policy; its output is always float32."""
+    """Gives a network an argument `dtype`, a Keras dtype policy, for all but its last layer."""
 
     @functools.wraps(make)
     def made(*arguments, dtype: str = "float32", **options) -> keras.Sequential:
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(dtype)
         try:
-            network = make(*arguments, **options)
+            return make(*arguments, **options)
         finally:
             keras.config.set_dtype_policy(before)
-        if dtype != "float32":
-            network.add(layers.Activation("linear", dtype="float32", name="to_float32"))
-        return network
 
     return made
 
 
-def _convolution(channels: int, fan_in: int, name: str, *, size: int = 3, linear: bool = False):
+def _convolution(
+    channels: int, fan_in: int, name: str, *, size: int = 3, linear: bool = False, dtype=None
+):
     """Convolution with the original's initialiser: N(0, 1 / ((1 + slope**2) * fan_in))."""
     std = ((1 + SLOPE**2) * size * size * fan_in) ** -0.5
     return layers.Conv2D(
@@ -41,7 +40,13 @@ def _convolution(channels: int, fan_in: int, name: str, *, size: int = 3, linear
         activation=None if linear else layers.LeakyReLU(negative_slope=SLOPE),
         kernel_initializer=keras.initializers.RandomNormal(0.0, std),
         name=name,
+        dtype=dtype,
     )
+
+
+def _last(channels: int, fan_in: int, name: str):
+    """What a network ends with: codes and images are float32, not rounded to fewer digits."""
+    return _convolution(channels, fan_in, name, linear=True, dtype="float32")
 
 
 @_in_policy
@@ -60,7 +65,7 @@ def encoder(
             index += 1
         stack.append(layers.AveragePooling2D(2, name=f"pool{scale}"))
     stack.append(_convolution(depth << scales, channels, f"conv{index}"))
-    stack.append(_convolution(latent, depth << scales, f"conv{index + 1}", linear=True))
+    stack.append(_last(latent, depth << scales, f"conv{index + 1}"))
     return keras.Sequential(stack, name=name)
 
 
@@ -79,7 +84,7 @@ def decoder(
             index += 1
         stack.append(layers.UpSampling2D(2, interpolation="nearest", name=f"up{scale}"))
     stack.append(_convolution(depth, channels, f"conv{index}"))
-    stack.append(_convolution(colors, depth, f"conv{index + 1}", linear=True))
+    stack.append(_last(colors, depth, f"conv{index + 1}"))
     return keras.Sequential(stack, name=name)
 
 

@@ -59,16 +59,6 @@ def tiny(tmp_path) -> Config:
     )
 
 
-@pytest.fixture(scope="session")
-def unbroken(tmp_path_factory) -> Config:
-    """A finished run of the `tiny` configuration, for tests that compare with it."""
-    from acai_tf.training import train
-
-    config = tiny.__wrapped__(tmp_path_factory.mktemp("unbroken"))
-    train(config)
-    return config
-
-
 @pytest.fixture
 def configured(tiny):
     """A function that changes settings of `tiny`."""

@@ -21,6 +21,12 @@ def test_numpys_numbers_are_numbers():
     assert json.loads(json.dumps(config.to_dict()))["batch"] == 8
 
 
+def test_words_that_python_says_otherwise():
+    config = Config(xla=True, steps_per_execution=4)
+    assert (config.xla, config.steps_at_once(default=1)) == ("true", 4)
+    assert Config().steps_at_once(default=32) == 32
+
+
 def test_survives_json():
     config = Config(model="baseline", lr=3e-4, seed=7)
     assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
@@ -45,6 +51,12 @@ def test_from_dict_names_unknown_settings():
         ("seed", 2**32, "at most"),
         ("batch", 10**8, "at most"),
         ("dataset", 3, "a text"),
+        ("strategy", "magic", "auto, default, mirrored, multiworker; got 'magic'"),
+        ("dtype_policy", "mixed_float16", "mixed_bfloat16; got .*gradients vanish in float16"),
+        ("xla", "perhaps", "auto, true, false"),
+        ("steps_per_execution", 0, "auto or a whole number"),
+        ("steps_per_execution", "-1", "auto or a whole number"),
+        ("on_nonfinite", "hope", "stop, rollback"),
     ],
 )
 def test_bad_values_are_refused_by_name(setting, value, says):

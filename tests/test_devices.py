@@ -42,8 +42,13 @@ def test_every_image_has_one_replica_and_its_partner_with_it(batch, replicas):
         np.testing.assert_array_equal(share[::-1], batch - 1 - share)  # reversed: its partners
 
 
+# The others, and four replicas, where there is time for them: each is compiled anew.
+FAST = ("acai", "vqvae")
+NAMES = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+
+
 @pytest.mark.parametrize("replicas", REPLICAS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_originals_steps_on_several_replicas(name, replicas, monkeypatch):
     """One and three steps of a batch shared by replicas are the original's of the whole batch."""
     golden = Golden(name)
@@ -72,12 +77,20 @@ def drawn(count, golden):
     return golden.draws
 
 
-@pytest.mark.parametrize("replicas", [1, *REPLICAS])
-def test_each_replica_draws_what_is_its(replicas, configured):
+@pytest.mark.slow
+@pytest.mark.parametrize("replicas", [1, 2, 4])
+@pytest.mark.parametrize("name", ["acai", "denoising"])
+def test_each_replica_draws_what_is_its(name, replicas, configured):
     """A run on N replicas ends as on one, but for rounding: draws, partners, logs and all."""
     alone, spread = (
-        configured(total_kimg=1, batch=64, run_dir=f"{configured().run_dir}-{name}", **settings)
-        for name, settings in (
+        configured(
+            model=name,
+            total_kimg=1,
+            batch=64,
+            run_dir=f"{configured().run_dir}-{where}",
+            **settings,
+        )
+        for where, settings in (
             ("alone", {"strategy": "default"}),
             ("spread", {"strategy": "mirrored", "logical_devices": replicas}),
         )
@@ -281,7 +294,7 @@ def test_two_workers_train_one_model(run_by_two, configured):
 @pytest.mark.slow
 @pytest.mark.parametrize("killed", [0, 1], ids=["chief", "other"])
 def test_a_killed_worker_ends_the_other_and_both_go_on(killed, run_by_two):
-    config, start = run_by_two("killed", total_kimg=40)
+    config, start = run_by_two("killed", total_kimg=24)
     workers = start()
     wait_for_reports(RunFolder(config.run_dir), 2)
     workers.processes[killed].kill()
@@ -292,7 +305,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(killed, run_by_two):
     workers = start()
     assert workers.statuses() == [0, 0], workers.said()
     assert "continuing" in workers.said()
-    unbroken, start = run_by_two("unbroken", total_kimg=40)
+    unbroken, start = run_by_two("unbroken", total_kimg=24)
     assert start().statuses() == [0, 0]
     left, right = end_of(config), end_of(unbroken)
     for path in left:
@@ -302,7 +315,7 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(killed, run_by_two):
 @pytest.mark.slow
 @pytest.mark.parametrize("to", [[0, 1], [1]], ids=["both", "the other than the chief"])
 def test_workers_that_are_told_to_stop_do_so_together(to, run_by_two):
-    config, start = run_by_two("told", total_kimg=40)
+    config, start = run_by_two("told", total_kimg=24)
     workers = start()
     wait_for_reports(RunFolder(config.run_dir), 2)
     for index in to:

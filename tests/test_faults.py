@@ -1,5 +1,6 @@
 """What goes wrong during a run: signals, kills, disks, folders, data, numbers."""
 
+import dataclasses
 import errno
 import itertools
 import os
@@ -26,6 +27,23 @@ from acai_tf.watch import Signals
 from tests.conftest import ROOT
 from tests.test_commands import SMALL, start
 from tests.test_training import assert_same_outcome
+
+PLAIN = {"model": "baseline", "image_size": 16}  # compiled in a third of the time
+
+
+@pytest.fixture
+def configured(configured):
+    return lambda **changes: configured(**{**PLAIN, **changes})
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """A run to its end in which nothing goes wrong."""
+    from tests.conftest import tiny
+
+    config = dataclasses.replace(tiny.__wrapped__(tmp_path_factory.mktemp("unbroken")), **PLAIN)
+    train(config)
+    return config
 
 
 def at_call(number, do, function):
@@ -357,5 +375,7 @@ def test_a_collapsed_critic_is_told_from_one_at_work(scores, says):
 
 def test_a_collapsed_critic_is_warned_of_once(configured, monkeypatch, capsys):
     monkeypatch.setattr("acai_tf.callbacks.LEARNED", 0)
-    train(configured(lr=0.0))  # a critic that never learns says all but the same of everything
+    train(
+        configured(model="acai", lr=0.0)
+    )  # a critic that never learns says all but the same of everything
     assert capsys.readouterr().out.count("warning: the critic has collapsed") == 1

@@ -36,6 +36,16 @@ def assert_same_outcome(left, right):
     assert records == other_records
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """A finished run of the `tiny` configuration, shared by the tests that compare with it."""
+    from tests.conftest import tiny
+
+    config = tiny.__wrapped__(tmp_path_factory.mktemp("unbroken"))
+    train(config)
+    return config
+
+
 def test_a_run_leaves_all_it_should(unbroken):
     folder = pathlib.Path(unbroken.run_dir)
     saved = json.loads((folder / "config.json").read_text())
