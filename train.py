@@ -22,7 +22,7 @@ flags.adopt_module_key_flags(acai_tf.flags)
 def main() -> None:
     config = acai_tf.flags.parse(sys.argv, CONFIGS, flags.FLAGS)
     # Only now: --help and a mistyped flag are answered at once.
-    command.load_backend(lambda: prepare(config))
+    command.load_backend(config)
     import keras
 
     from acai_tf import devices
@@ -30,14 +30,8 @@ def main() -> None:
     from acai_tf.training import train
 
     run_dir = train(config).config.run_dir
-    if keras.backend.backend() == "tensorflow" and devices.is_chief():
+    if keras.backend.backend() == "tensorflow" and devices.is_chief(config):
         print(f"exported: {export_run(run_dir, f'{run_dir}/saved_model', overwrite=True)}")
-
-
-def prepare(config) -> None:
-    from acai_tf import devices
-
-    devices.prepare(config)
 
 
 if __name__ == "__main__":

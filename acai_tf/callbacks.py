@@ -81,7 +81,9 @@ class Report(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self._began
         state = checkpoints.arrays(self.model)  # first: what is not finite is not evaluated
-        if devices.is_chief():  # the other workers begin the next period, and wait for this one
+        if devices.is_chief(
+            self._config
+        ):  # the other workers begin the next period, and wait for this one
             with saving(self._run.path, "see to it; the same command then goes on"):
                 self._report(epoch, logs, seconds, state)
 

@@ -66,7 +66,7 @@ def save(folder: pathlib.Path, model) -> pathlib.Path:
     from acai_tf import devices
 
     values, step = arrays(model), steps_taken(model)
-    return write(folder, step, values) if devices.is_chief() else _path(folder, step)
+    return write(folder, step, values) if devices.is_chief(model.config) else _path(folder, step)
 
 
 def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> pathlib.Path:

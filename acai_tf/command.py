@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import absl.logging
 
+from acai_tf.config import Config
 from acai_tf.errors import AcaiError, Stopped, UsageError
 
 
@@ -58,17 +59,17 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} ({self.prog} --help lists what there is)")
 
 
-def load_backend(prepare: Callable[[], None] = lambda: None) -> None:
+def load_backend(config: Config | None = None) -> None:
     """Import Keras and its backend without the lines it prints at start-up; say what it runs on.
 
     Args:
-        prepare: called before the backend sets up its devices.
+        config: of a run that will be trained: its devices are prepared.
 
     Set TF_CPP_MIN_LOG_LEVEL (to 0, say) to see TensorFlow's: why a GPU is not found, for one.
 
     Raises:
         UsageError: the backend that KERAS_BACKEND or Keras' own settings name is not installed, or
-            finds no device.
+            finds no device, or not those of `config`.
     """
     quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ
     if quiet:
@@ -79,7 +80,10 @@ def load_backend(prepare: Callable[[], None] = lambda: None) -> None:
         with muted_stderr() if quiet else contextlib.nullcontext():
             import keras
 
-            prepare()
+            if config:
+                from acai_tf import devices
+
+                devices.prepare(config)
             described = _describe_devices(keras.backend.backend())
     except UsageError:
         raise

@@ -53,7 +53,7 @@ def spread(config: Config):
             f"--batch={config.batch} cannot be shared by {count} replicas, each with an even number"
             f" of images; use a multiple of {2 * count}"
         )
-    if is_chief():
+    if is_chief(config):
         print(f"{_kind(config)}: {count} replicas, {config.batch // count} images of a batch each")
     with strategy.scope():
         try:
@@ -116,11 +116,12 @@ def rows(batch: int, replicas: int, replica: int) -> np.ndarray:
     return np.concatenate([first, batch - 1 - first[::-1]])
 
 
-def is_chief() -> bool:
-    """Whether this process is the one, of several workers, that evaluates and writes."""
-    workers, task = _cluster()
-    named = [w for w in workers if w[0] == "chief"] or workers
-    return len(workers) < 2 or task == named[0]
+def is_chief(config: Config) -> bool:
+    """Whether this process is the one, of a run's workers, that evaluates and writes."""
+    if _kind(config) != "multiworker":
+        return True
+    workers, task = _cluster()  # a chief first, if one is named so
+    return task == workers[0]
 
 
 def several_workers() -> bool:
@@ -166,7 +167,7 @@ def _kind(config: Config) -> str:
     if kind == "multiworker" and not workers:
         raise UsageError(
             "--strategy=multiworker needs TF_CONFIG, which says where all workers are and which of"
-            " them this is (README, Several machines)"
+            " them this is (README, Devices)"
         )
     if config.logical_devices and kind != "mirrored":
         raise UsageError(f"--logical_devices is for --strategy=mirrored, not {kind}")

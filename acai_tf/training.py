@@ -51,7 +51,7 @@ def train(config: Config) -> Autoencoder:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
     devices.prepare(config)
     steps, reports = config.steps_per_report, config.reports
-    run, chief = RunFolder(config.run_dir), devices.is_chief()
+    run, chief = RunFolder(config.run_dir), devices.is_chief(config)
     run.check(config)  # now, before data are loaded; and again once the folder is ours
     print(describe(config))
     dataset = load_dataset(config)
@@ -145,7 +145,7 @@ def _roll_back(model: Autoencoder, config: Config, run: RunFolder, trouble: Dive
     if tried - model.rollbacks > ROLLBACKS:
         raise DivergedError(f"{trouble}. {ROLLBACKS} rollbacks to step {step} did not help")
     model.rollbacks = tried
-    if devices.is_chief():
+    if devices.is_chief(config):
         run.rewind(step, config.steps_per_report)
     print(f"{trouble}\nrolled back to step {step}; other batches and draws from here on")
     return step

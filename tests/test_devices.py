@@ -72,6 +72,14 @@ def test_the_originals_steps_on_several_replicas(name, replicas, monkeypatch):
         assert logs[name] == pytest.approx(float(value), rel=1e-4), name
 
 
+def assert_near(record, other, relative):
+    assert set(record) == set(other)
+    for name in set(record) - {"images_per_second"}:
+        # A critic that has hardly begun says next to nothing of anything: its correlation is noise.
+        noise = 0.01 if name == "critic_correlation" else 0
+        assert record[name] == pytest.approx(other[name], rel=relative, abs=noise), name
+
+
 def drawn(count, golden):
     assert count == len(golden.x)  # asked for the whole batch
     return golden.draws
@@ -106,8 +114,7 @@ def test_each_replica_draws_what_is_its(name, replicas, configured):
     for path in (p for p in weights if not p.startswith("running/")):
         scale = np.abs(weights[path]).max() or 1
         np.testing.assert_allclose(other_weights[path], weights[path], atol=2e-3 * scale)
-    for name in set(record) - {"images_per_second"}:
-        assert other_record[name] == pytest.approx(record[name], rel=2e-3), name
+    assert_near(other_record, record, 2e-3)
 
 
 @pytest.mark.slow
@@ -118,8 +125,7 @@ def test_a_run_goes_on_on_another_number_of_replicas(configured):
     for kimg, replicas in ((1, 2), (2, 4)):
         train(configured(strategy="mirrored", logical_devices=replicas, total_kimg=kimg))
     ours, theirs = (RunFolder(c.run_dir).records()[-1] for c in (configured(), alone))
-    for name in set(theirs) - {"images_per_second"}:
-        assert ours[name] == pytest.approx(theirs[name], rel=5e-3), name
+    assert_near(ours, theirs, 5e-3)
 
 
 @pytest.mark.parametrize(
@@ -165,13 +171,14 @@ def test_a_cluster_that_is_none_is_refused(text, says, monkeypatch):
         ({"worker": ["a:1", "b:1"]}, ("worker", 1), False),
         ({"chief": ["a:1"], "worker": ["b:1"]}, ("chief", 0), True),
         ({"chief": ["a:1"], "worker": ["b:1"]}, ("worker", 0), False),
-        ({"worker": ["a:1"]}, ("worker", 0), True),
     ],
 )
 def test_one_worker_is_the_chief(cluster, task, chief, monkeypatch):
     described = {"cluster": cluster, "task": dict(zip(("type", "index"), task, strict=True))}
     monkeypatch.setenv("TF_CONFIG", json.dumps(described))
-    assert devices.is_chief() == chief
+    assert devices.is_chief(Config(strategy="multiworker")) == chief
+    assert devices.is_chief(Config()) == chief  # auto
+    assert devices.is_chief(Config(strategy="default"))
 
 
 def test_steps_at_once_divide_what_is_to_be_taken():
@@ -184,12 +191,12 @@ def test_steps_at_once_divide_what_is_to_be_taken():
 WORKER = """
 import pathlib, sys
 import numpy as np
-from acai_tf import command, devices
+from acai_tf import command
 from acai_tf.config import Config
 
 def main():
     config = Config.from_dict(eval(sys.argv[1]))
-    command.load_backend(lambda: devices.prepare(config))
+    command.load_backend(config)
     from acai_tf.training import train
 
     model = train(config)
@@ -287,8 +294,7 @@ def test_two_workers_train_one_model(run_by_two, configured):
     train(alone)
     ours, theirs = (RunFolder(c.run_dir).records() for c in (config, alone))
     assert [record["kimg"] for record in ours] == [1, 2, 3, 4, 5, 6]
-    for name in set(theirs[-1]) - {"images_per_second"}:
-        assert ours[-1][name] == pytest.approx(theirs[-1][name], rel=2e-2), name
+    assert_near(ours[-1], theirs[-1], 2e-2)
 
 
 @pytest.mark.slow
