@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from acai_tf.callbacks import StopOnNonFinite
+from acai_tf.watch import StopOnNonFinite
 from acai_tf.config import KIMG, Config
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.pipeline import pipeline

@@ -13,6 +13,7 @@ from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import (
     classifier,
     clustering,
+    critic,
     floor,
     linear,
     lines,
@@ -26,6 +27,7 @@ from acai_tf.evaluation import (
 )
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject, shrunk
+from tests.test_models import batch_of, make
 
 
 class Verbs(Pixels):
@@ -63,6 +65,49 @@ def data():
 @pytest.fixture
 def digits():
     return load_dataset(Config(dataset="digits"))
+
+
+# The critic.
+
+
+class Critical(Verbs):
+    """Raw pixels with a critic."""
+
+    estimate_along = None  # it is the compiled verb that is called
+
+
+def test_a_critic_that_knows_and_one_that_says_the_same_of_all(data):
+    t = np.linspace(0, 1, 16)
+    alpha = np.minimum(t, 1 - t)
+    for said, spread, correlation in (
+        (alpha, np.std(alpha), 1),
+        (0.1 - 0.2 * alpha, 0.2 * np.std(alpha), -1),
+        (np.full(16, 0.25), 0, np.nan),
+    ):
+        model = Critical(
+            data.image_shape, estimate_along=lambda a, b, said=said: np.tile(said, (len(a), 1))
+        )
+        scores = critic.evaluate(Subject(model, data))
+        assert scores["critic_spread"] == pytest.approx(spread, abs=1e-9)
+        assert scores["critic_correlation"] == pytest.approx(correlation, nan_ok=True)
+
+
+def test_the_critic_is_asked_along_the_paths():
+    model = make("acai")
+    starts, ends = batch_of(3)["image"], batch_of(3)["image"][::-1]
+    said = np.asarray(model.estimate_along(starts, ends, steps=5))
+    assert said.shape == (3, 5)
+    path = np.asarray(model.interpolate(starts, ends, steps=5))
+    for pair in range(3):
+        np.testing.assert_allclose(said[pair], model.critic(path[:, pair]), atol=1e-6)
+    np.testing.assert_allclose(
+        model.compiled_verb("estimate_along", steps=5)(starts, ends), said, atol=1e-6
+    )
+
+
+def test_a_model_without_a_critic_says_so(data):
+    with pytest.raises(CannotEvaluate, match="no critic"):
+        critic.evaluate(Subject(Verbs(data.image_shape), data))
 
 
 # Reconstruction.

@@ -297,10 +297,8 @@ def test_a_changed_picture_is_decoded_again(tmp_path):
 # A run.
 
 
-@pytest.mark.parametrize(
-    ("size", "side"),
-    [(48, 16), *(pytest.param(*p, marks=pytest.mark.slow) for p in ((224, 8), (256, 8)))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "side"), [(48, 16), (224, 8), (256, 8)])
 def test_a_run_on_large_pictures_without_classes(size, side, tmp_path):
     """Through training, sheets, checkpoint and evaluation."""
     rng = np.random.default_rng(0)

@@ -97,6 +97,7 @@ def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache, file):
         assert_same_outcome(tmp_path / "run", tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_other_backend(tmp_path, cache):
     words = ["--model=vqvae", "--z_log_size=4"]
     folder = RunFolder(tmp_path / "run")
