@@ -22,6 +22,8 @@ def prepare(config: Config) -> None:
     if count:
         _split_the_cpu(count)
     if kind == "multiworker":
+        workers, task = _cluster()
+        print(f"worker {workers.index(task) + 1} of {len(workers)}; waiting for all", flush=True)
         _strategy(config)
 
 

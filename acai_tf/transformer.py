@@ -7,13 +7,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from acai_tf.watch import StopOnNonFinite
 from acai_tf.config import KIMG, Config
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.pipeline import pipeline
 from acai_tf.draws import seed_weights
 from acai_tf.models import build_model
 from acai_tf.optimizer import adam
+from acai_tf.watch import StopOnNonFinite
 
 
 class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):

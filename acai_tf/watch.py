@@ -114,6 +114,8 @@ class StopOnSignal(Watch):
         if devices.several_workers() and not every:
             return
         if received := self._received():
+            if devices.is_chief(self.model.config):
+                self._run.remake_if_gone()
             checkpoints.save(self._run.checkpoints, self.model)
             self._stop(received)
 

@@ -15,14 +15,17 @@ import numpy as np
 import pytest
 
 from acai_tf import checkpoints, devices
+from acai_tf.callbacks import Report
 from acai_tf.config import Config
 from acai_tf.data.pipeline import pipeline
-from acai_tf.errors import UsageError
+from acai_tf.errors import Stopped, UsageError
 from acai_tf.models import MODELS
 from acai_tf.run_folder import RunFolder
 from acai_tf.training import train
 from tests.conftest import ROOT
 from tests.reference import Golden
+from tests.test_faults import at_call
+from tests.test_training import assert_same_outcome
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
 
@@ -126,6 +129,22 @@ def test_a_run_goes_on_on_another_number_of_replicas(configured):
         train(configured(strategy="mirrored", logical_devices=replicas, total_kimg=kimg))
     ours, theirs = (RunFolder(c.run_dir).records()[-1] for c in (configured(), alone))
     assert_near(ours, theirs, 5e-3)
+
+
+@pytest.mark.slow
+def test_replicas_that_are_told_to_stop_go_on_to_the_same_end(configured, monkeypatch):
+    """What is summed up on each replica, the means of a period, goes on as well."""
+    settings = {"strategy": "mirrored", "logical_devices": 2, "model": "baseline"}
+    broken = configured(**settings)
+    unbroken = configured(**settings, run_dir=broken.run_dir + "-unbroken")
+    train(unbroken)
+    with monkeypatch.context() as patch:
+        told = at_call(100, lambda: signal.raise_signal(signal.SIGTERM), Report.on_train_batch_end)
+        patch.setattr(Report, "on_train_batch_end", told)
+        with pytest.raises(Stopped, match="saved at step 100"):
+            train(broken)
+    train(broken)
+    assert_same_outcome(broken.run_dir, unbroken.run_dir)
 
 
 @pytest.mark.parametrize(

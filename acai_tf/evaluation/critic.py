@@ -76,6 +76,6 @@ def draw(subject: Subject) -> dict:
     figure, (axes,) = plots.panels("what the critic takes interpolants for")
     plots.spread(axes, along, said, plots.MODEL, "its estimate, median and quartiles")
     axes.plot(along, alpha, color=plots.REAL, linestyle="--", label="alpha")
-    axes.set(xlabel="along the way", ylabel="alpha")
+    axes.set(xlabel="along the way", ylabel="alpha", ylim=(-0.02, 0.68))
     axes.legend(fontsize="small")
     return {"critic": figure}
