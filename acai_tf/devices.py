@@ -1,13 +1,12 @@
-"""On which devices a run goes, who of several workers writes, and who takes which images."""
+"""On which devices a run goes, and which of them takes which images."""
 
 import contextlib
 import functools
-import json
-import os
 
 import keras
 import numpy as np
 
+from acai_tf import workers
 from acai_tf.config import Config
 from acai_tf.errors import UsageError, WorkerLost
 
@@ -22,8 +21,8 @@ def prepare(config: Config) -> None:
     if count:
         _split_the_cpu(count)
     if kind == "multiworker":
-        workers, task = _cluster()
-        print(f"worker {workers.index(task) + 1} of {len(workers)}; waiting for all", flush=True)
+        everyone, task = workers.cluster()
+        print(f"worker {everyone.index(task) + 1} of {len(everyone)}; waiting for all", flush=True)
         _strategy(config)
 
 
@@ -61,7 +60,7 @@ def spread(config: Config):
         try:
             yield
         except tf.errors.OpError as error:
-            if not several_workers():
+            if not workers.several_workers():
                 raise
             raise WorkerLost(
                 "another worker cannot be reached any more; start all workers again, with the same"
@@ -122,35 +121,8 @@ def is_chief(config: Config) -> bool:
     """Whether this process is the one, of a run's workers, that evaluates and writes."""
     if _kind(config) != "multiworker":
         return True
-    workers, task = _cluster()  # a chief first, if one is named so
-    return task == workers[0]
-
-
-def several_workers() -> bool:
-    """Whether the strategy of this context spans several processes."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-
-    return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
-
-
-def of_all_workers(number: int) -> list[int]:
-    """What each worker gives, which waits for all others to give theirs; alone: its own."""
-    if not several_workers():
-        return [number]
-    import tensorflow as tf
-
-    gathered = _gather(tf.distribute.get_strategy())(tf.constant([number], tf.int64))
-    return [int(one) for one in gathered]
-
-
-@functools.cache
-def _gather(strategy):
-    import tensorflow as tf
-
-    # Compiled: done eagerly, each call costs a second.
-    return tf.function(lambda own: strategy.gather(strategy.run(tf.identity, (own,)), axis=0))
+    everyone, task = workers.cluster()
+    return task == everyone[0]
 
 
 def _kind(config: Config) -> str:
@@ -162,11 +134,11 @@ def _kind(config: Config) -> str:
         return "mirrored" if kind == "auto" else kind
     import tensorflow as tf
 
-    workers, _ = _cluster()
+    everyone, _ = workers.cluster()
     if kind == "auto":
         several = config.logical_devices or len(tf.config.list_physical_devices("GPU")) > 1
-        kind = "multiworker" if len(workers) > 1 else "mirrored" if several else "default"
-    if kind == "multiworker" and not workers:
+        kind = "multiworker" if len(everyone) > 1 else "mirrored" if several else "default"
+    if kind == "multiworker" and not everyone:
         raise UsageError(
             "--strategy=multiworker needs TF_CONFIG, which says where all workers are and which of"
             " them this is (README, Devices)"
@@ -176,24 +148,6 @@ def _kind(config: Config) -> str:
     if config.xla == "true" and kind != "default":
         raise UsageError(f"--xla=true does not work with --strategy={kind}; use --xla=false")
     return kind
-
-
-def _cluster() -> tuple[list[tuple[str, int]], tuple[str, int] | None]:
-    """The workers that TF_CONFIG names as (type, index), and which of them this process is."""
-    text = os.environ.get("TF_CONFIG")
-    if not text:
-        return [], None
-    try:
-        said = json.loads(text)
-        cluster, task = said["cluster"], said["task"]
-        types = [type for type in ("chief", "worker") if type in cluster]
-        workers = [(type, index) for type in types for index in range(len(cluster[type]))]
-        mine = task["type"], int(task["index"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"TF_CONFIG cannot be understood ({error!r}): {text}") from error
-    if mine not in workers:
-        raise UsageError(f"TF_CONFIG: its cluster has no task {mine[0]} {mine[1]}")
-    return workers, mine
 
 
 @functools.cache

@@ -6,7 +6,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from acai_tf import checkpoints, devices
+from acai_tf import checkpoints, devices, workers
 from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report
 from acai_tf.config import Config, changed_settings, settings_unread_by, specific_settings
@@ -76,7 +76,7 @@ def train(config: Config) -> Autoencoder:
                 f"{run.path} is past --total_kimg={config.total_kimg} already"
                 f" (kimg {step // steps * config.report_kimg})"
             )
-        if len(begins := set(devices.of_all_workers(step))) > 1:
+        if len(begins := set(workers.of_all_workers(step))) > 1:
             raise UsageError(
                 f"the workers begin at different steps, {sorted(begins)}: --run_dir={run.path} must"
                 " be one folder that all of them see"

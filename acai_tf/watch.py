@@ -6,7 +6,7 @@ import signal
 
 import keras
 
-from acai_tf import checkpoints, devices
+from acai_tf import checkpoints, devices, workers
 from acai_tf.errors import DivergedError, Stopped
 from acai_tf.run_folder import RunFolder
 
@@ -111,7 +111,7 @@ class StopOnSignal(Watch):
         self._signals, self._run = signals, run
 
     def look(self, logs, every):
-        if devices.several_workers() and not every:
+        if workers.several_workers() and not every:
             return
         if received := self._received():
             if devices.is_chief(self.model.config):
@@ -124,7 +124,7 @@ class StopOnSignal(Watch):
             self._stop(received)
 
     def _received(self) -> int:
-        return int(max(devices.of_all_workers(self._signals.received)))
+        return int(max(workers.of_all_workers(self._signals.received)))
 
     def _stop(self, received):
         raise Stopped(

@@ -144,6 +144,11 @@ def test_whole_runs():
 
 
 @pytest.mark.slow
+def test_what_goes_wrong():
+    assert pytest_on_jax("tests/test_faults.py", "-m", "not slow") >= 18
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_resumes(model, tmp_path):
     words = [f"--model={model}"] + (["--z_log_size=6"] if model == "vqvae" else [])
