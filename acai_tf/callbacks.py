@@ -8,7 +8,7 @@ import time
 import keras
 from tqdm import tqdm
 
-from acai_tf import checkpoints, devices, figures
+from acai_tf import checkpoints, devices, figures, workers
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import DivergedError
@@ -81,36 +81,42 @@ class Report(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self._began
         state = checkpoints.arrays(self.model)  # first: what is not finite is not evaluated
-        if devices.is_chief(
-            self._config
-        ):  # the other workers begin the next period, and wait for this one
-            with saving(self._run.path, "see to it; the same command then goes on"):
-                self._report(epoch, logs, seconds, state)
+        chief = devices.is_chief(self._config)
+        record = self._measure(epoch, logs, seconds) if chief else {}
+        bad = not math.isfinite(record.get("test_rmse", 0))
+        if any(workers.of_all_workers(int(bad))):  # they stop, or go back, together
+            raise DivergedError("test_rmse is no longer finite; this report is not saved")
+        if chief:
+            self._write(record, state)
+            self._say(epoch, record)
 
-    def _report(self, epoch, logs, seconds, state):
-        config = self._config
-        step = checkpoints.steps_taken(self.model)
+    def _measure(self, epoch, logs, seconds) -> dict:
         unread = {"loss_probe"} if self._dataset.classes < 2 else set()  # nothing to tell apart
         record = {
-            "step": step,
-            "kimg": (epoch + 1) * config.report_kimg,
+            "step": checkpoints.steps_taken(self.model),
+            "kimg": (epoch + 1) * self._config.report_kimg,
             **{name: float(logs[name]) for name in self.model.log_names if name not in unread},
             **run_evaluators(self.model, self._dataset),
-            "images_per_second": round(self._batches * config.batch / seconds, 1),
+            "images_per_second": round(self._batches * self._config.batch / seconds, 1),
         }
         if self.model.rollbacks:
             record["rollbacks"] = self.model.rollbacks
-        if not math.isfinite(record["test_rmse"]):
-            raise DivergedError(f"test_rmse is no longer finite at step {step}; nothing is saved")
+        return record
+
+    def _write(self, record, state):
         self._run.remake_if_gone()
         sheets = figures.sheets(self.model, self._dataset.test_images)
-        for name, sheet in sheets.items():
-            figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
-        self._tensorboard.write(step, record, sheets)
-        self._run.append(record)
-        checkpoints.write(self._run.checkpoints, step, state)
+        with saving(self._run.path, "see to it; the same command then goes on"):
+            for name, sheet in sheets.items():
+                figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
+            self._tensorboard.write(record["step"], record, sheets)
+            self._run.append(record)
+        checkpoints.write(self._run.checkpoints, record["step"], state)
+
+    def _say(self, epoch, record):
+        config = self._config
         left = (config.reports - epoch - 1) * (time.perf_counter() - self._began)
-        left *= config.steps_per_report / self._batches  # of a period begun by the original
+        left *= config.steps_per_report / self._batches  # of a period begun before
         tqdm.write(_line(record, config.reports * config.report_kimg, left), file=sys.stdout)
         self._warn(record)
         sys.stdout.flush()

@@ -45,7 +45,10 @@ def arrays(model) -> dict[str, np.ndarray]:
     from acai_tf import backend
 
     backend.settle(model)
-    values = {p: np.asarray(v) for p, v in {**state(model), **running_means(model)}.items()}
+    values = {path: np.asarray(variable) for path, variable in state(model).items()}
+    # What is summed up on each replica is read as the sum over them; the next may be others.
+    for path, variable in running_means(model).items():
+        values[path] = np.asarray(variable) / np.float32(backend.replicas())
     for path, array in values.items():
         if not np.all(np.isfinite(array)):
             raise DivergedError(f"{path} is no longer finite; it was not saved")
@@ -107,6 +110,8 @@ def restore(path: pathlib.Path, model) -> None:
     Raises:
         UsageError: it is damaged, or of another model; says which variable.
     """
+    from acai_tf import backend
+
     try:
         arrays = archive.read(path, most=path.stat().st_size)  # it is not compressed
         rollbacks = int(arrays.get(_ROLLBACKS, 0))
@@ -126,7 +131,9 @@ def restore(path: pathlib.Path, model) -> None:
         if not np.can_cast(arrays[name].dtype, variable.dtype, "same_kind"):
             raise UsageError(f"checkpoint {path}: {name} is {arrays[name].dtype}: it is damaged")
     for name, variable in variables.items():
-        variable.assign(arrays[name].astype(variable.dtype))  # of this machine's byte order, too
+        scale = backend.replicas() if name in running else 1
+        # Of this machine's byte order, too.
+        variable.assign((arrays[name] * scale).astype(variable.dtype))
     model.rollbacks = rollbacks
 
 

@@ -30,6 +30,9 @@ def run(main: Callable[[], None]) -> int:
     except AcaiError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:  # nobody reads what we say: `| head` has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as of a process that SIGPIPE ended
     except OSError as error:
         if error.filename is None:  # not about a file: a defect of ours
             raise

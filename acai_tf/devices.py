@@ -49,10 +49,12 @@ def spread(config: Config):
 
     strategy = _strategy(config)
     count = strategy.num_replicas_in_sync
-    if config.batch % (2 * count):
+    if count > 1 and config.batch % (2 * count):
+        fitting = max(n for n in range(1, count) if n == 1 or config.batch % (2 * n) == 0)
         raise UsageError(
             f"--batch={config.batch} cannot be shared by {count} replicas, each with an even number"
-            f" of images; use a multiple of {2 * count}"
+            f" of images; give --batch a multiple of {2 * count}, or take {fitting} of the devices"
+            " (CUDA_VISIBLE_DEVICES, --logical_devices, --strategy=default for one)"
         )
     if is_chief(config):
         print(f"{_kind(config)}: {count} replicas, {config.batch // count} images of a batch each")
@@ -60,12 +62,19 @@ def spread(config: Config):
         try:
             yield
         except tf.errors.OpError as error:
-            if not workers.several_workers():
+            if not workers.several_workers() or isinstance(error, _our_own_errors()):
                 raise
             raise WorkerLost(
                 "another worker cannot be reached any more; start all workers again, with the same"
                 f" commands, and training goes on from the last checkpoint ({error.message})"
             ) from error
+
+
+def _our_own_errors() -> tuple[type[Exception], ...]:
+    """Those that are not of a connection, and would come again."""
+    from tensorflow import errors
+
+    return errors.InvalidArgumentError, errors.ResourceExhaustedError, errors.UnimplementedError
 
 
 def xla(config: Config) -> bool:
@@ -167,6 +176,10 @@ def _made(kind: str, logical_devices: int):
     except RuntimeError as error:
         raise UsageError(
             f"--strategy=multiworker must come before anything else that uses TensorFlow ({error})"
+        ) from error
+    except tf.errors.OpError as error:
+        raise UsageError(
+            f"this worker cannot start; is its address in TF_CONFIG free? ({error.message})"
         ) from error
 
 

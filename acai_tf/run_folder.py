@@ -21,8 +21,8 @@ import sys
 from acai_tf.checkpoints import checkpoints
 from acai_tf.config import CIRCUMSTANCES, Config
 from acai_tf.data import short_name
-from acai_tf.errors import UsageError
-from acai_tf.files import hold, write_atomically
+from acai_tf.errors import CannotSave, UsageError
+from acai_tf.files import hold, saving, write_atomically
 
 # What may differ between a run and its continuation: circumstances, and how long it goes on.
 _MAY_DIFFER = {*CIRCUMSTANCES, "total_kimg"}
@@ -44,6 +44,7 @@ class RunFolder:
         self.sheets = self.path / "sheets"
         self.tensorboard = self.path / "tensorboard"
         self._config = self.path / "config.json"
+        self._reports = ""
         self._metrics = self.path / "metrics.jsonl"
 
     def config(self) -> Config:
@@ -157,7 +158,8 @@ class RunFolder:
             "versions": versions,
         }
         self._about = json.dumps(saved, indent=2) + "\n"
-        self._reports = self._metrics.read_text() if self._metrics.exists() else ""
+        for half_written in self.checkpoints.glob("*.partial"):  # by a run that was killed
+            half_written.unlink()
         write_atomically(self._config, self._about)
 
     def append(self, record: dict) -> None:
@@ -174,16 +176,20 @@ class RunFolder:
 
         What training has reached is then in memory alone, and worth more than an empty place.
         """
-        if self._config.exists():
-            return
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._lock = hold(self.path / _LOCK)
-        write_atomically(self._metrics, self._reports)
-        write_atomically(self._config, self._about)
-        print(
-            f"{self.path} was removed while this run was in it; made again. Its earlier sheets and"
-            " checkpoints are gone"
-        )
+        with saving(self.path, "give this run another --run_dir"):
+            lock, ours = self.path / _LOCK, os.fstat(self._lock.fileno())
+            if lock.exists() and not os.path.samestat(lock.stat(), ours):
+                raise CannotSave(
+                    f"{self.path} was removed and another run began there; this one is not saved"
+                )
+            if not lock.exists():
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._lock = hold(lock)
+            if self._config.exists():
+                return
+            write_atomically(self._metrics, self._reports)
+            write_atomically(self._config, self._about)
+        print(f"{self.path} was removed, all or in part, during this run; made again from memory")
 
     def records(self) -> list[dict]:
         """The reports so far; a last line that a kill cut short is left out.
@@ -231,9 +237,12 @@ class RunFolder:
             )
         kept = [record for record in records if record["step"] <= step]
         due = step // period * period
-        if due and (not kept or kept[-1]["step"] != due):
+        if due and records and (not kept or kept[-1]["step"] != due):
             print(f"{self._metrics} lacks the report of step {due}: it was changed")
-        write_atomically(self._metrics, "".join(json.dumps(record) + "\n" for record in kept))
+        self._reports = "".join(json.dumps(record) + "\n" for record in kept)
+        # Nothing is written before config.json says whose folder it is.
+        if self._metrics.exists() and self._metrics.read_text("utf-8", "replace") != self._reports:
+            write_atomically(self._metrics, self._reports)
 
 
 def default_run_dir(config: Config) -> str:

@@ -37,7 +37,7 @@ class TensorBoard:
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto.event_pb2 import Event
 
-        if self._writer is None:
+        if self._writer is None or not self._folder.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
             self._writer = EventsWriter(str(self._folder / "events"), f".{os.getpid()}")
         shown = [

@@ -9,7 +9,7 @@ import numpy as np
 from acai_tf import checkpoints, devices, workers
 from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report
-from acai_tf.config import Config, changed_settings, settings_unread_by, specific_settings
+from acai_tf.config import KIMG, Config, changed_settings, settings_unread_by, specific_settings
 from acai_tf.data import canonical_name, config_name, load_dataset
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
@@ -74,7 +74,7 @@ def train(config: Config) -> Autoencoder:
         if step > reports * steps:
             raise UsageError(
                 f"{run.path} is past --total_kimg={config.total_kimg} already"
-                f" (kimg {step // steps * config.report_kimg})"
+                f" (kimg {step * config.batch / KIMG:g})"
             )
         if len(begins := set(workers.of_all_workers(step))) > 1:
             raise UsageError(

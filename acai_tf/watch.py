@@ -2,7 +2,9 @@
 
 import contextlib
 import math
+import os
 import signal
+import time
 
 import keras
 
@@ -10,6 +12,7 @@ from acai_tf import checkpoints, devices, workers
 from acai_tf.errors import DivergedError, Stopped
 from acai_tf.run_folder import RunFolder
 
+TOGETHER = 1.0  # seconds within which two signals are one: some tell a process and its group
 CHECK_EVERY = 32  # steps between looks at the losses; a look waits for the device
 
 
@@ -77,16 +80,24 @@ class Signals:
         """Listen within this context; in another thread than the main one Python cannot."""
         with contextlib.suppress(ValueError):
             for number in (signal.SIGTERM, signal.SIGINT):
-                self._before[number] = signal.signal(number, self._receive)
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._receive)
         try:
             yield
         finally:
             self._obey()
 
     def _receive(self, number, frame):
-        self.received = number
-        self._obey()
-        print(f"\n{signal.Signals(number).name}: saving; once more to stop at once", flush=True)
+        now = time.monotonic()
+        if not self.received:
+            self.received, self._when = number, now
+            # Not print: this may come in the midst of another one, or nobody may listen any more.
+            with contextlib.suppress(OSError):
+                name = signal.Signals(number).name
+                os.write(2, f"\n{name}: saving; once more to stop at once\n".encode())
+        elif now - self._when > TOGETHER:
+            self._obey()
+            signal.raise_signal(number)
 
     def _obey(self):
         for number, handler in self._before.items():

@@ -25,6 +25,9 @@ def cluster() -> tuple[list[tuple[str, int]], tuple[str, int] | None]:
         said = json.loads(text)
         cluster, task = said["cluster"], said["task"]
         types = [type for type in ("chief", "worker") if type in cluster]
+        for type in types:
+            if not isinstance(cluster[type], list):
+                raise TypeError(f"{type} is no list of addresses")
         workers = [(type, index) for type in types for index in range(len(cluster[type]))]
         mine = task["type"], int(task["index"])
     except (ValueError, KeyError, TypeError) as error:

@@ -173,3 +173,19 @@ def test_weights_alone_can_be_restored_for_evaluation(tmp_path):
     assert checkpoints.restore_newest(tmp_path, bare) == 2
     images = batch_of(3)["image"]
     np.testing.assert_array_equal(bare.encode(images), model.encode(images))
+
+
+def test_a_checkpoint_is_restored_all_or_not_at_all(tmp_path):
+    """What is wrong with its last variable is seen before the first is set."""
+    model, _ = saved_twice(tmp_path)
+    path = tmp_path / "step-00000002.npz"
+    with np.load(path) as file:
+        arrays = dict(file)
+    for damaged in (np.array("text"), np.zeros((1, 2, 3, 4, 5))):
+        last = list(checkpoints.state(model))[-1]
+        np.savez(path, **{**arrays, last: damaged})
+        fresh = make("acai", seed=9)
+        before = values(fresh)
+        with pytest.raises(UsageError):
+            checkpoints.restore(path, fresh)
+        assert_equal(values(fresh), before)

@@ -47,10 +47,20 @@ def run(script, *words, **kwargs):
         ("train.py", ["--latnt=2"], "Did you mean: latent"),
         ("train.py", ["--model=baseline", "--advweight=1"], "does not read --advweight"),
         ("train.py", [*SMALL, "--total_kimg=1", "--latent_width=7"], "use one of 32, 16"),
-        ("train.py", [*SMALL, "--batch=2048", "--report_kimg=64"], "larger than the 1437"),
+        pytest.param(
+            "train.py",
+            [*SMALL, "--batch=2048", "--report_kimg=64"],
+            "larger than the 1437",
+            marks=pytest.mark.slow,
+        ),
         ("train.py", [*SMALL, "--batch=100"], "does not divide"),
         ("train.py", ["--seed=99999999999"], "--seed must be at most"),
-        ("train.py", [*SMALL, "--run_dir=/dev/null/run"], "cannot write to --run_dir"),
+        pytest.param(
+            "train.py",
+            [*SMALL, "--run_dir=/dev/null/run"],
+            "cannot write to --run_dir",
+            marks=pytest.mark.slow,
+        ),
         ("train.py", ["--dataset=npz:/nowhere.npz"], "there is no /nowhere.npz"),
         ("train.py", ["--original=/TRAIN/mnist32/VAE"], "is not a run folder of the original"),
         (

@@ -121,14 +121,20 @@ def test_each_replica_draws_what_is_its(name, replicas, configured):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_on_another_number_of_replicas(configured):
+def test_a_run_goes_on_on_another_number_of_replicas(configured, monkeypatch):
     """Circumstances may change; draws, order and means go on."""
     alone = configured(run_dir=configured().run_dir + "-alone")
     train(alone)
-    for kimg, replicas in ((1, 2), (2, 4)):
-        train(configured(strategy="mirrored", logical_devices=replicas, total_kimg=kimg))
-    ours, theirs = (RunFolder(c.run_dir).records()[-1] for c in (configured(), alone))
-    assert_near(ours, theirs, 5e-3)
+    with monkeypatch.context() as patch:  # within a period: its means go on as well
+        told = at_call(40, lambda: signal.raise_signal(signal.SIGTERM), Report.on_train_batch_end)
+        patch.setattr(Report, "on_train_batch_end", told)
+        with pytest.raises(Stopped, match="saved at step 40"):
+            train(configured(strategy="mirrored", logical_devices=2))
+    train(configured(strategy="default", total_kimg=1))
+    train(configured(strategy="mirrored", logical_devices=4))
+    ours, theirs = (RunFolder(c.run_dir).records() for c in (configured(), alone))
+    for record, other in zip(ours, theirs, strict=True):
+        assert_near(record, other, 5e-3)
 
 
 @pytest.mark.slow
@@ -150,7 +156,7 @@ def test_replicas_that_are_told_to_stop_go_on_to_the_same_end(configured, monkey
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"batch": 4}, r"--batch=4 cannot be shared by 4 replicas.*multiple of 8"),
+        ({"batch": 4}, r"--batch=4 cannot be shared by 4 replicas.*multiple of 8, or take 2 of"),
         ({"strategy": "default"}, "--logical_devices is for --strategy=mirrored, not default"),
         ({"xla": "true"}, "--xla=true does not work with --strategy=mirrored"),
         ({"logical_devices": 64}, "--logical_devices=64 comes too late"),
@@ -169,6 +175,10 @@ def test_what_does_not_go_together_is_refused(settings, says, configured):
         (None, "needs TF_CONFIG"),
         ("{", "TF_CONFIG cannot be understood"),
         ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG cannot be understood.*task"),
+        (
+            '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
+            "TF_CONFIG cannot be understood.*no list of addresses",
+        ),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
             "its cluster has no task worker 2",

@@ -16,10 +16,10 @@ import time
 import numpy as np
 import pytest
 
-from acai_tf import checkpoints
+from acai_tf import checkpoints, watch
 from acai_tf.callbacks import Report
 from acai_tf.data.dataset import ArrayDataset
-from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped
+from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped, UsageError
 from acai_tf.evaluation import critic
 from acai_tf.run_folder import RunFolder
 from acai_tf.training import train
@@ -92,13 +92,30 @@ def test_a_stop_during_a_report_waits_for_its_end(configured, monkeypatch):
     assert [record["step"] for record in RunFolder(config.run_dir).records()] == [64]
 
 
-def test_a_second_signal_is_obeyed_at_once():
-    signals = Signals()
+def test_a_second_signal_is_obeyed_at_once(monkeypatch, capfd):
+    signals, before = Signals(), signal.getsignal(signal.SIGINT)
     with signals.heeded():
         signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # some tell a process and its group: that is one
         assert signals.received == signal.SIGINT
+        monkeypatch.setattr(watch, "TOGETHER", 0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == before
+    assert capfd.readouterr().err.count("SIGINT: saving; once more to stop at once") == 1
+
+
+def test_signals_are_given_back_and_what_was_ignored_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        signals, term = Signals(), signal.getsignal(signal.SIGTERM)
+        with signals.heeded():
+            signal.raise_signal(signal.SIGINT)
+            assert signal.getsignal(signal.SIGTERM) != term
+        assert not signals.received
+        assert signal.getsignal(signal.SIGTERM) == term
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_in_another_thread_signals_are_left_alone():
@@ -258,10 +275,69 @@ def test_a_removed_run_folder_is_made_again(configured, unbroken, monkeypatch, c
     gone = at_call(2, lambda: shutil.rmtree(config.run_dir), RunFolder.remake_if_gone)
     monkeypatch.setattr(RunFolder, "remake_if_gone", gone)
     train(config)
-    assert "was removed while this run was in it; made again" in capsys.readouterr().out
+    assert "was removed, all or in part, during this run; made again" in capsys.readouterr().out
     assert names_in(config) == ["step-00000128.npz"]
     assert_same_outcome(config.run_dir, unbroken.run_dir)  # all reports among it
     assert RunFolder(config.run_dir).config() == config
+
+
+@pytest.fixture
+def begun(configured):
+    """A run folder of ours in which a run has begun."""
+    folder = RunFolder(configured().run_dir)
+    with folder.held():
+        folder.rewind(0, 64)
+        folder.begin(configured(), "images")
+        yield folder
+
+
+@pytest.mark.parametrize("removed", [["config.json"], ["lock"], ["config.json", "metrics.jsonl"]])
+def test_parts_of_a_run_folder_are_made_again(removed, begun, configured):
+    record = {"step": 64, "kimg": 1}
+    begun.append(record)
+    for name in removed:
+        (begun.path / name).unlink()
+    begun.remake_if_gone()
+    assert begun.config() == configured()
+    assert begun.records() == [record]
+    with pytest.raises(UsageError, match="another process is training"), begun.held():
+        pass
+
+
+def test_another_run_in_the_place_of_a_removed_one_is_left_alone(begun, configured):
+    shutil.rmtree(begun.path)
+    other = RunFolder(begun.path)
+    with other.held():
+        other.begin(configured(seed=5), "images")
+        with pytest.raises(CannotSave, match="was removed and another run began there"):
+            begun.remake_if_gone()
+        assert other.config().seed == 5
+
+
+def test_a_run_killed_before_its_first_word_can_be_begun_again(configured):
+    folder = RunFolder(configured().run_dir)
+    with folder.held():
+        folder.rewind(0, 64)  # here it is killed
+    folder.check(configured())
+
+
+def test_what_a_kill_left_half_written_is_removed(begun, configured):
+    begun.checkpoints.mkdir()
+    (begun.checkpoints / "step-00000021.partial").write_bytes(b"half")
+    begun.begin(configured(), "images")
+    assert not list(begun.checkpoints.iterdir())
+
+
+@pytest.mark.slow
+def test_nobody_reading_is_no_defect(tmp_path):
+    words = [*SMALL, "--model=baseline", "--total_kimg=3", f"--run_dir={tmp_path}/run"]
+    command = [sys.executable, str(ROOT / "train.py"), *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.stdout.close()
+    err = process.stderr.read()
+    assert process.wait() == 141
+    assert "Traceback" not in err
 
 
 def test_a_read_only_run_folder_stops_the_run(configured, monkeypatch, permissions_hold):
@@ -373,9 +449,15 @@ def test_a_collapsed_critic_is_told_from_one_at_work(scores, says):
         assert "Try a lower --lr" in warning
 
 
-def test_a_collapsed_critic_is_warned_of_once(configured, monkeypatch, capsys):
-    monkeypatch.setattr("acai_tf.callbacks.LEARNED", 0)
-    train(
-        configured(model="acai", lr=0.0)
-    )  # a critic that never learns says all but the same of everything
-    assert capsys.readouterr().out.count("warning: the critic has collapsed") == 1
+def test_a_collapsed_critic_is_warned_of_once_each_time(configured, capsys):
+    report = Report(configured(), None, RunFolder(configured().run_dir))
+    collapsed = {"critic_spread": 1e-9, "loss_adversarial": 0.06}
+    for step, scores, warned in (
+        (64, collapsed, 0),  # it has hardly begun to learn
+        (5000, collapsed, 1),
+        (6000, collapsed, 0),
+        (7000, {"critic_spread": 0.05, "loss_adversarial": 0.02}, 0),
+        (8000, collapsed, 1),
+    ):
+        report._warn({"step": step, **scores})
+        assert capsys.readouterr().out.count("warning: the critic has collapsed") == warned, step

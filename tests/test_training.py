@@ -101,14 +101,8 @@ class Killed(BaseException):
     """Stands for a kill: nothing in the package catches it."""
 
 
-@pytest.mark.parametrize(
-    "when",
-    [
-        pytest.param("before_metrics", marks=pytest.mark.slow),
-        pytest.param("before_checkpoint", marks=pytest.mark.slow),
-        "mid_period",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before_metrics", "before_checkpoint", "mid_period"])
 def test_an_interrupted_run_ends_as_the_unbroken_one(when, configured, unbroken, monkeypatch):
     config = configured()
     with monkeypatch.context() as patch:
