@@ -135,14 +135,13 @@ def train_function(model):
     """
     import tensorflow as tf
 
-    @functools.partial(tf.function, autograph=False, reduce_retracing=True)
+    @functools.partial(
+        tf.function, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
+    )
     def step(batch):
         strategy = model.distribute_strategy
         logs = strategy.run(model.train_step, args=(batch,))
         return {name: strategy.experimental_local_results(v)[0] for name, v in logs.items()}
-
-    if model.jit_compile:
-        step = tf.function(step.python_function, jit_compile=True, autograph=False)
 
     more = model.steps_per_execution - 1
 

@@ -83,8 +83,8 @@ class Config:
     latent: int = _setting(16, "Channels of the latent map.", minimum=1, maximum=2**16)
     latent_width: int = _setting(4, "Height and width of the latent map.", minimum=1, maximum=2**12)
 
-    # How it is computed. But for rounding (dtype_policy) and random numbers (XLA's are others), none
-    # of these change the result.
+    # How it is computed. But for rounding (dtype_policy) and random numbers (XLA's are others)
+    # none of these changes the result.
     strategy: str = _setting(
         "auto",
         "Devices: default (one), mirrored (all GPUs), multiworker (TF_CONFIG); auto: as many as"
