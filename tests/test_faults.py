@@ -65,6 +65,21 @@ def names_in(config):
 # Signals.
 
 
+def hear():
+    """Also in a job in the background, of which shells have SIGINT ignored."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def heard():
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    hear()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_a_run_that_is_told_to_stop_saves_and_goes_on_to_the_same_end(
     configured, unbroken, monkeypatch
 ):
@@ -152,7 +167,7 @@ def test_several_steps_at_once_are_the_same_steps(configured, unbroken, monkeypa
 )
 def test_a_command_that_is_told_to_stop_says_where_it_stands(number, status, tmp_path):
     words = [*SMALL, "--total_kimg=64", f"--run_dir={tmp_path}/run"]
-    process = start("train.py", *words)
+    process = start("train.py", *words, preexec_fn=hear)
     wait_for_reports(tmp_path / "run", 2, process)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
