@@ -285,6 +285,7 @@ def test_a_folder_that_cannot_be_written_any_more_stops_the_run(what, configured
     assert names_in(config) == []
 
 
+@pytest.mark.slow
 def test_a_removed_run_folder_is_made_again(configured, unbroken, monkeypatch, capsys):
     config = configured()
     gone = at_call(2, lambda: shutil.rmtree(config.run_dir), RunFolder.remake_if_gone)

@@ -116,6 +116,7 @@ def test_its_name(tmp_path, monkeypatch):
         flags.parse(["train.py", "--dataset=npz:"], ROOT / "configs")
 
 
+@pytest.mark.slow
 def test_few_images_without_classes_train_and_report(tmp_path, capsys):
     arrays_of_9 = arrays(train_labels=None, test_labels=None)
     np.savez(tmp_path / "few.npz", **arrays_of_9)
