@@ -40,6 +40,11 @@ class Progress(keras.callbacks.Callback):
             disable=not sys.stderr.isatty(),  # a log file gets the reports' lines alone
         )
 
+    def go_back(self, step: int) -> None:
+        """Show that the run is at `step` again."""
+        self._bar.n = step * self._batch
+        self._bar.refresh()
+
     def on_epoch_begin(self, epoch, logs=None):
         self._seen = -1
 

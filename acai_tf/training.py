@@ -94,7 +94,7 @@ def train(config: Config) -> Autoencoder:
 def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: RunFolder) -> None:
     """Train from `step` to the end; a Keras epoch is a report period."""
     steps, reports = config.steps_per_report, config.reports
-    signals, report = Signals(), Report(config, dataset, run)
+    signals, report, progress = Signals(), Report(config, dataset, run), Progress(config, step)
     while step < reports * steps:
         # A run may have been saved at any step: what is left of its period comes first.
         period, taken = divmod(step, steps)
@@ -103,7 +103,7 @@ def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: R
         model.make_train_function(force=True)
         callbacks = [
             KeepMeans([np.asarray(v) for v in model.metrics_variables] if taken else []),
-            *(StopOnNonFinite(step), Progress(config, step), report),
+            *(StopOnNonFinite(step), progress, report),
             StopOnSignal(step, signals, run),
         ]
         failures = []
@@ -121,6 +121,7 @@ def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: R
             step = last * steps
         except DivergedError as trouble:
             step = _roll_back(model, config, run, trouble)
+            progress.go_back(step)
         except Exception:
             if failures:  # of the data, before TensorFlow made another error of it
                 raise failures[0] from None
