@@ -109,7 +109,7 @@ def test_an_interrupted_run_ends_as_the_unbroken_one(when, configured, unbroken,
         if when == "before_metrics":
             patch.setattr(RunFolder, "append", _kill_at_call(2, RunFolder.append))
         elif when == "before_checkpoint":
-            patch.setattr(checkpoints, "save", _kill_at_call(2, checkpoints.save))
+            patch.setattr(checkpoints, "write", _kill_at_call(2, checkpoints.write))
         else:
             patch.setattr(
                 Report, "on_train_batch_end", _kill_at_call(100, Report.on_train_batch_end)
