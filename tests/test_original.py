@@ -192,7 +192,7 @@ def test_a_continuation_killed_before_its_first_checkpoint(unbroken, tmp_path, m
 
     config = continued(tmp_path / "run")
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "save", killed)
+        patch.setattr(checkpoints, "write", killed)
         with pytest.raises(Killed):
             train(config)
     assert len(RunFolder(config.run_dir).records()) == 1
