@@ -40,13 +40,15 @@ def _tensorflow_gradients(model, x, label, draws):
 
     # Gradients are summed over replicas, so each takes its share of the mean over the batch.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    players = {name: [v.value for v in variables] for name, variables in model.players().items()}
     with tf.GradientTape(persistent=True) as tape:
         losses, logs = model.objectives(x, label, draws)
         shares = {player: loss / replicas for player, loss in losses.items()}
-    gradients = {
-        player: tape.gradient(shares[player], [variable.value for variable in variables])
-        for player, variables in model.players().items()
-    }
+        total = sum(shares.values())
+    if model.one_backward:
+        gradients = tape.gradient(total, players)
+    else:
+        gradients = {name: tape.gradient(shares[name], own) for name, own in players.items()}
     # Nobody moves before all have looked: without this a compiled step may read some weights for
     # one player's loss after another player's update of them.
     seen = (losses, logs, gradients)

@@ -104,6 +104,9 @@ class Config:
         "Compile steps with XLA; auto: on an accelerator.",
         choices=("auto", "true", "false"),
     )
+    fused: bool = _setting(
+        True, "Compute steps with less arithmetic where there is a way; false: straightforwardly."
+    )
     steps_per_execution: str = _setting(
         "auto", "Steps that the device takes without a word from Python; auto: 1 on CPU, else 32."
     )
@@ -257,7 +260,7 @@ class Config:
 
 # Settings that say where things lie and how they are computed, not what.
 CIRCUMSTANCES = frozenset(
-    ("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla")
+    ("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla", "fused")
     + ("steps_per_execution", "on_nonfinite")
 )
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 import keras
 from keras import layers
 
+from acai_tf.arithmetic import Network
+
 SLOPE = 0.2  # of the leaky ReLU
 
 
@@ -51,8 +53,13 @@ def _last(channels: int, fan_in: int, name: str):
 
 @_in_policy
 def encoder(
-    image_shape: tuple[int, int, int], scales: int, depth: int, latent: int, name: str
-) -> keras.Sequential:
+    image_shape: tuple[int, int, int],
+    scales: int,
+    depth: int,
+    latent: int,
+    name: str,
+    fused: bool = True,
+) -> Network:
     """Image [B, H, W, C] -> latent map [B, H >> scales, W >> scales, latent]."""
     first = _convolution(depth, image_shape[-1], "conv0", size=1, linear=True)
     stack = [keras.Input(image_shape), first]
@@ -66,13 +73,18 @@ def encoder(
         stack.append(layers.AveragePooling2D(2, name=f"pool{scale}"))
     stack.append(_convolution(depth << scales, channels, f"conv{index}"))
     stack.append(_last(latent, depth << scales, f"conv{index + 1}"))
-    return keras.Sequential(stack, name=name)
+    return Network(stack, name=name, fused=fused)
 
 
 @_in_policy
 def decoder(
-    latent_shape: tuple[int, int, int], scales: int, depth: int, colors: int, name: str
-) -> keras.Sequential:
+    latent_shape: tuple[int, int, int],
+    scales: int,
+    depth: int,
+    colors: int,
+    name: str,
+    fused: bool = True,
+) -> Network:
     """Latent map [B, w, w, latent] -> image [B, w << scales, w << scales, colors]."""
     stack = [keras.Input(latent_shape)]
     channels = latent_shape[-1]
@@ -85,7 +97,7 @@ def decoder(
         stack.append(layers.UpSampling2D(2, interpolation="nearest", name=f"up{scale}"))
     stack.append(_convolution(depth, channels, f"conv{index}"))
     stack.append(_last(colors, depth, f"conv{index + 1}"))
-    return keras.Sequential(stack, name=name)
+    return Network(stack, name=name, fused=fused)
 
 
 def critic(
@@ -95,12 +107,13 @@ def critic(
     latent: int,
     name: str = "critic",
     dtype: str = "float32",
-) -> keras.Sequential:
+    fused: bool = True,
+) -> Network:
     """ACAI's critic: image [B, H, W, C] -> its estimate of alpha [B].
 
     A network shaped like the encoder; the estimate is the mean of its latent map.
     """
-    body = encoder(image_shape, scales, depth, latent, name, dtype=dtype)
+    body = encoder(image_shape, scales, depth, latent, name, fused=fused, dtype=dtype)
     # The mean over height and width, then over channels, is the mean over all of them.
     body.add(layers.GlobalAveragePooling2D(name="mean_hw"))
     body.add(layers.Reshape((latent, 1), name="channels"))

@@ -18,6 +18,7 @@ class AAE(Autoencoder):
     The discriminator has a learning rate of its own, `adversary_lr`.
     """
 
+    separate = True
     log_names = (
         *("loss_ae", "loss_probe", "loss_disc_code", "loss_disc_prior"),
         *("loss_adversarial", "disc_accuracy"),
@@ -46,11 +47,11 @@ class AAE(Autoencoder):
     def objectives(self, x, label, draws):
         latents = self.encoder(x)
         loss_ae = losses.reconstruction(x=x, x_hat=self.decoder(latents))
-        of_code = self.discriminator(latents)  # logits [B, 1]
+        of_code, felt = self.judged(self.discriminator, latents)  # logits [B, 1]
         of_prior = self.discriminator(draws["prior"])
         loss_disc_code = losses.binary_cross_entropy(logits=of_code, target=0.0)
         loss_disc_prior = losses.binary_cross_entropy(logits=of_prior, target=1.0)
-        loss_adversarial = losses.binary_cross_entropy(logits=of_code, target=1.0)
+        loss_adversarial = losses.binary_cross_entropy(logits=felt, target=1.0)
         loss_probe = self.probe_loss(latents, label)
         players = {
             "autoencoder": loss_ae + loss_adversarial,

@@ -18,6 +18,7 @@ class ACAI(Autoencoder):
     gamma is `reg`, lambda is `advweight`. z_2 are the codes of the batch in reverse order.
     """
 
+    separate = True
     log_names = (
         *Autoencoder.log_names,
         *("loss_critic", "loss_critic_real", "loss_adversarial"),
@@ -28,7 +29,7 @@ class ACAI(Autoencoder):
         depth = self.config.advdepth or self.config.depth
         self.critic = networks.critic(
             *(self.image_shape, self.scales, depth, self.config.latent),
-            dtype=self.config.dtype_policy,
+            **self.computed,
         )
 
     @staticmethod
@@ -56,10 +57,11 @@ class ACAI(Autoencoder):
         x_hat = self.decoder(latents)
         alpha = losses.fold_alpha(draws["uniform"])  # [B, 1, 1, 1], in [0, 0.5]
         x_mix = self.decoder(interpolation.mix(latents, ops.flip(latents, axis=0), alpha))
-        estimate_mix = self.critic(x_mix)  # [B]
-        estimate_real = self.critic(x_hat + self.config.reg * (x - x_hat))
+        estimate_mix, felt = self.judged(self.critic, x_mix)  # [B], by critic and by autoencoder
+        x_real = x_hat + self.config.reg * (x - x_hat)
+        estimate_real = self.critic(ops.stop_gradient(x_real))
 
-        loss_adversarial = losses.adversarial(estimate=estimate_mix)
+        loss_adversarial = losses.adversarial(estimate=felt)
         loss_critic = losses.critic_mixed(estimate=estimate_mix, alpha=ops.reshape(alpha, (-1,)))
         loss_critic_real = losses.critic_real(estimate=estimate_real)
         players, logs = self.plain_objectives(x, x_hat, latents, label)

@@ -10,7 +10,7 @@ optimizer over all variables is exactly the original's one per player.
 import keras
 from keras import ops
 
-from acai_tf import backend, interpolation, losses, networks
+from acai_tf import backend, interpolation, losses, networks, opponents
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed
 from acai_tf.verbs import check_images, check_path, in_parts
@@ -39,6 +39,9 @@ class Autoencoder(keras.Model):
     """
 
     log_names: tuple[str, ...] = ("loss_ae", "rmse", "loss_probe")
+    # Whether each loss, in the gradient of the sum of all, reaches only its own player's variables:
+    # by ops.stop_gradient, and by `judged` where the variables of two players touch.
+    separate = False
 
     def __init__(self, config: Config | dict, image_shape, classes: int, **kwargs):
         super().__init__(**kwargs)
@@ -50,12 +53,15 @@ class Autoencoder(keras.Model):
         width = self.config.latent_width
         self.latent_shape = (width, width, self.config.latent)
         self.code_size = width * width * self.config.latent  # the paper's d
-        depth, latent, policy = self.config.depth, self.config.latent, self.config.dtype_policy
+        depth, latent = self.config.depth, self.config.latent
+        self.computed = {"dtype": self.config.dtype_policy, "fused": self.config.fused}
         self.encoder = networks.encoder(
-            self.image_shape, self.scales, depth, latent, "encoder", dtype=policy
+            *(self.image_shape, self.scales, depth, latent, "encoder"),
+            **self.computed,
         )
         self.decoder = networks.decoder(
-            self.latent_shape, self.scales, depth, colors, "decoder", dtype=policy
+            *(self.latent_shape, self.scales, depth, colors, "decoder"),
+            **self.computed,
         )
         self.probe = networks.probe(self.latent_shape, classes)
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
@@ -155,6 +161,11 @@ class Autoencoder(keras.Model):
         return dict.fromkeys(self.players(), self.config.lr)
 
     @property
+    def one_backward(self) -> bool:
+        """Whether a step takes all players' gradients in one backward pass."""
+        return self.config.fused and self.separate
+
+    @property
     def draw_seed(self) -> int:
         """The seed of batches and draws: the run's, and after each rollback another one."""
         return (self.config.seed + self.rollbacks * 0x9E3779B9) % 2**32
@@ -192,6 +203,13 @@ class Autoencoder(keras.Model):
         mse = backend.mean_over_replicas({"loss_ae": loss_ae})["loss_ae"]  # before the root
         logs = {"loss_ae": loss_ae, "rmse": losses.rmse_255(mse), "loss_probe": loss_probe}
         return {"autoencoder": loss_ae, "probe": loss_probe}, logs
+
+    def judged(self, network, x):
+        """A network's output, for its own player's losses and for those of the player that made x.
+
+        The same twice, as tensors of their own where one backward pass serves both players.
+        """
+        return opponents.judge(network, x) if self.one_backward else 2 * (network(x),)
 
     def probe_loss(self, latents, label):
         """The probe's cross-entropy; it learns from the codes, they do not learn from it."""
