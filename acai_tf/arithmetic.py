@@ -1,15 +1,20 @@
 """The networks' convolutions with less arithmetic: the same numbers up to rounding.
 
-Each identity takes two neighbouring layers of a network as they are, with their variables, and
-computes the second one's output from the first one's input. `--fused=false` goes without.
+Each identity takes layers of a network as they are, with their variables, and computes the last
+one's output from the first one's input. `--fused=false` goes without.
 """
 
+import functools
 from collections.abc import Callable
 
 import keras
+import numpy as np
 from keras import layers, ops
 
+from acai_tf import backend
 
+
+@keras.saving.register_keras_serializable("acai_tf")
 class Network(keras.Sequential):
     """A Sequential that computes neighbours together where that is less work.
 
@@ -26,22 +31,35 @@ class Network(keras.Sequential):
             inputs = step(inputs)
         return inputs
 
-    def get_config(self) -> dict:
-        return {**super().get_config(), "fused": self.fused}
-
 
 def steps(stack: list[layers.Layer]) -> list[Callable]:
-    """What a stack of layers does, as functions of tensors; one for two layers where there is one
-    that is less work."""
+    """What a stack of layers does, as functions of tensors: one for several layers, or another one
+    for a layer, where that is less work."""
     done, rest = [], list(stack)
     while rest:
-        together = next((fuse for fits, fuse in _IDENTITIES if fits(*rest[:2])), None)
-        done.append(together(*rest[:2]) if together else rest[0])
-        del rest[: 2 if together else 1]
+        match rest:
+            case [layers.Conv2D() as first, layers.Conv2D() as second, *_] if _is_linear(first):
+                done.append(functools.partial(linear_then_convolution, first, second))
+            case [layers.UpSampling2D(), layers.Conv2D(kernel_size=(3, 3)) as conv, *_]:
+                done.append(functools.partial(upsampling_then_convolution, conv))
+            case [layers.Conv2D() as conv, *_]:
+                done.append(functools.partial(convolution, conv))
+                del rest[:1]
+                continue
+            case [layer, *_]:
+                done.append(layer)
+                del rest[:1]
+                continue
+        del rest[:2]
     return done
 
 
-def linear_then_convolution(first: layers.Conv2D, second: layers.Conv2D) -> Callable:
+def convolution(conv: layers.Conv2D, x):
+    """A convolution; its leaky ReLU by `backend.leaky_relu`."""
+    return _convolution(conv, x, conv.kernel.value)
+
+
+def linear_then_convolution(first: layers.Conv2D, second: layers.Conv2D, x):
     """A linear 1x1 convolution and the convolution after it, in one with the second's kernel size.
 
     h = x A + a at every pixel, y = sum_k h_k W_k + b over the pixels k of the kernel. So
@@ -49,17 +67,13 @@ def linear_then_convolution(first: layers.Conv2D, second: layers.Conv2D) -> Call
     in the image and 0 where the second one pads with zeros. In ACAI's encoder and critic it has
     C + 1 channels in, 2 or 4, instead of `depth`.
     """
-
-    def step(x):
-        x = ops.cast(x, second.compute_dtype)
-        padded = ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1)
-        matrix = ops.concatenate([first.kernel[0, 0], first.bias[None]], axis=0)  # [C + 1, depth]
-        return _convolution(second, padded, ops.matmul(matrix, second.kernel.value))
-
-    return step
+    x = ops.cast(x, second.compute_dtype)
+    x = ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1)
+    matrix = ops.concatenate([first.kernel[0, 0], first.bias[None]], axis=0)  # [C + 1, depth]
+    return _convolution(second, x, ops.matmul(matrix, second.kernel.value))
 
 
-def upsampling_then_convolution(up: layers.UpSampling2D, conv: layers.Conv2D) -> Callable:
+def upsampling_then_convolution(conv: layers.Conv2D, x):
     """Nearest upsampling by 2 and a 3x3 convolution, in one transposed convolution of stride 2.
 
     Of the three neighbours that an output sums in a row of the upsampled image, two are copies of
@@ -70,44 +84,30 @@ def upsampling_then_convolution(up: layers.UpSampling2D, conv: layers.Conv2D) ->
     in columns: 4 multiplications an output instead of 9.
     """
     sums = [[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]]
-
-    def step(x):
-        kernel = ops.einsum("pk,ql,klio->pqoi", *2 * [ops.array(sums, "float32")], conv.kernel)
-        return _convolution(conv, x, kernel, transposed=True)
-
-    return step
+    inputs, outputs = conv.kernel.shape[2:]
+    both = np.kron(sums, sums).astype("float32")  # [4 * 4, 3 * 3]
+    kernel = ops.matmul(both, ops.reshape(conv.kernel, (9, inputs * outputs)))
+    kernel = ops.transpose(ops.reshape(kernel, (4, 4, inputs, outputs)), (0, 1, 3, 2))
+    return _convolution(conv, x, kernel, transposed=True)
 
 
 def _convolution(conv: layers.Conv2D, x, kernel, transposed: bool = False):
     """What `conv` does, with another kernel."""
-    x, kernel = (ops.cast(tensor, conv.compute_dtype) for tensor in (x, kernel))
+    x, kernel, bias = (ops.cast(t, conv.compute_dtype) for t in (x, kernel, conv.bias.value))
     if transposed:
         y = ops.conv_transpose(x, kernel, strides=2, padding="same")
     else:
         y = ops.conv(x, kernel, padding="same")
-    bias = ops.reshape(ops.cast(conv.bias.value, conv.compute_dtype), (1, 1, 1, -1))
-    return conv.activation(ops.add(y, bias))
+    y = ops.add(y, ops.reshape(bias, (1, 1, 1, -1)))
+    if isinstance(conv.activation, layers.LeakyReLU):
+        return backend.leaky_relu(y, conv.activation.negative_slope)
+    return conv.activation(y)
 
 
-def _is_linear_then_convolution(first, second=None) -> bool:
+def _is_linear(conv: layers.Conv2D) -> bool:
+    """1x1 and without activation, and to more channels than it is worth."""
     return (
-        isinstance(first, layers.Conv2D)
-        and isinstance(second, layers.Conv2D)
-        and first.kernel_size == (1, 1)
-        and first.activation is keras.activations.linear
-        and first.kernel.shape[2] < first.filters
+        conv.kernel_size == (1, 1)
+        and conv.activation is keras.activations.linear
+        and conv.kernel.shape[2] < conv.filters
     )
-
-
-def _is_upsampling_then_convolution(first, second=None) -> bool:
-    return (
-        isinstance(first, layers.UpSampling2D)
-        and isinstance(second, layers.Conv2D)
-        and second.kernel_size == (3, 3)
-    )
-
-
-_IDENTITIES = (
-    (_is_linear_then_convolution, linear_then_convolution),
-    (_is_upsampling_then_convolution, upsampling_then_convolution),
-)

@@ -40,15 +40,14 @@ def _tensorflow_gradients(model, x, label, draws):
 
     # Gradients are summed over replicas, so each takes its share of the mean over the batch.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    players = {name: [v.value for v in variables] for name, variables in model.players().items()}
-    with tf.GradientTape(persistent=True) as tape:
+    values = {name: [v.value for v in variables] for name, variables in model.players().items()}
+    passes = model.backward_passes()
+    gradients = {}
+    with tf.GradientTape(persistent=len(passes) > 1) as tape:
         losses, logs = model.objectives(x, label, draws)
-        shares = {player: loss / replicas for player, loss in losses.items()}
-        total = sum(shares.values())
-    if model.one_backward:
-        gradients = tape.gradient(total, players)
-    else:
-        gradients = {name: tape.gradient(shares[name], own) for name, own in players.items()}
+        shares = [sum(losses[name] for name in players) / replicas for players in passes]
+    for players, share in zip(passes, shares, strict=True):
+        gradients |= tape.gradient(share, {name: values[name] for name in players})
     # Nobody moves before all have looked: without this a compiled step may read some weights for
     # one player's loss after another player's update of them.
     seen = (losses, logs, gradients)
@@ -61,22 +60,26 @@ def _jax_gradients(model, x, label, draws):
     others = model.non_trainable_variables
     present = {v.path: v.value for v in [*model.trainable_variables, *others]}
 
-    def objective(values, player, own):
-        at = present | {v.path: value for v, value in zip(own, values, strict=True)}
+    def objective(values, players):
+        """The sum of some players' losses at other `values` of their variables, and all else."""
+        at = present | {
+            v.path: values[name][n] for name in players for n, v in enumerate(own[name])
+        }
         mapping = [(v, at[v.path]) for v in [*model.trainable_variables, *others]]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             losses, logs = model.objectives(x, label, draws)
-        return losses[player], (losses, logs, [scope.get_current_value(v) for v in others])
+        assigned = [scope.get_current_value(v) for v in others]
+        return sum(losses[name] for name in players), (losses, logs, assigned)
 
-    # One forward pass a player as written; compiled, they are the same operations on the same
-    # numbers, and XLA keeps one. (A single jax.vjp with a cotangent a player costs 8% more for
+    # One forward pass a backward one as written; compiled, they are the same operations on the
+    # same numbers, and XLA keeps one. (A single jax.vjp with a cotangent a player costs 8% more for
     # ACAI: it differentiates each loss by the other players' variables too.)
-    gradient = jax.grad(objective, has_aux=True)
+    own = model.players()
     gradients = {}
-    for player, own in model.players().items():
-        gradients[player], (losses, logs, assigned) = gradient(
-            [present[v.path] for v in own], player, own
-        )
+    for players in model.backward_passes():
+        values = {name: [present[v.path] for v in own[name]] for name in players}
+        found, (losses, logs, assigned) = jax.grad(objective, has_aux=True)(values, tuple(players))
+        gradients |= found
     for variable, value in zip(others, assigned, strict=True):
         variable.assign(value)
     return losses, logs, gradients
@@ -234,3 +237,20 @@ def compiled(model, verb: str, **options):
 
         return lambda *tensors: np.asarray(stateless([v.value for v in variables], *tensors))
     return lambda *tensors: keras.ops.convert_to_numpy(call(*tensors))
+
+
+def leaky_relu(x, slope: float):
+    """Leaky ReLU whose gradient is taken from the sign of its output, which is that of x.
+
+    With x itself not wanted any more, TensorFlow makes one operation of convolution, bias and this.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return keras.ops.leaky_relu(x, slope)
+    import tensorflow as tf
+
+    @tf.custom_gradient
+    def function(x):
+        y = tf.nn.leaky_relu(x, slope)
+        return y, lambda dy: tf.raw_ops.LeakyReluGrad(gradients=dy, features=y, alpha=slope)
+
+    return function(x)

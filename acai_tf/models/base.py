@@ -162,13 +162,17 @@ class Autoencoder(keras.Model):
 
     @property
     def one_backward(self) -> bool:
-        """Whether a step takes all players' gradients in one backward pass."""
+        """Whether one backward pass serves all players."""
         return self.config.fused and self.separate
 
     @property
     def draw_seed(self) -> int:
         """The seed of batches and draws: the run's, and after each rollback another one."""
         return (self.config.seed + self.rollbacks * 0x9E3779B9) % 2**32
+
+    def backward_passes(self) -> list[list[str]]:
+        """The players whose gradients are taken together, as those of the sum of their losses."""
+        return [list(self.players())] if self.one_backward else [[name] for name in self.players()]
 
     def draws(self, seed: StepSeed, batch: int) -> dict:
         """The random numbers of one step, name -> tensor; `objectives` takes them as they are."""
