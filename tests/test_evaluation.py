@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
 
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
@@ -247,18 +246,6 @@ def test_without_classes_there_is_no_score_that_needs_them(lines_model):
 def test_an_unknown_evaluator_is_refused(lines_model):
     with pytest.raises(UsageError, match="known: sheets, curves, reconstruction, similarity"):
         run_evaluators(*lines_model, ["beauty"])
-
-
-def test_of_all_restarts_the_best_is_kept():
-    """As often as one looks at the bar: none of the parts may be better than the whole."""
-    codes = np.random.default_rng(3).normal(size=(200, 6))
-    inertias = []
-    seeds = np.random.default_rng(7).integers(0, 2**31, 4)
-    for seed in seeds:
-        kmeans = KMeans(9, init="random", n_init=10, max_iter=1000, random_state=int(seed))
-        inertias.append(kmeans.fit(codes).inertia_)
-    assert best_of(codes, 9, 40, 7).inertia_ == min(inertias)
-    assert max(inertias) > min(inertias)
 
 
 def test_the_unwhitened_accuracy_is_of_codes_as_they_are(monkeypatch):

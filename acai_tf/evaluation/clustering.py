@@ -6,6 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation.kmeans import best_centers
 from acai_tf.evaluation.subject import Subject, shared
 
 SCORES = {
@@ -15,7 +16,6 @@ SCORES = {
     "clustering_accuracy_unwhitened": ("k-means on codes as they are", "higher"),
     "clustering_n_init": ("restarts of k-means", ""),
 }
-AT_ONCE = 10  # restarts between two looks at the progress bar
 
 
 def whiten(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,18 +68,10 @@ def best_of(codes: np.ndarray, clusters: int, n_init: int, seed: int):
     """
     from sklearn.cluster import KMeans
 
-    best = None
-    seeds = np.random.default_rng(seed).integers(0, 2**31, -(-n_init // AT_ONCE))
     with tqdm(total=n_init, desc="k-means", disable=not sys.stderr.isatty()) as bar:
-        for start, part_seed in zip(range(0, n_init, AT_ONCE), seeds, strict=True):
-            restarts = min(AT_ONCE, n_init - start)
-            kmeans = KMeans(
-                clusters, init="random", n_init=restarts, max_iter=1000, random_state=int(part_seed)
-            ).fit(codes)
-            if best is None or kmeans.inertia_ < best.inertia_:
-                best = kmeans
-            bar.update(restarts)
-    return best
+        centers = best_centers(codes, clusters, n_init, seed, ended=bar.update)
+    # From there until nothing moves.
+    return KMeans(clusters, init=centers, n_init=1, max_iter=1000, tol=0).fit(codes)
 
 
 @shared
