@@ -239,6 +239,15 @@ def compiled(model, verb: str, **options):
     return lambda *tensors: keras.ops.convert_to_numpy(call(*tensors))
 
 
+def has_transposed_convolution() -> bool:
+    """Whether it is worth something: XLA on a CPU takes it for one with zeros in between."""
+    if keras.backend.backend() != "jax":
+        return True
+    import jax
+
+    return jax.default_backend() != "cpu"
+
+
 def leaky_relu(x, slope: float):
     """Leaky ReLU whose gradient is taken from the sign of its output, which is that of x.
 

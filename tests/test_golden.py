@@ -23,9 +23,10 @@ def assert_near(got, expected, relative, what):
     assert error < relative, f"{what}: relative error {error:.2e}"
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=[*MODELS, "acai-straightforward", "aae-straightforward"])
 def golden(request):
-    return Golden(request.param)
+    name, _, straightforward = request.param.partition("-")
+    return Golden(name, fused=not straightforward)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -74,7 +74,7 @@ def without_tensorflow(tmp_path):
 def test_golden_numbers():
     """Of ACAI (the slow tests: of all), and the outputs of the original's checkpoint."""
     files = ["tests/test_golden.py", "tests/test_original.py"]
-    others = [name for name in MODELS if name != "acai"]
+    others = [*(name for name in MODELS if name != "acai"), "straightforward"]
     which = f"(test_golden and not eager and not ({' or '.join(others)})) or gives_its_outputs"
     assert pytest_on_jax(*files, "-k", which, "-m", "not slow") == 5 + 1
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf import devices, verbs
+from acai_tf import backend, devices, verbs
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed, seed_weights
 from acai_tf.errors import UsageError
@@ -13,6 +13,7 @@ from acai_tf.models.base import to_unit
 from acai_tf.models.vqvae import Codebook
 from acai_tf.optimizer import adam
 from tests.reference import Golden
+from tests.test_golden import assert_near
 
 SHAPE, CLASSES = (16, 16, 3), 10
 
@@ -111,7 +112,8 @@ def test_each_player_is_moved_by_its_own_loss_alone(name, monkeypatch):
         moved = {
             v.path
             for v in model.trainable_variables
-            if not np.array_equal(v.numpy(), before[v.path])
+            # What one backward pass rounds to is far below any step that is one.
+            if np.abs(np.asarray(v) - before[v.path]).max() > 1e-9
         }
         assert moved == {v.path for v in model.players()[player]}
 
@@ -157,6 +159,26 @@ def test_a_step_moves_every_variable_and_counts_itself(name):
     after = weights_of(model)
     assert [p for p in before if np.array_equal(before[p], after[p])] == []
     assert int(model.optimizer.iterations) == 1
+
+
+def test_less_arithmetic_gives_the_same_step(name):
+    """Losses, and of every variable the gradient by its own player's loss."""
+    fused, straightforward = (make(name, fused=value) for value in (True, False))
+    data = batch_of(8)
+    x, label = to_unit(data["image"]), data["label"]
+    draws = fused.draws(StepSeed(0, 0), 8)
+    ours = backend.player_gradients(fused, x, label, draws)
+    theirs = backend.player_gradients(straightforward, x, label, draws)
+    for got, expected in zip(ours[:2], theirs[:2], strict=True):
+        assert set(got) == set(expected)
+        for key in expected:
+            assert float(got[key]) == pytest.approx(float(expected[key]), rel=1e-5), key
+    assert list(ours[2]) == list(theirs[2]) == list(fused.players())
+    for player, expected in theirs[2].items():
+        for variable, one, other in zip(
+            fused.players()[player], ours[2][player], expected, strict=True
+        ):
+            assert_near(one, other, 1e-5, f"{player}: {variable.path}")
 
 
 def test_the_probe_does_not_reach_the_codes(name):

@@ -101,6 +101,8 @@ def export(
     Raises:
         UsageError: as `export_run`.
     """
+    from acai_tf.arithmetic import straightforward
+
     check_formats(formats)
     if critic and model.config.model != "acai":
         raise UsageError(f"{model.config.model} has no critic; only acai has")
@@ -109,8 +111,10 @@ def export(
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
     try:
         partial.mkdir()
-        for name in formats:
-            importlib.import_module(FORMATS[name]).write(model, partial, critic)
+        # Other programs know these networks layer by layer, and have one image at a time.
+        with straightforward(model):
+            for name in formats:
+                importlib.import_module(FORMATS[name]).write(model, partial, critic)
         written = {
             "version": VERSION,
             "formats": list(formats),

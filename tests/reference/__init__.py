@@ -51,7 +51,7 @@ OBJECTIVES = {
 class Golden:
     """One model's golden numbers."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, **settings):
         self.name = name
         self.arrays = np.load(FOLDER / f"{name}.npz", allow_pickle=False)
         self.settings = json.loads(str(self.arrays["config"]))
@@ -59,8 +59,9 @@ class Golden:
         self.label = self.arrays["label"]
         self.draws = {key: self.arrays[key] for key in DRAWS if key in self.arrays}
         self.original = next(c for c in CLASSES.values() if c.model == name)
-        settings = self.settings
+        own, settings = settings, self.settings
         self.config = Config(
+            **own,
             model=self.name,
             depth=settings["depth"],
             latent=settings["latent"],

@@ -1,0 +1,119 @@
+"""What the identities compute is what the layers compute, and so are the gradients."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from acai_tf import arithmetic, networks
+from tests.test_golden import assert_near
+
+RNG = np.random.default_rng(0)
+
+
+def gradients(function, variables, x):
+    """Of a sum of random shares of the output, by x and by the variables."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        def total(values, x):
+            mapping = list(zip(variables, values, strict=True))
+            with keras.StatelessScope(state_mapping=mapping):
+                y = function(x)
+            return ops.sum(y * share(y.shape))
+
+        found = jax.grad(total, argnums=(0, 1))([v.value for v in variables], x)
+        return [*found[0], found[1]]
+    import tensorflow as tf
+
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = function(x)
+        total = ops.sum(y * share(y.shape))
+    return tape.gradient(total, [*(v.value for v in variables), x])
+
+
+def share(shape):
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+def assert_same(stack, shape):
+    """Of some layers in order and of `arithmetic.steps` of them."""
+    network = keras.Sequential([keras.Input(shape[1:]), *stack])
+    for variable in network.weights:  # biases too
+        variable.assign(RNG.normal(size=variable.shape))
+    x = RNG.normal(size=shape).astype(np.float32)
+    taken = arithmetic.steps(network.layers)
+
+    def fused(x):
+        for step in taken:
+            x = step(x)
+        return x
+
+    assert_near(fused(x), network(x), 1e-6, "output")
+    variables = network.trainable_variables
+    both = (gradients(function, variables, x) for function in (fused, network))
+    for name, got, expected in zip([*(v.path for v in variables), "x"], *both, strict=True):
+        assert_near(got, expected, 1e-5, f"gradient of {name}")
+    return len(taken)
+
+
+def relu():
+    return layers.LeakyReLU(negative_slope=0.2)
+
+
+@pytest.mark.parametrize("colors", [1, 3])
+def test_a_linear_convolution_and_the_one_after_it(colors):
+    first = layers.Conv2D(7, 1)
+    second = layers.Conv2D(5, 3, padding="same", activation=relu())
+    assert assert_same([first, second], (2, 6, 8, colors)) == 1
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_upsampling_and_the_convolution_after_it(width):
+    """Also at a width at which every pixel is at an edge."""
+    convolution = layers.Conv2D(4, 3, padding="same", activation=relu())
+    taken = assert_same([layers.UpSampling2D(2), convolution], (2, width, 3, 6))
+    assert taken == (1 if arithmetic.backend.has_transposed_convolution() else 2)
+
+
+@pytest.mark.parametrize("activation", [None, relu(), "relu"])
+def test_a_convolution_alone(activation):
+    assert_same([layers.Conv2D(4, 3, padding="same", activation=activation)], (2, 5, 6, 3))
+
+
+def test_what_does_not_fit_is_left_as_it_is():
+    bends = layers.Conv2D(7, 1, activation=relu())  # not linear
+    narrows = layers.Conv2D(2, 1)  # is less work before than after
+    last = layers.Conv2D(3, 3, padding="same")
+    assert assert_same([bends, narrows, last], (2, 4, 4, 3)) == 3
+    five = layers.Conv2D(4, 5, padding="same")
+    assert assert_same([layers.UpSampling2D(2), five], (2, 4, 4, 3)) == 2
+
+
+def test_encoder_decoder_and_critic_are_taken_at_fewer_steps():
+    encoder = networks.encoder((32, 32, 3), 3, 8, 2, "encoder")
+    decoder = networks.decoder((4, 4, 2), 3, 8, 3, "decoder")
+    assert len(arithmetic.steps(encoder.layers)) == len(encoder.layers) - 1
+    fewer = 3 if arithmetic.backend.has_transposed_convolution() else 0
+    assert len(arithmetic.steps(decoder.layers)) == len(decoder.layers) - fewer
+
+
+def test_straightforward_is_for_a_while():
+    model = keras.Sequential([networks.encoder((16, 16, 1), 2, 4, 2, "encoder")])
+    (network,) = model.layers
+    with arithmetic.straightforward(model):
+        assert not network.fused
+        with arithmetic.straightforward(model):
+            assert not network.fused
+        assert not network.fused
+    assert network.fused
+
+
+def test_a_network_saves_and_loads_by_itself(tmp_path):
+    network = networks.encoder((16, 16, 1), 2, 4, 2, "encoder")
+    network.save(tmp_path / "encoder.keras")
+    loaded = keras.models.load_model(tmp_path / "encoder.keras")
+    x = RNG.normal(size=(2, 16, 16, 1)).astype(np.float32)
+    assert_near(loaded(x), network(x), 1e-6, "output")

@@ -1,0 +1,79 @@
+"""One backward pass gives both players what two would."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from acai_tf import opponents
+from tests.test_arithmetic import gradients
+
+WEIGHT = np.float32([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
+
+
+class Weight:
+    """A network with one matrix: y = mean over outputs of tanh(x W)."""
+
+    def __init__(self):
+        import keras
+
+        self.matrix = keras.Variable(WEIGHT)
+
+    def __call__(self, x):
+        return ops.mean(ops.tanh(ops.matmul(x, self.matrix.value)), axis=-1)
+
+
+def by_two_passes(x, own, others):
+    """The gradient of `own` by the weight and of `others` by x."""
+    network = Weight()
+    return (
+        gradients(lambda x: own(network(x)), [network.matrix], x)[0],
+        gradients(lambda x: others(network(x)), [network.matrix], x)[1],
+    )
+
+
+def by_one(x, own, others):
+    network = Weight()
+
+    def total(x):
+        mine, theirs = opponents.judge(network, x)
+        return own(mine) + others(theirs)
+
+    return gradients(total, [network.matrix], x)
+
+
+def losses(alpha):
+    return (
+        lambda y: ops.mean(ops.square(y - alpha)),
+        lambda y: 0.5 * ops.mean(ops.square(y)),
+    )
+
+
+def test_both_gradients_at_once():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 3)).astype(np.float32)
+    alpha = rng.uniform(0, 0.5, 6).astype(np.float32)
+    for got, expected in zip(
+        by_one(x, *losses(alpha)), by_two_passes(x, *losses(alpha)), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1e-30, 1e-12])
+def test_a_judge_who_is_right_still_tells_the_other_how_to_change(wrong):
+    """The ratio of the two gradients is then infinite, or nearly so."""
+    x = np.float32([[0.3, -0.2, 0.9], [1.0, 0.1, -0.4]])
+    said = np.asarray(Weight()(x))
+    # A loss whose gradient by y is exactly `wrong`; rounding of y - alpha would not let it be.
+    own, others = lambda y: wrong * ops.sum(y), losses(said)[1]
+    of_weight, of_x = by_one(x, own, others)
+    expected_weight, expected_x = by_two_passes(x, own, others)
+    np.testing.assert_allclose(of_x, expected_x, rtol=1e-5)
+    np.testing.assert_allclose(of_weight, expected_weight, rtol=2e-3, atol=1e-14)
+    assert np.abs(expected_x).min() > 1e-4
+
+
+def test_who_feels_nothing_gets_nothing():
+    x = np.float32([[0.3, -0.2, 0.9]])
+    of_weight, of_x = by_one(x, losses(np.float32([0.1]))[0], lambda y: 0 * ops.sum(y))
+    assert not np.asarray(of_x).any()
+    assert np.asarray(of_weight).any()
