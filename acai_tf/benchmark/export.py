@@ -1,0 +1,43 @@
+"""An exported model's verbs, against those of the model in memory."""
+
+import pathlib
+import tempfile
+
+from acai_tf.benchmark import timing
+from acai_tf.benchmark.timing import Rows
+from acai_tf.benchmark.train import CLASSES, SIZES
+
+
+def export(arguments) -> Rows:
+    """reconstruct, one image at a time and many: the SavedModel, ONNX where onnxruntime is
+    installed, and the verb compiled in memory."""
+    import numpy as np
+
+    from acai_tf.benchmark.train import _config
+    from acai_tf.export import export as write
+    from acai_tf.models import build_model
+
+    rows = []
+    for size in ("mnist", "svhn") if arguments.size == "all" else (arguments.size,):
+        shape = SIZES[size][0]
+        config = _config(arguments, "acai" if arguments.model == "all" else arguments.model, size)
+        model = build_model(config, shape, CLASSES)
+        with tempfile.TemporaryDirectory() as folder:
+            out = write(model, pathlib.Path(folder) / "export")
+            import tensorflow as tf
+
+            served = tf.saved_model.load(str(out)).signatures["reconstruct"]
+            verb = model.compiled_verb("reconstruct")
+            for count in (1, 64):
+                images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+                tensor, calls = tf.constant(images), max(1, 64 // count)
+                rivals = {
+                    "in memory": lambda images=images, n=calls: [verb(images) for _ in range(n)],
+                    "SavedModel": lambda tensor=tensor, n=calls: [
+                        next(iter(served(images=tensor).values())).numpy() for _ in range(n)
+                    ],
+                }
+                seconds = timing.interleaved(rivals, arguments.rounds)
+                for row in timing.rates(seconds, calls * count, "in memory"):
+                    rows.append({"size": size, "images a call": count, **row})
+    return rows

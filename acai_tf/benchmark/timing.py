@@ -1,0 +1,92 @@
+"""Rivals take turns in one process; what counts is the median of the ratios of their turns.
+
+So a machine that is busy with other things does not decide.
+"""
+
+import json
+import os
+import pathlib
+import platform
+import statistics
+import time
+from collections.abc import Callable
+
+Rows = list[dict[str, str | int | float | None]]
+
+
+def interleaved(rivals: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each rival's turns; each is run once beforehand, unmeasured."""
+    seconds = {name: [] for name in rivals}
+    for turn in range(-1, rounds):
+        for name, run in rivals.items():
+            began = time.perf_counter()
+            run()
+            if turn >= 0:
+                seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def times(seconds: dict[str, list[float]], name: str, against: str) -> float:
+    """How many times as long one rival takes as another, by the median of ratios of turns."""
+    pairs = zip(seconds[name], seconds[against], strict=True)
+    return statistics.median(mine / theirs for mine, theirs in pairs)
+
+
+def rates(seconds: dict[str, list[float]], count: int, against: str, unit: str = "img/s") -> Rows:
+    """A row for each rival: `count` in its median time, and its time relative to another's."""
+    return [
+        {
+            "rival": name,
+            unit: count / statistics.median(turns),
+            f"time / {against}": times(seconds, name, against),
+        }
+        for name, turns in seconds.items()
+    ]
+
+
+def machine() -> dict:
+    """What was measured on."""
+    import keras
+
+    backend = keras.backend.backend()
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "keras": keras.__version__,
+        "backend": f"{backend} {__import__(backend).__version__}",
+        "python": platform.python_version(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def table(rows: Rows) -> str:
+    """Rows as text, a column for every name that is in any of them."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    cells = [columns, *([_text(row.get(name)) for name in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    )
+
+
+def _text(value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
+
+
+def save(path: str, name: str, rows: Rows) -> None:
+    """The same as JSON, with what it was measured on."""
+    text = json.dumps({"benchmark": name, "machine": machine(), "rows": rows}, indent=2)
+    pathlib.Path(path).write_text(text + "\n")

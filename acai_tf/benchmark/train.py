@@ -1,0 +1,267 @@
+"""Training steps: against the straightforward formulation, PyTorch, and what the machine can do;
+and `fit` against the bare step."""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import pathlib
+import re
+import statistics
+import sys
+from collections.abc import Callable
+
+from acai_tf.benchmark import timing, work
+from acai_tf.benchmark.timing import Rows
+from acai_tf.config import Config
+
+SIZES = {  # as published: the images, and the settings of configs/*.cfg
+    "lines": ((32, 32, 1), {"depth": 16, "latent": 16, "latent_width": 2}),
+    "mnist": ((32, 32, 1), {"depth": 16, "latent": 2}),
+    "svhn": ((32, 32, 3), {"depth": 64, "latent": 16}),
+}
+CLASSES = 10
+
+
+def train(arguments) -> Rows:
+    """Steps of models at the published sizes; rivals take the same batch."""
+    from acai_tf.models import MODELS
+
+    models = list(MODELS) if arguments.model == "all" else [arguments.model]
+    sizes = list(SIZES) if arguments.size == "all" else [arguments.size]
+    rows = []
+    for size in sizes:
+        for model in models:
+            rows += _steps(_config(arguments, model, size), size, arguments)
+            print(f"{size}, {model}: measured", file=sys.stderr)
+    return rows
+
+
+def _config(arguments, model: str, size: str) -> Config:
+    return Config(model=model, dtype_policy=arguments.dtype_policy, **SIZES[size][1])
+
+
+def _steps(config: Config, size: str, arguments) -> Rows:
+    shape = SIZES[size][0]
+    steps, kind = arguments.steps, config.dtype_policy.removeprefix("mixed_")
+    product, product_flops = work.matmul(kind, arguments.matmul)
+    rivals, flops = {}, {}
+    for name in ("ours", "straightforward"):
+        rivals[name], flops[name] = _ours(_variant(config, name), shape, steps)
+    with contextlib.suppress(ImportError):
+        rivals["PyTorch"] = _pytorch(config, shape, steps)
+    seconds = timing.interleaved({**rivals, "matmul": product}, arguments.rounds)
+    possible = product_flops / statistics.median(seconds.pop("matmul"))
+    rows = []
+    for row in timing.rates(seconds, steps * config.batch, "ours"):
+        name = row["rival"]
+        done = flops.get(name, 0) * steps / statistics.median(seconds[name])
+        rows.append(
+            {
+                "size": size,
+                "model": config.model,
+                **row,
+                "GFLOP / image": flops[name] / config.batch / 1e9 if name in flops else None,
+                "GFLOP/s": done / 1e9 or None,
+                "% of matmul": 100 * done / possible or None,
+                "peak MB": _peak(_variant(config, name), shape, name),
+            }
+        )
+    return [*rows, {"size": size, "rival": f"matmul, {kind}", "GFLOP/s": possible / 1e9}]
+
+
+def _variant(config: Config, rival: str) -> Config:
+    return dataclasses.replace(config, fused=rival != "straightforward")
+
+
+def _ours(config: Config, shape, steps: int) -> tuple[Callable[[], None], float]:
+    """A turn of `steps` steps, and the floating point operations of one of them."""
+    import keras
+
+    model, batch = _model(config, shape), _batch(config.batch, shape)
+    take = bare_steps(model, batch)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        from acai_tf.backend import state_variables
+
+        state = jax.tree.map(lambda v: v.value, state_variables(model))
+        flops = work.flops(model.train_step, state, batch)
+    else:
+        flops = work.flops(model.train_step, batch)
+    return lambda: take(steps), flops
+
+
+def _model(config: Config, shape):
+    from acai_tf import devices
+    from acai_tf.models import build_model
+    from acai_tf.optimizer import adam
+
+    model = build_model(config, shape, CLASSES)
+    model.compile(optimizer=adam(model), jit_compile=devices.xla(config))
+    return model
+
+
+def _batch(size: int, shape) -> dict:
+    import keras
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (size, *shape), np.uint8)
+    labels = rng.integers(0, CLASSES, size)
+    return {
+        "image": keras.ops.convert_to_tensor(images, "uint8"),
+        "label": keras.ops.convert_to_tensor(labels, "int32"),
+    }
+
+
+def bare_steps(model, batch) -> Callable[[int], None]:
+    """A function that takes a number of compiled steps on one batch, and waits for the last."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        step = tf.function(model.train_step, jit_compile=model.jit_compile)
+
+        def take(count):
+            for _ in range(count):
+                logs = step(batch)
+            return {name: float(value) for name, value in logs.items()}
+
+        return take
+    import jax
+
+    from acai_tf.backend import state_variables
+
+    step = jax.jit(model.train_step, donate_argnums=0)
+    state = jax.tree.map(lambda v: v.value.copy(), state_variables(model))
+
+    def take(count):
+        nonlocal state
+        for _ in range(count):
+            _, state = step(state, batch)
+        jax.block_until_ready(state)
+
+    return take
+
+
+def _pytorch(config: Config, shape, steps: int) -> Callable[[], None]:
+    """A turn of as many steps in PyTorch; raises ImportError where it is not installed."""
+    import torch
+
+    from acai_tf.benchmark.pytorch import Rival
+
+    rival = Rival(config, shape, CLASSES)
+    device = next(rival.parameters()).device
+    images = torch.randint(0, 256, (config.batch, *shape), dtype=torch.uint8, device=device)
+    label = torch.randint(0, CLASSES, (config.batch,), device=device)
+    low = contextlib.nullcontext()
+    if config.dtype_policy != "float32":
+        low = torch.autocast(device.type, torch.bfloat16)
+
+    def take():
+        with low:
+            for _ in range(steps):
+                rival.step(images, label)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return take
+
+
+def _peak(config: Config, shape, rival: str) -> float | None:
+    """MB of memory beyond what the imports take, at the most, in three steps of a process of its
+    own: on the accelerator where there is one."""
+    if sys.platform != "linux":
+        return None  # others count in other units
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak_here, (config, shape, rival)) / 1e6
+
+
+def _peak_here(config: Config, shape, rival: str) -> int:
+    from acai_tf import command
+
+    if rival == "PyTorch":
+        import torch
+
+        before = _resident()
+        _pytorch(config, shape, 3)()
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated()
+        return _resident() - before
+    with contextlib.redirect_stdout(sys.stderr), command.muted_stderr():
+        command.load_backend(config)
+    before = _resident()
+    bare_steps(_model(config, shape), _batch(config.batch, shape))(3)
+    return _device_peak() or _resident() - before
+
+
+def _resident() -> int:
+    """Bytes that this process has had in memory at most."""
+    status = pathlib.Path("/proc/self/status").read_text()  # rusage has that of the parent too
+    return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) * 1024
+
+
+def _device_peak() -> int | None:
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def fit(arguments) -> Rows:
+    """`fit` with its input and callbacks, reports aside, against the bare compiled step."""
+    from acai_tf.data import load_dataset
+    from acai_tf.data.pipeline import pipeline
+
+    rows = []
+    for size in ("lines", "svhn") if arguments.size == "all" else (arguments.size,):
+        config = _config(arguments, "acai" if arguments.model == "all" else arguments.model, size)
+        dataset = load_dataset(config) if size == "lines" else random_images(4096, SIZES[size][0])
+        model, take = fitted_steps(dataset, config, arguments.steps)
+        bare = bare_steps(model, next(iter(pipeline(dataset, config, 0))))
+        batches = pipeline(dataset, config, 0)
+        rivals = {
+            "bare step": lambda bare=bare: bare(arguments.steps),
+            "fit": lambda take=take, batches=batches: take(batches),
+        }
+        seconds = timing.interleaved(rivals, arguments.rounds)
+        for row in timing.rates(seconds, arguments.steps * config.batch, "bare step"):
+            rows.append({"size": size, "model": config.model, **row})
+    return rows
+
+
+def fitted_steps(dataset, config: Config, steps: int) -> tuple:
+    """A model, and a function that takes steps of it through `fit`, reports aside."""
+    from acai_tf import devices
+    from acai_tf.callbacks import Progress
+    from acai_tf.watch import StopOnNonFinite
+
+    model = _model(config, dataset.image_shape)
+    model.steps_per_execution = devices.steps_at_once(config, steps)
+
+    def take(batches):
+        callbacks = [StopOnNonFinite(0), Progress(config, 0)]
+        model.fit(batches, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=callbacks)
+
+    return model, take
+
+
+def random_images(count: int, shape: tuple[int, int, int]):
+    """A dataset of noise, in memory."""
+    import numpy as np
+
+    from acai_tf.data.dataset import ArrayDataset
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, *shape), np.uint8)
+    labels = rng.integers(0, CLASSES, count)
+    names = tuple(map(str, range(CLASSES)))
+    return ArrayDataset("random", shape, names, images[:64], labels[:64], images, labels)
