@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -138,6 +139,7 @@ def test_the_pipeline_gives_the_batches_in_their_order(name):
 
 SLOW_DRAWS = """
 import sys, time
+import keras
 import numpy as np
 from acai_tf.config import Config
 from acai_tf.data import load_dataset, pipeline
@@ -261,3 +263,10 @@ def test_the_range_of_values_is_of_all_images():
         f"training images: uint8, 0 to 249, mean {expected.mean():g},"
         f" standard deviation {expected.std():.4g}"
     )
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data")
+def test_nothing_waits_for_tf_datas_tuner():
+    """It sleeps for as long as it has slept before; iterators end no sooner than it wakes."""
+    batches = pipeline(load_dataset(Config()), Config(), 0)
+    assert batches.options().autotune.enabled is False

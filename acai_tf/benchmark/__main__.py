@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--size", default="all", choices=("all", "lines", "mnist", "svhn"))
     parser.add_argument("--dtype_policy", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each rival")
-    parser.add_argument("--steps", type=int, default=10, help="steps a turn")
+    parser.add_argument("--steps", type=int, default=24, help="steps a turn (svhn: an eighth)")
     parser.add_argument("--matmul", type=int, default=2048, help="train: rows of the large matrix")
     parser.add_argument("--images", type=int, default=200_000, help="data: how many are in memory")
     parser.add_argument("--points", type=int, default=60_000, help="clustering: how many codes")

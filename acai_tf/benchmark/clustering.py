@@ -8,7 +8,6 @@ from acai_tf.benchmark.timing import Rows
 
 def clustering(arguments) -> Rows:
     """Restarts at a time on whitened codes, the same number of each, and the lowest inertia."""
-    import numpy as np
     from sklearn.cluster import KMeans
 
     from acai_tf.evaluation.clustering import best_of

@@ -1,5 +1,6 @@
 """An exported model's verbs, against those of the model in memory."""
 
+import functools
 import pathlib
 import tempfile
 
@@ -9,8 +10,7 @@ from acai_tf.benchmark.train import CLASSES, SIZES
 
 
 def export(arguments) -> Rows:
-    """reconstruct, one image at a time and many: the SavedModel, ONNX where onnxruntime is
-    installed, and the verb compiled in memory."""
+    """reconstruct, one image at a time and many: the SavedModel, and the verb in memory."""
     import numpy as np
 
     from acai_tf.benchmark.train import _config
@@ -32,12 +32,20 @@ def export(arguments) -> Rows:
                 images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
                 tensor, calls = tf.constant(images), max(1, 64 // count)
                 rivals = {
-                    "in memory": lambda images=images, n=calls: [verb(images) for _ in range(n)],
-                    "SavedModel": lambda tensor=tensor, n=calls: [
-                        next(iter(served(images=tensor).values())).numpy() for _ in range(n)
-                    ],
+                    "in memory": functools.partial(_call, verb, images, calls),
+                    "SavedModel": functools.partial(_call, _of(served), tensor, calls),
                 }
                 seconds = timing.interleaved(rivals, arguments.rounds)
                 for row in timing.rates(seconds, calls * count, "in memory"):
                     rows.append({"size": size, "images a call": count, **row})
     return rows
+
+
+def _of(served):
+    """A signature of a SavedModel as a function to arrays."""
+    return lambda images: next(iter(served(images=images).values())).numpy()
+
+
+def _call(function, images, times: int) -> None:
+    for _ in range(times):
+        function(images)
