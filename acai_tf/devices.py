@@ -90,12 +90,15 @@ def xla(config: Config) -> bool:
 
 def steps_at_once(config: Config, steps: int) -> int:
     """How many of `steps` the device takes without a word from Python: a divisor of them."""
-    tensorflow = keras.backend.backend() == "tensorflow"  # Keras on JAX asks Python for each
-    wanted = config.steps_at_once(default=32 if tensorflow and _accelerated() else 1)
+    wanted = config.steps_at_once(default=32 if _accelerated() else 1)
     return max(n for n in range(1, min(wanted, steps) + 1) if steps % n == 0)
 
 
 def _accelerated() -> bool:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
     import tensorflow as tf
 
     return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())

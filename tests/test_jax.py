@@ -148,6 +148,12 @@ def test_what_goes_wrong():
 
 
 @pytest.mark.slow
+def test_several_steps_at_once():
+    """In one program here, where TensorFlow has a loop."""
+    assert pytest_on_jax("tests/test_faults.py", "-m", "slow", "-k", "several_steps") == 1
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_resumes(model, tmp_path):
     words = [f"--model={model}"] + (["--z_log_size=6"] if model == "vqvae" else [])

@@ -130,8 +130,8 @@ def _elements(batch_at, first_step: int, own: np.ndarray | None, failures: list 
     batches = steps.map(at, num_parallel_calls=AT_ONCE, deterministic=True)
     if own is not None:
         batches = batches.unbatch()
-    # Nothing here is left to tf.data to tune, and its tuner sleeps for up to a minute, doubling as it
-    # goes; the end of `fit` would wait for it to wake.
+    # Nothing here is left to tf.data to tune, and its tuner sleeps for longer and longer, a minute
+    # in the end: `fit` would wait for it to wake before it returns.
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.prefetch(AHEAD if own is None else AHEAD * len(own)).with_options(options)

@@ -253,10 +253,14 @@ class Autoencoder(keras.Model):
         return self.step(*arguments)
 
     def make_train_function(self, force=False):
-        if keras.backend.backend() != "tensorflow":
-            super().make_train_function(force)
-        elif force or self.train_function is None:
+        if self.train_function is not None and not force:
+            return
+        if keras.backend.backend() == "tensorflow":
             self.train_function = backend.train_function(self)
+        elif self.steps_per_execution > 1 and keras.distribution.distribution() is None:
+            self.train_function = backend.jax_train_function(self)
+        else:
+            super().make_train_function(force)
 
     def _maybe_symbolic_build(self, *arguments, **options):
         """Keras would take a batch's mean over all replicas to build what is built already; several
