@@ -195,6 +195,11 @@ class Config:
             )
         return self.total_kimg // self.report_kimg
 
+    @property
+    def code_size(self) -> int:
+        """The paper's d: how many numbers a code is."""
+        return self.latent * self.latent_width**2
+
     def scales(self, width: int) -> int:
         """Number of 2x poolings between an image of `width` pixels and the latent map.
 

@@ -247,8 +247,8 @@ class RunFolder:
 
 def default_run_dir(config: Config) -> str:
     """runs/<dataset>/<model>-d<code size>-seed<seed>."""
-    size = config.latent * config.latent_width**2
-    return f"runs/{short_name(config.dataset)}/{config.model}-d{size}-seed{config.seed}"
+    run = f"{config.model}-d{config.code_size}-seed{config.seed}"
+    return f"runs/{short_name(config.dataset)}/{run}"
 
 
 def _versions() -> dict[str, str]:

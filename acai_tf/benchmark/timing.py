@@ -68,14 +68,11 @@ def _processor() -> str:
 
 
 def table(rows: Rows) -> str:
-    """Rows as text, a column for every name that is in any of them."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [columns, *([_text(row.get(name)) for name in columns] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    )
+    """Rows in Markdown, a column for every name that is in any of them."""
+    from tabulate import tabulate
+
+    texts = [{name: _text(value) for name, value in row.items()} for row in rows]
+    return tabulate(texts, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def _text(value) -> str:

@@ -32,7 +32,7 @@ class AAE(Autoencoder):
 
     @staticmethod
     def own_weights(config, image_shape):
-        widths = [sizes.code_size(config), *config.layer_sizes("disc_layer_sizes"), 1]
+        widths = [config.code_size, *config.layer_sizes("disc_layer_sizes"), 1]
         return sum(sizes.dense(*pair) for pair in itertools.pairwise(widths))
 
     def players(self):

@@ -52,7 +52,7 @@ class Autoencoder(keras.Model):
         self.scales = self.config.scales(height)
         width = self.config.latent_width
         self.latent_shape = (width, width, self.config.latent)
-        self.code_size = width * width * self.config.latent  # the paper's d
+        self.code_size = self.config.code_size
         depth, latent = self.config.depth, self.config.latent
         self.computed = {"dtype": self.config.dtype_policy, "fused": self.config.fused}
         self.encoder = networks.encoder(

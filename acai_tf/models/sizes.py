@@ -39,7 +39,7 @@ def count(config: Config, image_shape: tuple[int, int, int], classes: int) -> in
     scales, colors = config.scales(image_shape[0]), image_shape[2]
     up = _twice(config.depth << scale for scale in reversed(range(scales)))
     decoder = _convolutions([config.latent, *up, config.depth, colors])
-    probe = dense(code_size(config), classes)
+    probe = dense(config.code_size, classes)
     own = model_class(config.model).own_weights(config, image_shape)
     return encoder(config, image_shape, config.depth) + decoder + probe + own
 
@@ -54,11 +54,6 @@ def encoder(config: Config, image_shape: tuple[int, int, int], depth: int) -> in
 def dense(inputs: int, outputs: int) -> int:
     """Numbers in a dense layer: kernel and bias."""
     return (inputs + 1) * outputs
-
-
-def code_size(config: Config) -> int:
-    """The paper's d."""
-    return config.latent_width**2 * config.latent
 
 
 def _convolutions(channels: list[int]) -> int:

@@ -32,7 +32,7 @@ class VAE(Autoencoder):
 
     @staticmethod
     def own_weights(config, image_shape):
-        return 2 * sizes.dense(sizes.code_size(config), sizes.code_size(config))
+        return 2 * sizes.dense(config.code_size, config.code_size)
 
     def players(self):
         players = super().players()

@@ -101,7 +101,7 @@ class VQVAE(Autoencoder):
 
     @staticmethod
     def own_weights(config, image_shape):
-        size = sizes.code_size(config)
+        size = config.code_size
         vectors = size * config.num_latents
         codes = (2 * size + 1) * 2**config.z_log_size  # and their moving averages
         bottleneck = [(size, vectors), (vectors, FILTER_SIZE), (FILTER_SIZE, size)]
