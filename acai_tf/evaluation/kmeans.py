@@ -81,10 +81,9 @@ class _Restarts:
         self.tolerance = TOLERANCE * float(table[:, :-1].var(0, dtype=np.float64).mean())
         width = table.shape[1] - 1
         self.centers = np.zeros((slots, clusters, width))
-        # Of each cluster the sum of its points and, in the last column, how many they are; the
-        # last row is of points that are in none yet.
-        self.sums = np.zeros((slots, clusters + 1, width + 1))
-        self.labels = np.full((len(table), slots), clusters, np.min_scalar_type(clusters))
+        # Of each cluster the sum of its points and, in the last column, how many they are.
+        self.sums = np.zeros((slots, clusters, width + 1))
+        self.labels = np.zeros((len(table), slots), np.min_scalar_type(clusters))
         self.inertia = np.zeros(slots)  # less the sum of the points' squares
         self.taken = np.zeros(slots, int)  # iterations, and the last look at the inertia
         self.still = np.zeros(slots, bool)  # moved less than the tolerance
@@ -96,8 +95,7 @@ class _Restarts:
     def start(self, slot: int, chosen: np.ndarray) -> None:
         """Begin a restart at some points."""
         self.centers[slot] = self.table[chosen, :-1]
-        self.sums[slot], self.labels[:, slot] = 0, self.clusters
-        self.taken[slot], self.still[slot] = 0, False
+        self.sums[slot], self.taken[slot], self.still[slot] = 0, 0, False
 
     def drop(self, slots: np.ndarray) -> None:
         """Go on without some slots."""
@@ -120,10 +118,9 @@ class _Restarts:
         self.sums += sum(sums for _, _, sums in found)
         self.taken += 1
         ended = self.still | (changed == 0) | (self.taken > max_iter)
-        for slot in np.flatnonzero(~ended & (self.sums[:, :-1, -1] == 0).any(1)):
+        for slot in np.flatnonzero(~ended & (self.sums[:, :, -1] == 0).any(1)):
             self._fill(slot)
-        counts = np.maximum(self.sums[~ended, :-1, -1:], 1)
-        means = self.sums[~ended, :-1, :-1] / counts
+        means = self.sums[~ended, :, :-1] / np.maximum(self.sums[~ended, :, -1:], 1)
         moved = np.square(means - self.centers[~ended]).sum((1, 2))
         self.still[~ended] = moved <= self.tolerance
         self.centers[~ended] = means
@@ -134,13 +131,13 @@ class _Restarts:
         from scipy.sparse import csc_array
 
         k, slots = self.clusters, self.slots
-        points, labels = self.table[part], self.labels[part]
-        inertia = np.zeros(slots)
+        points, labels, new = self.table[part], self.labels[part], self.taken == 0
         distances = np.empty((k, ROWS, slots), np.float32)
-        entries, rows, changes = [], [], np.zeros(slots, int)
+        inertia, changes = np.zeros(slots), len(points) * new
+        sums = np.zeros((slots, k, points.shape[1]), np.float32)
+        rows, counts = [], []
         for begin in range(0, len(points), ROWS):
-            here = slice(begin, begin + ROWS)
-            some = points[here]
+            some, before = points[begin : begin + ROWS], labels[begin : begin + ROWS]
             of = distances[:, : len(some)]
             np.matmul(some, product, out=of)
             nearest, label = of[0], np.zeros((len(some), slots), labels.dtype)
@@ -149,26 +146,27 @@ class _Restarts:
                 np.maximum(label, nearer * labels.dtype.type(cluster), out=label)
                 np.minimum(nearest, of[cluster], out=nearest)
             inertia += nearest.sum(0, dtype=np.float64)
-            before = labels[here]
-            point, slot = np.nonzero(label != before)
+            if new.any():  # all points count
+                member = label[:, new, None] == np.arange(k, dtype=labels.dtype)
+                member = member.reshape(len(some), -1).astype(np.float32)
+                sums[new] += (member.T @ some).reshape(-1, k, some.shape[1])
+            point, slot = np.nonzero((label != before) & ~new)
             changes += np.bincount(slot, minlength=slots)
-            row = np.stack([label[point, slot], before[point, slot]], 1) + (slot * (k + 1))[:, None]
-            entries.append(row.ravel().astype(np.int32))
-            rows.append(np.bincount(point, minlength=len(some)))
+            row = np.stack([label[point, slot], before[point, slot]], 1) + (slot * k)[:, None]
+            rows.append(row.ravel().astype(np.int32))
+            counts.append(np.bincount(point, minlength=len(some)))
             before[...] = label
         # Each point that moves is added to one sum and taken from another.
-        ends = np.concatenate([[0], 2 * np.cumsum(np.concatenate(rows))])
+        ends = np.concatenate([[0], 2 * np.cumsum(np.concatenate(counts))])
         sign = np.tile(np.float32([1, -1]), ends[-1] // 2)
-        moves = csc_array(
-            (sign, np.concatenate(entries), ends), shape=(slots * (k + 1), len(points))
-        )
-        return inertia, changes, (moves @ points).reshape(slots, k + 1, -1)
+        moves = csc_array((sign, np.concatenate(rows), ends), shape=(slots * k, len(points)))
+        return inertia, changes, sums + (moves @ points).reshape(sums.shape)
 
     def _fill(self, slot: int) -> None:
         """Give empty clusters of a restart the points that are farthest from their centers."""
         label = self.labels[:, slot]
         away = np.square(self.table[:, :-1] - self.centers[slot][label]).sum(1)
-        empty = np.flatnonzero(self.sums[slot, :-1, -1] == 0)
+        empty = np.flatnonzero(self.sums[slot, :, -1] == 0)
         for cluster, point in zip(empty, np.argsort(-away)[: len(empty)], strict=True):
             self.sums[slot, label[point]] -= self.table[point]
             self.sums[slot, cluster] += self.table[point]
