@@ -25,7 +25,20 @@ class Network(keras.Sequential):
 
     def __init__(self, *arguments, fused: bool = True, **options):
         super().__init__(*arguments, **options)
+        # The layers cast for themselves: under a policy of its own, theirs would get variables
+        # that are rounded already.
+        self.dtype_policy = "float32"
         self.fused = fused
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "fused": self.fused}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        fused = config.pop("fused", True)
+        network = super().from_config(config, custom_objects)
+        network.fused = fused
+        return network
 
     def call(self, inputs, training=None, mask=None):
         for step in steps(self.layers) if self.fused else self.layers:
@@ -52,13 +65,15 @@ def steps(stack: list[layers.Layer]) -> list[Callable]:
     match stack:
         case []:
             return []
-        case [layers.Conv2D() as first, layers.Conv2D() as second, *rest] if _widens(first):
+        case [first, second, *rest] if _plain(first) and _widens(first) and _plain(second):
             step = functools.partial(linear_then_convolution, first, second)
-        case [layers.UpSampling2D(), layers.Conv2D(kernel_size=(3, 3)) as conv, *rest] if (
-            backend.has_transposed_convolution()
-        ):
+        case [
+            layers.UpSampling2D(size=(2, 2), interpolation="nearest"),
+            layers.Conv2D(kernel_size=(3, 3)) as conv,
+            *rest,
+        ] if _plain(conv) and backend.transposed_convolution_pays():
             step = functools.partial(upsampling_then_convolution, conv)
-        case [layers.Conv2D() as conv, *rest]:
+        case [conv, *rest] if _plain(conv):
             step = functools.partial(convolution, conv)
         case [step, *rest]:
             pass
@@ -114,6 +129,18 @@ def _finished(conv: layers.Conv2D, y):
 def _cast(conv: layers.Conv2D, *tensors):
     """Tensors in the type that a layer computes in."""
     return [ops.cast(tensor, conv.compute_dtype) for tensor in tensors]
+
+
+def _plain(layer: layers.Layer) -> bool:
+    """Whether it is a convolution as those of the networks are, which the identities go for."""
+    match layer:
+        case layers.Conv2D(
+            strides=(1, 1), padding="same", dilation_rate=(1, 1), groups=1, use_bias=True
+        ):
+            return True
+        case layers.Conv2D(kernel_size=(1, 1), strides=(1, 1), groups=1, use_bias=True):
+            return True  # nothing to pad
+    return False
 
 
 def _widens(conv: layers.Conv2D) -> bool:

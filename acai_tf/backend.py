@@ -1,6 +1,7 @@
 """All that depends on the Keras backend: gradients, how Keras calls a step, compilation."""
 
 import functools
+import itertools
 
 import keras
 import numpy as np
@@ -183,9 +184,19 @@ def jax_train_function(model):
         state, logs = jax.lax.scan(step, state, batches)
         return {name: values[-1] for name, values in logs.items()}, state
 
+    def stacked(*batches):
+        return jax.tree.map(lambda *arrays: jax.numpy.stack(arrays), *batches)
+
     def function(state, iterator):
-        batches = [next(iterator) for _ in range(model.steps_per_execution)]
-        return steps(state, jax.tree.map(lambda *arrays: jax.numpy.stack(arrays), *batches))
+        batches = list(itertools.islice(iterator, model.steps_per_execution))
+        if not batches:
+            raise StopIteration
+        sizes = {tuple(array.shape for array in jax.tree.leaves(batch)) for batch in batches}
+        if len(batches) == model.steps_per_execution and len(sizes) == 1:
+            return steps(state, stacked(*batches))
+        for batch in batches:  # the end of some data: fewer of them, or a smaller one
+            logs, state = steps(state, stacked(batch))
+        return logs, state
 
     return function
 
@@ -263,8 +274,8 @@ def compiled(model, verb: str, **options):
     return lambda *tensors: keras.ops.convert_to_numpy(call(*tensors))
 
 
-def has_transposed_convolution() -> bool:
-    """Whether it is worth something: XLA on a CPU takes it for one with zeros in between."""
+def transposed_convolution_pays() -> bool:
+    """Whether it is less work here than the upsampling: XLA on a CPU fills it up with zeros."""
     if keras.backend.backend() != "jax":
         return True
     import jax

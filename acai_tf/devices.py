@@ -90,7 +90,9 @@ def xla(config: Config) -> bool:
 
 def steps_at_once(config: Config, steps: int) -> int:
     """How many of `steps` the device takes without a word from Python: a divisor of them."""
-    wanted = config.steps_at_once(default=32 if _accelerated() else 1)
+    # Over several devices Keras on JAX asks Python for each.
+    alone = keras.backend.backend() != "jax" or keras.distribution.distribution() is None
+    wanted = config.steps_at_once(default=32 if alone and _accelerated() else 1)
     return max(n for n in range(1, min(wanted, steps) + 1) if steps % n == 0)
 
 

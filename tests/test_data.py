@@ -139,7 +139,6 @@ def test_the_pipeline_gives_the_batches_in_their_order(name):
 
 SLOW_DRAWS = """
 import sys, time
-import keras
 import numpy as np
 from acai_tf.config import Config
 from acai_tf.data import load_dataset, pipeline

@@ -53,7 +53,7 @@ def test_every_restart_ends_where_scikit_learn_ends(clusters, threads):
                     restarts.centers[slot] + middle, expected[which].cluster_centers_, atol=1e-5
                 )
                 squares = np.square(table[:, :-1]).sum()
-                assert restarts.inertia[slot] + squares == pytest.approx(inertias[which], rel=1e-5)
+                assert restarts.inertia[slot] + squares == pytest.approx(inertias[which], rel=1e-4)
                 assert restarts.taken[slot] - expected[which].n_iter_ in (0, 1)
             left = [which for slot, which in enumerate(left) if slot not in idle]
             restarts.drop(idle)

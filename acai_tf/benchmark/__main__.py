@@ -13,10 +13,11 @@ that a machine busy with other things does not decide.
 """
 
 import importlib
-import pathlib
+import os
 
 from acai_tf import command
 from acai_tf.errors import UsageError
+from acai_tf.models import refuse_unread
 
 BENCHMARKS = {
     "train": "acai_tf.benchmark.train:train",
@@ -42,11 +43,20 @@ def main() -> None:
     parser.add_argument("--restarts", type=int, default=128, help="clustering: restarts a turn")
     parser.add_argument("--json", default="", metavar="FILE", help="write the table there too")
     arguments = parser.parse_args()
-    for name in ("rounds", "steps", "matmul", "images", "points", "restarts"):
-        if getattr(arguments, name) < 1:
-            raise UsageError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
-    if arguments.json and not pathlib.Path(arguments.json).absolute().parent.is_dir():
-        raise UsageError(f"no folder for --json={arguments.json}")
+    least = {"rounds": 1, "steps": 1, "matmul": 1, "restarts": 1, "images": 64, "points": 1000}
+    for name, number in least.items():
+        if getattr(arguments, name) < number:
+            raise UsageError(f"--{name} must be at least {number}, got {getattr(arguments, name)}")
+    if arguments.model != "all":
+        refuse_unread(arguments.model, set())
+    if arguments.json:
+        try:
+            open(arguments.json, "a").close()  # now, not after all is measured
+        except OSError as error:
+            raise UsageError(f"cannot write --json={arguments.json} ({error.strerror})") from error
+    # Rivals share an accelerator: none may take all of its memory when it starts.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     command.load_backend()
     module, function = BENCHMARKS[arguments.name].split(":")
     from acai_tf.benchmark import timing

@@ -58,7 +58,6 @@ def lines(arguments) -> Rows:
 
     count = arguments.steps * 64
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, count)
-    assert np.allclose(draw_lines(angles[:64]), [draw_one(a) for a in angles[:64]])
     rivals = {
         "64 at a time": lambda: [draw_lines(part) for part in angles.reshape(-1, 64)],
         "one by one": lambda: [draw_one(angle) for angle in angles],

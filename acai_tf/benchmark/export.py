@@ -6,21 +6,20 @@ import tempfile
 
 from acai_tf.benchmark import timing
 from acai_tf.benchmark.timing import Rows
-from acai_tf.benchmark.train import CLASSES, SIZES
+from acai_tf.benchmark.train import CLASSES, SIZES, config_of
 
 
 def export(arguments) -> Rows:
     """reconstruct, one image at a time and many: the SavedModel, and the verb in memory."""
     import numpy as np
 
-    from acai_tf.benchmark.train import _config
     from acai_tf.export import export as write
     from acai_tf.models import build_model
 
     rows = []
     for size in ("mnist", "svhn") if arguments.size == "all" else (arguments.size,):
         shape = SIZES[size][0]
-        config = _config(arguments, "acai" if arguments.model == "all" else arguments.model, size)
+        config = config_of(arguments, "acai" if arguments.model == "all" else arguments.model, size)
         model = build_model(config, shape, CLASSES)
         with tempfile.TemporaryDirectory() as folder:
             out = write(model, pathlib.Path(folder) / "export")

@@ -126,8 +126,9 @@ class Rival(nn.Module):
     def gradients(self, x, label, draws: dict) -> dict:
         """Player -> the gradients of its loss, at the old weights."""
         losses = self.losses(x, label, draws)
+        last = list(self.parameters_of)[-1]
         return {
-            player: torch.autograd.grad(losses[player], own, retain_graph=True)
+            player: torch.autograd.grad(losses[player], own, retain_graph=player != last)
             for player, own in self.parameters_of.items()
         }
 

@@ -4,6 +4,7 @@ and `fit` against the bare step."""
 import contextlib
 import dataclasses
 import functools
+import importlib.util
 import multiprocessing
 import pathlib
 import re
@@ -27,12 +28,14 @@ def train(arguments) -> Rows:
     """Steps of models at the published sizes; rivals take the same batch."""
     from acai_tf.models import MODELS
 
+    if not importlib.util.find_spec("torch"):
+        print("PyTorch is not installed: it is left out", file=sys.stderr)
     models = list(MODELS) if arguments.model == "all" else [arguments.model]
     sizes = list(SIZES) if arguments.size == "all" else [arguments.size]
     rows = []
     for size in sizes:
         for model in models:
-            rows += _steps(_config(arguments, model, size), size, arguments)
+            rows += _steps(config_of(arguments, model, size), size, arguments)
             print(f"{size}, {model}: measured", file=sys.stderr)
     return rows
 
@@ -42,7 +45,8 @@ def _turn(arguments, size: str) -> int:
     return max(1, arguments.steps // 8) if size == "svhn" else arguments.steps
 
 
-def _config(arguments, model: str, size: str) -> Config:
+def config_of(arguments, model: str, size: str) -> Config:
+    """A model at a published size."""
     return Config(model=model, dtype_policy=arguments.dtype_policy, **SIZES[size][1])
 
 
@@ -50,17 +54,24 @@ def _steps(config: Config, size: str, arguments) -> Rows:
     shape = SIZES[size][0]
     steps, kind = _turn(arguments, size), config.dtype_policy.removeprefix("mixed_")
     product, product_flops = work.matmul(kind, arguments.matmul)
+    names = ["ours", "straightforward"]
+    if importlib.util.find_spec("torch"):
+        names.append("PyTorch")
+    peaks = {name: _peak(_variant(config, name), shape, name) for name in names}
     rivals, flops = {}, {}
-    for name in ("ours", "straightforward"):
+    for name in names[:2]:
         rivals[name], flops[name] = _ours(_variant(config, name), shape, steps)
-    with contextlib.suppress(ImportError):
+    if "PyTorch" in names:
         rivals["PyTorch"] = _pytorch(config, shape, steps)
     seconds = timing.interleaved({**rivals, "matmul": product}, arguments.rounds)
-    possible = product_flops / statistics.median(seconds.pop("matmul"))
+    products = seconds.pop("matmul")
     rows = []
     for row in timing.rates(seconds, steps * config.batch, "ours"):
         name = row["rival"]
         done = flops.get(name, 0) * steps / statistics.median(seconds[name])
+        turns = zip(products, seconds[name], strict=True)
+        share = flops.get(name, 0) * steps / product_flops
+        reached = share * statistics.median(product / turn for product, turn in turns)
         rows.append(
             {
                 "size": size,
@@ -68,11 +79,12 @@ def _steps(config: Config, size: str, arguments) -> Rows:
                 **row,
                 "GFLOP / image": flops[name] / config.batch / 1e9 if name in flops else None,
                 "GFLOP/s": done / 1e9 or None,
-                "% of matmul": 100 * done / possible or None,
-                "peak MB": _peak(_variant(config, name), shape, name),
+                "% of matmul": 100 * reached or None,
+                "peak MB": peaks[name],
             }
         )
-    return [*rows, {"size": size, "rival": f"matmul, {kind}", "GFLOP/s": possible / 1e9}]
+    possible = product_flops / statistics.median(products) / 1e9
+    return [*rows, {"size": size, "rival": f"matmul, {kind}", "GFLOP/s": possible}]
 
 
 def _variant(config: Config, rival: str) -> Config:
@@ -152,7 +164,7 @@ def bare_steps(model, batch) -> Callable[[int], None]:
 
 
 def _pytorch(config: Config, shape, steps: int) -> Callable[[], None]:
-    """A turn of as many steps in PyTorch; raises ImportError where it is not installed."""
+    """A turn of as many steps in PyTorch."""
     import torch
 
     from acai_tf.benchmark.pytorch import Rival
@@ -229,7 +241,7 @@ def fit(arguments) -> Rows:
 
     rows = []
     for size in ("lines", "svhn") if arguments.size == "all" else (arguments.size,):
-        config = _config(arguments, "acai" if arguments.model == "all" else arguments.model, size)
+        config = config_of(arguments, "acai" if arguments.model == "all" else arguments.model, size)
         dataset = load_dataset(config) if size == "lines" else random_images(4096, SIZES[size][0])
         steps = _turn(arguments, size)
         model, take = fitted_steps(dataset, config, steps)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 AT_ONCE = 64  # restarts
-ROWS = 256  # points between two of which the distances stay in the cache
+ROWS = 256  # points at once: ten clusters' distances to them stay in the cache
 TOLERANCE = 1e-4  # movement of all centers, squared, in units of the data's mean variance
 
 
@@ -37,9 +37,20 @@ def best_centers(
 
     Returns:
         [clusters, d].
+
+    Raises:
+        ValueError: fewer points than clusters, no restart, or a point that is not finite.
+
+    Beside the points themselves it takes AT_ONCE bytes a point (two from 256 clusters on), at the
+    start sixteen times that, and ROWS * AT_ONCE distances to every cluster for each processor.
     """
     from threadpoolctl import threadpool_limits
 
+    if not (0 < clusters <= len(points) and n_init > 0 and np.isfinite(points).all()):
+        raise ValueError(
+            f"{n_init} restarts of {clusters} clusters of {len(points)} points: there must be one"
+            " of each at least, no more clusters than points, and points must be finite"
+        )
     rng = np.random.default_rng(seed)
     middle = points.mean(0, dtype=np.float64)  # far from 0, float32 would round distances
     table = np.ones((len(points), points.shape[1] + 1), np.float32)
@@ -106,14 +117,17 @@ class _Restarts:
 
     def iterate(self, executor, threads: int, max_iter: int) -> np.ndarray:
         """One iteration of all: the nearest centers, then the means. Returns who has ended."""
-        # |x - c|^2 - |x|^2 = [x, 1] [-2 c, |c|^2], for all restarts: [k, d + 1, S].
+        # How much farther than from the first center each point is from the others, for all
+        # restarts: |x - c|^2 - |x - f|^2 = [x, 1] [-2 (c - f), |c|^2 - |f|^2], [k - 1, d + 1, S].
         squares = np.square(self.centers).sum(-1, keepdims=True)
-        product = np.concatenate([-2 * self.centers, squares], -1).astype(np.float32)
-        product = np.ascontiguousarray(product.transpose(1, 2, 0))
+        product = np.concatenate([-2 * self.centers, squares], -1)
+        product = (product[:, 1:] - product[:, :1]).transpose(1, 2, 0)
+        product = np.ascontiguousarray(product, np.float32)
         edges = np.linspace(0, len(self.table), threads + 1, dtype=int)
         parts = [slice(*edges[n : n + 2]) for n in range(threads)]
         found = list(executor.map(lambda part: self._assign(part, product), parts))
-        self.inertia = sum(inertia for inertia, _, _ in found)
+        # From the first center: the sum of |f|^2 - 2 x f over all points, which are around 0.
+        self.inertia = sum(inertia for inertia, _, _ in found) + len(self.table) * squares[:, 0, 0]
         changed = sum(changes for _, changes, _ in found)
         self.sums += sum(sums for _, _, sums in found)
         self.taken += 1
@@ -132,19 +146,19 @@ class _Restarts:
 
         k, slots = self.clusters, self.slots
         points, labels, new = self.table[part], self.labels[part], self.taken == 0
-        distances = np.empty((k, ROWS, slots), np.float32)
+        farther = np.empty((k - 1, ROWS, slots), np.float32)
         inertia, changes = np.zeros(slots), len(points) * new
         sums = np.zeros((slots, k, points.shape[1]), np.float32)
         rows, counts = [], []
         for begin in range(0, len(points), ROWS):
             some, before = points[begin : begin + ROWS], labels[begin : begin + ROWS]
-            of = distances[:, : len(some)]
-            np.matmul(some, product, out=of)
-            nearest, label = of[0], np.zeros((len(some), slots), labels.dtype)
-            for cluster in range(1, k):
-                nearer = (of[cluster] < nearest).view(np.uint8)
+            np.matmul(some, product, out=farther[:, : len(some)])
+            nearest = np.zeros((len(some), slots), np.float32)  # the first center
+            label = np.zeros((len(some), slots), labels.dtype)
+            for cluster, of in enumerate(farther[:, : len(some)], 1):
+                nearer = (of < nearest).view(np.uint8)
                 np.maximum(label, nearer * labels.dtype.type(cluster), out=label)
-                np.minimum(nearest, of[cluster], out=nearest)
+                np.minimum(nearest, of, out=nearest)
             inertia += nearest.sum(0, dtype=np.float64)
             if new.any():  # all points count
                 member = label[:, new, None] == np.arange(k, dtype=labels.dtype)

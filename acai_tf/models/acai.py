@@ -29,7 +29,7 @@ class ACAI(Autoencoder):
         depth = self.config.advdepth or self.config.depth
         self.critic = networks.critic(
             *(self.image_shape, self.scales, depth, self.config.latent),
-            **self.computed,
+            **self.network_options,
         )
 
     @staticmethod

@@ -39,8 +39,8 @@ class Autoencoder(keras.Model):
     """
 
     log_names: tuple[str, ...] = ("loss_ae", "rmse", "loss_probe")
-    # Whether each loss, in the gradient of the sum of all, reaches only its own player's variables:
-    # by ops.stop_gradient, and by `judged` where the variables of two players touch.
+    # Said by a class of its own `objectives`: where two players' variables meet, they are `judged`,
+    # so that in the gradient of the sum of all losses each reaches its own player's alone.
     separate = False
 
     def __init__(self, config: Config | dict, image_shape, classes: int, **kwargs):
@@ -54,14 +54,14 @@ class Autoencoder(keras.Model):
         self.latent_shape = (width, width, self.config.latent)
         self.code_size = self.config.code_size
         depth, latent = self.config.depth, self.config.latent
-        self.computed = {"dtype": self.config.dtype_policy, "fused": self.config.fused}
+        self.network_options = {"dtype": self.config.dtype_policy, "fused": self.config.fused}
         self.encoder = networks.encoder(
             *(self.image_shape, self.scales, depth, latent, "encoder"),
-            **self.computed,
+            **self.network_options,
         )
         self.decoder = networks.decoder(
             *(self.latent_shape, self.scales, depth, colors, "decoder"),
-            **self.computed,
+            **self.network_options,
         )
         self.probe = networks.probe(self.latent_shape, classes)
         self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
@@ -163,7 +163,8 @@ class Autoencoder(keras.Model):
     @property
     def one_backward(self) -> bool:
         """Whether one backward pass serves all players."""
-        return self.config.fused and self.separate
+        owner = next(one for one in type(self).__mro__ if "objectives" in vars(one))
+        return self.config.fused and vars(owner).get("separate", False)
 
     @property
     def draw_seed(self) -> int:
@@ -213,7 +214,10 @@ class Autoencoder(keras.Model):
 
         The same twice, as tensors of their own where one backward pass serves both players.
         """
-        return opponents.judge(network, x) if self.one_backward else 2 * (network(x),)
+        if self.one_backward:
+            return opponents.judge(network, x)
+        y = network(x)
+        return y, y
 
     def probe_loss(self, latents, label):
         """The probe's cross-entropy; it learns from the codes, they do not learn from it."""
