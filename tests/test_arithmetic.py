@@ -92,6 +92,30 @@ def test_what_does_not_fit_is_left_as_it_is():
     assert assert_same([layers.UpSampling2D(2), five], (2, 4, 4, 3)) == 2
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strides": 2},
+        {"padding": "valid"},
+        {"dilation_rate": 2},
+        {"use_bias": False},
+        {"groups": 2},
+    ],
+    ids=lambda options: next(iter(options)),
+)
+def test_other_convolutions_are_left_as_they_are(options):
+    convolution = layers.Conv2D(4, 3, **{"padding": "same", **options})
+    assert_same([layers.Conv2D(6, 1), convolution], (2, 8, 8, 2))
+    convolution = layers.Conv2D(4, 3, **{"padding": "same", **options})
+    assert_same([layers.UpSampling2D(2), convolution], (2, 8, 8, 2))
+
+
+@pytest.mark.parametrize("up", [{"size": 4}, {"interpolation": "bilinear"}], ids=str)
+def test_other_upsamplings_are_left_as_they_are(up):
+    convolution = layers.Conv2D(4, 3, padding="same")
+    assert_same([layers.UpSampling2D(**up), convolution], (2, 4, 4, 3))
+
+
 def test_encoder_decoder_and_critic_are_taken_at_fewer_steps():
     encoder = networks.encoder((32, 32, 3), 3, 8, 2, "encoder")
     decoder = networks.decoder((4, 4, 2), 3, 8, 3, "decoder")
@@ -103,17 +127,36 @@ def test_encoder_decoder_and_critic_are_taken_at_fewer_steps():
 def test_straightforward_is_for_a_while():
     model = keras.Sequential([networks.encoder((16, 16, 1), 2, 4, 2, "encoder")])
     (network,) = model.layers
+    taken = []
+    network.layers[1].call = lambda x, own=network.layers[1].call: taken.append(1) or own(x)
+    x = RNG.normal(size=(2, 16, 16, 1)).astype(np.float32)
+    network(x)
+    assert taken == []  # the first two at once, by neither's call
     with arithmetic.straightforward(model):
-        assert not network.fused
+        network(x)
+        assert taken == [1]
         with arithmetic.straightforward(model):
-            assert not network.fused
+            pass
         assert not network.fused
     assert network.fused
 
 
-def test_a_network_saves_and_loads_by_itself(tmp_path):
-    network = networks.encoder((16, 16, 1), 2, 4, 2, "encoder")
+@pytest.mark.parametrize("fused", [True, False])
+def test_last_layers_are_not_rounded(fused):
+    """Under bfloat16 everything else is, but for the sums of kernels."""
+    encoder = networks.encoder((16, 16, 1), 2, 4, 2, "encoder", dtype="mixed_bfloat16", fused=fused)
+    x = RNG.normal(size=(4, 16, 16, 1)).astype(np.float32)
+    *_, of_kernel, of_bias, _ = gradients(encoder, encoder.trainable_variables, x)
+    for gradient in (of_kernel, of_bias):
+        rounded = ops.cast(ops.cast(gradient, "bfloat16"), "float32")
+        assert np.abs(np.asarray(rounded) - np.asarray(gradient)).max() > 0
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_network_saves_and_loads_by_itself(fused, tmp_path):
+    network = networks.encoder((16, 16, 1), 2, 4, 2, "encoder", fused=fused)
     network.save(tmp_path / "encoder.keras")
     loaded = keras.models.load_model(tmp_path / "encoder.keras")
+    assert loaded.fused is fused
     x = RNG.normal(size=(2, 16, 16, 1)).astype(np.float32)
     assert_near(loaded(x), network(x), 1e-6, "output")

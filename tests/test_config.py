@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from acai_tf.config import Config, changed_settings
+from acai_tf.config import CIRCUMSTANCES, Config, changed_settings
 from acai_tf.errors import UsageError
 
 
@@ -90,3 +90,7 @@ def test_latent_width_must_divide(latent_width):
 
 def test_changed_settings():
     assert changed_settings(Config(lr=1.0, batch=64)) == {"lr"}
+
+
+def test_how_a_step_is_computed_is_no_part_of_what_a_run_is():
+    assert "fused" in CIRCUMSTANCES

@@ -14,7 +14,7 @@ def points(count=700, width=6, seed=0):
     rng = np.random.default_rng(seed)
     means = 2 * rng.normal(size=(5, width))
     drawn = means[rng.integers(0, 5, count)] + rng.normal(size=(count, width))
-    return (drawn + 10).astype(np.float32)  # far from 0
+    return (drawn + 1000).astype(np.float32)  # far from 0
 
 
 def one_by_one(points, starts):
@@ -32,14 +32,15 @@ def inertia(points, centers):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("clusters", [2, 9, 300])
+@pytest.mark.parametrize("clusters", [2, 9, 255, 256])
 def test_every_restart_ends_where_scikit_learn_ends(clusters, threads):
     data = points()
     rng = np.random.default_rng(1)
     starts = [rng.choice(len(data), clusters, replace=False) for _ in range(6)]
     expected, inertias = one_by_one(data, starts)
-    middle = data.mean(0)
-    table = np.concatenate([data - middle, np.ones((len(data), 1), np.float32)], 1)
+    middle = data.mean(0, dtype=np.float64)
+    table = np.ones((len(data), data.shape[1] + 1), np.float32)
+    table[:, :-1] = data - middle
     restarts = kmeans._Restarts(table, clusters, len(starts))
     for slot, chosen in enumerate(starts):
         restarts.start(slot, chosen)
@@ -78,6 +79,33 @@ def test_iterations_are_limited():
     after_two = KMeans(9, init=data[start], n_init=1, max_iter=2, tol=0).fit(data)
     found = kmeans.best_centers(data, 9, 1, 4, max_iter=2)
     np.testing.assert_allclose(found, after_two.cluster_centers_, atol=1e-4)
+
+
+def test_it_ends_when_centers_hardly_move():
+    """Some time before the last point has changed its cluster."""
+    data = np.random.default_rng(0).normal(size=(4000, 3)).astype(np.float32)
+    start = np.random.default_rng(0).choice(len(data), 8, replace=False)
+    usual, to_the_end = (
+        KMeans(8, init=data[start], n_init=1, max_iter=1000, tol=tol).fit(data) for tol in (1e-4, 0)
+    )
+    table = np.concatenate([data - data.mean(0), np.ones((len(data), 1), np.float32)], 1)
+    restarts = kmeans._Restarts(table, 8, 1)
+    restarts.start(0, start)
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        while not len(restarts.iterate(executor, 1, 1000)):
+            pass
+    assert restarts.taken[0] - usual.n_iter_ in (0, 1)
+    assert to_the_end.n_iter_ > usual.n_iter_ + 3
+
+
+@pytest.mark.parametrize(
+    ("count", "clusters", "n_init", "value"), [(5, 6, 1, 0), (5, 2, 0, 0), (5, 2, 1, np.nan)]
+)
+def test_what_cannot_be_clustered_is_refused(count, clusters, n_init, value):
+    data = points(count)
+    data[0, 0] += value
+    with pytest.raises(ValueError, match="points must be finite"):
+        kmeans.best_centers(data, clusters, n_init, 0)
 
 
 def test_an_empty_cluster_takes_the_point_that_is_farthest_from_its_center():

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 from acai_tf import backend, devices, verbs
+from acai_tf.benchmark import work
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed, seed_weights
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, build_model
+from acai_tf.models.acai import ACAI
 from acai_tf.models.base import to_unit
 from acai_tf.models.vqvae import Codebook
 from acai_tf.optimizer import adam
@@ -179,6 +181,61 @@ def test_less_arithmetic_gives_the_same_step(name):
             fused.players()[player], ours[2][player], expected, strict=True
         ):
             assert_near(one, other, 1e-5, f"{player}: {variable.path}")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="counted on TensorFlow")
+def test_fused_means_less_arithmetic_and_false_as_much_as_written():
+    """ACAI's step at depth 4, 16x16x3 images of two scales, per image."""
+    counted = {}
+    for fused in (True, False):
+        model = make("acai", fused=fused)
+        batch = {name: keras.ops.convert_to_tensor(v) for name, v in batch_of(8).items()}
+        counted[fused] = work.flops(model.train_step, batch) / 8
+    # Products of the networks as written: of a 1x1 convolution, 3x3 ones, and the probe.
+    first, last = 256 * 3 * 4, 16 * 9 * 16 * 3
+    encoder = 9 * (256 * (4 * 4 + 4 * 4) + 64 * (4 * 8 + 8 * 8) + 16 * 8 * 16) + last
+    decoder = 9 * (16 * (3 * 8 + 8 * 8) + 64 * (8 * 4 + 4 * 4) + 256 * (4 * 4 + 4 * 3))
+    probe = 48 * 10
+    forward = 3 * (first + encoder) + 2 * decoder + probe
+    # Backward: by all weights, and by all inputs but images; through the critic once more, from
+    # the mixed image, for the autoencoder; the probe's input is nobody's.
+    by_inputs = 3 * encoder + 2 * decoder
+    again = encoder + first
+    assert counted[False] == 2 * (2 * forward + by_inputs + again)
+    assert counted[True] < 0.85 * counted[False]  # at depth 4 sums of kernels are a part of it
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="TensorFlow's loop ends otherwise")
+@pytest.mark.parametrize("last", [8, 5])
+def test_several_steps_at_once_take_all_batches(last):
+    """Also where they are no multiple of them, and the last one is smaller."""
+    model = make("baseline")
+    model.steps_per_execution = 4
+    counts = [8] * 5 + [last]
+    model.fit((({**batch_of(count)},) for count in counts), verbose=0, shuffle=False)
+    assert int(model.optimizer.iterations) == 6
+    model.train_on_batch(batch_of(8))
+    assert int(model.optimizer.iterations) == 7
+
+
+class Rewritten(ACAI):
+    """Objectives as one would write them who has not heard of `judged`."""
+
+    def objectives(self, x, label, draws):
+        latents = self.encoder(x)
+        estimate = self.critic(self.decoder(latents))
+        players, logs = self.plain_objectives(x, self.decoder(latents), latents, label)
+        players["autoencoder"] += keras.ops.mean(estimate**2)
+        players["critic"] = keras.ops.mean((estimate - 0.5) ** 2)
+        return players, logs
+
+
+def test_only_objectives_that_say_so_share_a_backward_pass():
+    assert make("acai").backward_passes() == [["autoencoder", "probe", "critic"]]
+    assert make("acai", fused=False).backward_passes() == [["autoencoder"], ["probe"], ["critic"]]
+    assert make("baseline").backward_passes() == [["autoencoder"], ["probe"]]
+    config = Config(depth=4, latent=3)
+    assert len(Rewritten(config, SHAPE, CLASSES).backward_passes()) == 3
 
 
 def test_the_probe_does_not_reach_the_codes(name):
