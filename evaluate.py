@@ -10,7 +10,7 @@ import sys
 from absl import app, flags
 
 import acai_tf.flags
-from acai_tf import command
+from acai_tf import command, pretrained
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import EVALUATORS, check_names
 
@@ -35,7 +35,7 @@ def main() -> None:
             raise UsageError("--run_dir is needed: the folder of a run that train.py made")
         if not FLAGS.dataset:
             raise UsageError("--raw_pixels needs --dataset, or the --run_dir of a run on it")
-    elif not pathlib.Path(FLAGS.run_dir).expanduser().is_dir():
+    elif not pathlib.Path(pretrained.resolve(FLAGS.run_dir)).expanduser().is_dir():
         raise UsageError(f"--run_dir={FLAGS.run_dir} is not a run folder: there is none")
     command.load_backend()  # only now: bad words are answered at once
     from acai_tf.evaluation.run import evaluate_run

@@ -8,7 +8,7 @@ import pathlib
 import re
 from typing import TYPE_CHECKING, Union
 
-from acai_tf import archive, checkpoints
+from acai_tf import archive, checkpoints, pretrained
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.export import ABOUT
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 
 def load(path: str) -> Union["Autoencoder", "Exported"]:
-    """The model of a run at its newest checkpoint, or an exported one.
+    """The model of a run at its newest checkpoint, an exported one, or a pretrained one.
 
     Args:
-        path: a run folder, one of the original program, or the folder of an export.
+        path: a run folder, one of the original program, the folder of an export, or the name of a
+            pretrained model: "acai/mnist-d32".
 
     Raises:
         UsageError: it is none of these, has no checkpoint yet, or is damaged.
     """
+    path = pretrained.resolve(path)
     if is_export(path):
         return _load_export(path)
     if is_original(path):

@@ -91,8 +91,7 @@ def last_reports(records: list[dict], last: int | None = None) -> dict[str, floa
         records: a run's reports.
         last: how many; None: 20 of 256, as published, or the same share of fewer.
     """
-    if last is None:
-        last = min(LAST, max(1, round(len(records) * LAST / PUBLISHED)))
+    last = last or share(len(records))
     scores = {}
     for name in records[-1] if records else ():
         values = [record.get(name) for record in records[-last:]]
@@ -100,6 +99,11 @@ def last_reports(records: list[dict], last: int | None = None) -> dict[str, floa
         if name not in NOT_A_SCORE:
             scores[name] = float(np.median(values)) if values else float("nan")
     return scores
+
+
+def share(reports: int) -> int:
+    """How many of so many reports count: 20 of 256, the same share of fewer, one at least."""
+    return min(LAST, max(1, round(reports * LAST / PUBLISHED)))
 
 
 def group(runs: list[Run]) -> dict[str, list[Run]]:

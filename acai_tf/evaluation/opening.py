@@ -8,6 +8,7 @@ import pathlib
 import numpy as np
 
 import acai_tf
+from acai_tf import pretrained
 from acai_tf.config import KIMG, Config
 from acai_tf.data import canonical_name, load_dataset, short_name
 from acai_tf.data.cache import cache_dir
@@ -15,7 +16,7 @@ from acai_tf.data.dataset import Dataset
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject
-from acai_tf.exported import Exported
+from acai_tf.exported import Exported, read_about
 from acai_tf.loading import is_export, is_original, load, load_run
 from acai_tf.original.folder import absolute, dataset_of
 from acai_tf.run_folder import RunFolder
@@ -27,7 +28,8 @@ def open_subject(
     """What is to be evaluated, what it is, and the folder that its results belong to.
 
     Args:
-        run_dir: a run folder or that of an exported model; with `raw_pixels` it may be None.
+        run_dir: a run folder, that of an exported model, or a pretrained model's name; with
+            `raw_pixels` it may be None.
         changes: settings that are not as in training: data_dir, cache_dir, dataset.
         raw_pixels: pixels in place of codes.
 
@@ -38,6 +40,7 @@ def open_subject(
         return _pixels(run_dir, changes)
     if not run_dir:
         raise UsageError("--run_dir is needed: the folder of a run that train.py made")
+    run_dir = pretrained.resolve(run_dir)
     if is_export(run_dir):
         return _export(run_dir, changes)
     if is_original(run_dir):
@@ -68,11 +71,14 @@ def _run(run: RunFolder, changes):
 
 
 def _export(path, changes):
-    model = Exported(path)
+    model = load(path)
     config = _changed(model.config, changes)
     data = _data_for(model, config)
-    about = {"exported": True, **_about(model, config, data, model.about.get("step", 0))}
-    return Subject(model, data, cache=_cache(config, data)), about, model.path / "evaluation"
+    about = {"exported": True, **_about(model, config, data, read_about(path)["step"])}
+    own = pathlib.Path(path).expanduser() / "evaluation"
+    if pretrained.is_pretrained(path):
+        own = pathlib.Path("runs", "pretrained", config.model, pathlib.Path(path).name)
+    return Subject(model, data, cache=_cache(config, data)), about, own
 
 
 def _original(path, changes):

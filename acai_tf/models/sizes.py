@@ -22,7 +22,7 @@ def check(
         OSError: one is not there.
     """
     size = sum(file.stat().st_size for file in files)
-    if count(config, image_shape, classes) * 4 > size:  # float32, as they are
+    if count(config, image_shape, classes) * 2 > size:  # pretrained ones are kept in 16 bits
         names = ", ".join(map(str, files))
         raise UsageError(f"the model is larger than {names}, of another model or cut short")
 

@@ -1,0 +1,42 @@
+"""Trained models that come with the package: acai_tf.load("acai/mnist-d32").
+
+Each is a folder, acai/mnist-d32: weights.npz (numbers of 16 bits), acai_tf.json (settings, step,
+scores of these very weights) and README.md, its card. `python -m acai_tf.pretrained` lists them.
+"""
+
+import pathlib
+
+from acai_tf.errors import UsageError
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+def names() -> list[str]:
+    """What there is: <model>/<dataset>-d<code size>."""
+    found = FOLDER.glob("*/*/weights.npz")
+    return sorted(path.parent.relative_to(FOLDER).as_posix() for path in found)
+
+
+def resolve(path: str) -> str:
+    """Where a model lies: a folder as it is, a pretrained model's name as its folder.
+
+    Args:
+        path: a folder, or a name; a folder of that name is preferred.
+
+    Raises:
+        UsageError: it is neither, and could only be a name.
+    """
+    path = str(path)
+    if pathlib.Path(path).expanduser().exists():
+        return path
+    if path in (known := names()):
+        return str(FOLDER / path)
+    model, _, rest = path.partition("/")
+    if model in {name.partition("/")[0] for name in known} and "/" not in rest:
+        raise UsageError(f"there is no folder and no pretrained model {path}; {', '.join(known)}")
+    return path
+
+
+def is_pretrained(path: str) -> bool:
+    """Whether a folder is one of the package's own, which nothing is to be written to."""
+    return FOLDER in pathlib.Path(path).resolve().parents

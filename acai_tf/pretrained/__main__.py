@@ -1,0 +1,106 @@
+"""Models that come with the package: python -m acai_tf.pretrained [--add=RUN_DIR]
+
+Without an option it lists them with their scores. --add makes one of a run's newest checkpoint, in
+the package's own folder: weights in 16 bits, evaluated as they are then, and a card.
+"""
+
+import json
+import pathlib
+import shutil
+import sys
+
+import numpy as np
+
+from acai_tf import command, pretrained
+from acai_tf.errors import UsageError
+from acai_tf.run_folder import RunFolder
+
+SHOWN = ("line_distance", "probe_accuracy", "clustering_accuracy", "test_rmse")
+EVALUATORS = ["reconstruction", "probe", "lines", "clustering"]
+
+
+def main() -> None:
+    """The command line.
+
+    Raises:
+        UsageError: --add names no run, one that cannot be read, or one whose name is taken.
+    """
+    parser = command.Parser("acai_tf.pretrained", __doc__)
+    parser.add_argument("--add", metavar="RUN_DIR", help="make one of this run")
+    parser.add_argument("--data_dir", help="where tfds keeps its data; default: as in training")
+    parser.add_argument("--cache_dir", help="default: as in training")
+    parser.add_argument("--n_init", type=int, default=1000, help="restarts of k-means")
+    parser.add_argument("--out", type=pathlib.Path, default=pretrained.FOLDER, help="for --add")
+    arguments = parser.parse_args()
+    if not arguments.add:
+        return _list()
+    config = RunFolder(arguments.add).config()
+    name = f"{config.model}/{config.dataset}-d{config.code_size}"
+    folder = arguments.out / name
+    if folder.exists():
+        raise UsageError(f"{folder} exists; remove it first")
+    command.load_backend()
+    try:
+        _add(arguments, name, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # half a model is none
+        raise
+    print(f"written: {folder}")
+
+
+def _list() -> None:
+    from tabulate import tabulate
+
+    rows = []
+    for name in pretrained.names():
+        about = json.loads((pretrained.FOLDER / name / "acai_tf.json").read_text())
+        scores = [about["scores"].get(score) for score in SHOWN]
+        rows.append([name, about["step"], *("" if s is None else f"{s:.4g}" for s in scores)])
+    print(tabulate(rows, ["name", "step", *SHOWN], disable_numparse=True))
+
+
+def _add(arguments, name: str, folder: pathlib.Path) -> None:
+    """Export, shorten the numbers, evaluate, write the card."""
+    from acai_tf.evaluation.run import evaluate_run
+    from acai_tf.export import ABOUT, export_run
+    from acai_tf.pretrained import card
+
+    export_run(arguments.add, str(folder), ("weights",))
+    with np.load(folder / "weights.npz") as weights:
+        short = {path: _shortened(weights[path]) for path in weights.files}
+    np.savez(folder / "weights.npz", **short)
+    about = json.loads((folder / ABOUT).read_text())
+    for place in ("run_dir", "data_dir", "cache_dir"):
+        about["config"][place] = ""  # of the machine that it was trained on
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    places = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
+    scores = evaluate_run(
+        str(folder), EVALUATORS, **places, n_init=arguments.n_init, out=str(folder / "evaluation")
+    )
+    shutil.rmtree(folder / "evaluation")
+    about["scores"] = {
+        key: float(f"{value:.6g}") if np.isfinite(value) else None
+        for key, value in scores.items()
+        if key != "step"
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    card.write(folder, name)
+
+
+def _shortened(array: np.ndarray) -> np.ndarray:
+    """Numbers in 16 bits: float16 has 11 of them for digits, where bfloat16 has 8.
+
+    Raises:
+        UsageError: a number is too large for it.
+    """
+    if array.dtype != np.float32:
+        return array
+    with np.errstate(over="ignore"):
+        short = array.astype(np.float16)
+    if not np.all(np.isfinite(short)):
+        raise UsageError(f"weights up to {np.abs(array).max():g} do not fit into 16 bits")
+    return short
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

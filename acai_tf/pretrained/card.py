@@ -1,0 +1,63 @@
+"""What a pretrained model's card says."""
+
+import dataclasses
+import pathlib
+import shlex
+
+from acai_tf import flags, report
+from acai_tf.compare.tables import directions
+from acai_tf.config import CIRCUMSTANCES, KIMG, Config
+from acai_tf.exported import read_about
+from acai_tf.reproduce.grid import ROOT
+
+CARD = "README.md"
+_PLACES = {"data_dir", "cache_dir", "original", *CIRCUMSTANCES}
+
+
+def training_command(config: Config) -> str:
+    """The shortest command line that trains `config`, anywhere."""
+    words = ["train.py", f"--dataset={config.dataset}", f"--model={config.model}"]
+    plain = flags.parse(words, ROOT / "configs")
+    for setting in dataclasses.fields(Config):
+        value = getattr(config, setting.name)
+        if setting.name not in _PLACES and value != getattr(plain, setting.name):
+            words.append(f"--{setting.name}={value}")
+    return shlex.join(["python", *words])
+
+
+def write(folder: pathlib.Path, name: str) -> None:
+    """Write the card of the model in a folder, from its acai_tf.json."""
+    about = read_about(str(folder))
+    config, scores = about["config"], about["scores"]
+    kimg = about["step"] * config.batch / KIMG
+    better = directions()
+    rows = [
+        f"| {score} | {report.number(value)} | {better.get(score, '')} |"
+        for score, value in scores.items()
+        if value is not None
+    ]
+    height, width, colors = about["image_shape"]
+    lines = [
+        f"# {name}",
+        "",
+        f"`acai_tf.load({name!r})`: {config.model} on {config.dataset}, images of"
+        f" {height}x{width}x{colors}, codes of {config.code_size} numbers"
+        f" ({'x'.join(map(str, about['latent_shape']))}).",
+        "",
+        f"Trained for {kimg:,.0f} kimg ({about['step']:,} steps; published runs: 16,384 kimg):",
+        "",
+        f"```sh\n{training_command(config)}\n```",
+        "",
+        f"Classes: {', '.join(about['class_names']) or 'none'}. Training images' fingerprint:"
+        f" `{about['images']}`. Versions:"
+        f" {', '.join(f'{package} {version}' for package, version in about['versions'].items())}.",
+        "",
+        "Scores on the test set, of these very weights, which are kept in 16 bits:",
+        "",
+        "| score | value | better |",
+        "| --- | --- | --- |",
+        *rows,
+        "",
+        "Weights are of the same license as the program; images of MNIST are not in them.",
+    ]
+    (folder / CARD).write_text("\n".join(lines) + "\n")

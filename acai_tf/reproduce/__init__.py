@@ -1,0 +1,1 @@
+"""The published tables, obtained: python -m acai_tf.reproduce --table=lines."""

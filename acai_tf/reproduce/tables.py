@@ -1,0 +1,269 @@
+"""What runs reached beside what was published, as Markdown, with what it rests on."""
+
+import dataclasses
+import json
+import math
+import pathlib
+import shlex
+import shutil
+from fractions import Fraction
+
+import numpy as np
+
+from acai_tf.compare.runs import last_reports, share
+from acai_tf.compare.tables import directions
+from acai_tf.errors import UsageError
+from acai_tf.evaluation import results as evaluation
+from acai_tf.files import write_atomically
+from acai_tf.reproduce import published
+from acai_tf.reproduce.grid import Row, differing, mark
+from acai_tf.reproduce.published import Published, Score, Table
+from acai_tf.run_folder import RunFolder
+
+
+@dataclasses.dataclass
+class Obtained:
+    """What the runs of a row reached.
+
+    Attributes:
+        row: the row.
+        scores: for each seed that came to its end, a value for each column; NaN: not defined, or
+            not measured.
+        speed: images per second of each.
+        unfinished: seed -> the kimg that it is at.
+        curves: the reports of those that came to their end, up to there.
+    """
+
+    row: Row
+    scores: dict[int, list[float]] = dataclasses.field(default_factory=dict)
+    speed: dict[int, float] = dataclasses.field(default_factory=dict)
+    unfinished: dict[int, int] = dataclasses.field(default_factory=dict)
+    curves: list[list[dict]] = dataclasses.field(default_factory=list)
+
+    def of(self, column: int) -> list[float]:
+        """A column's values: those that are defined."""
+        values = (scores[column] for scores in self.scores.values())
+        return [value for value in values if math.isfinite(value)]
+
+
+def obtained(row: Row, columns: tuple[Score, ...]) -> Obtained:
+    """Read the run folders of a row; longer runs count by their reports up to the row's length."""
+    found = Obtained(row)
+    for seed, config in enumerate(row.configs):
+        folder = RunFolder(config.run_dir)
+        records = [record for record in folder.records() if record["kimg"] <= row.kimg]
+        if not records or records[-1]["kimg"] < row.kimg:
+            if records:
+                found.unfinished[seed] = records[-1]["kimg"]
+            continue
+        scores = {**last_reports(records), **measured(folder.path, row.kimg)}
+        found.scores[seed] = [
+            column.times * scores.get(column.name, float("nan")) for column in columns
+        ]
+        found.speed[seed] = float(np.median([r["images_per_second"] for r in records]))
+        found.curves.append(records)
+    return found
+
+
+def measured(folder: pathlib.Path, kimg: int, n_init: int | None = None) -> dict[str, float]:
+    """What evaluate.py measured of a run when it was at this kimg; {} where it has not.
+
+    Args:
+        n_init: only if k-means had so many restarts; None: any number.
+    """
+    saved = evaluation.read(folder) or {"about": {}, "evaluators": {}}
+    scores = evaluation.scores(saved["evaluators"])
+    same = n_init is None or scores.get("clustering_n_init") == n_init
+    return scores if same and saved["about"].get("kimg") == kimg else {}
+
+
+def name(table: str, row: Row, given: tuple[str, ...]) -> str:
+    """What a table's file is called: runs of another length or other settings make another."""
+    return "-".join([table, f"{row.kimg}kimg", *map(mark, differing(given))])
+
+
+def write(
+    out: pathlib.Path, name: str, table: Table, found: list[Obtained], command: list[str]
+) -> pathlib.Path:
+    """Write a table, its curves, and beside them the reports and settings of its runs.
+
+    Args:
+        out: the folder.
+        name: of the files, as `name` returns it.
+        table: which.
+        found: its rows.
+        command: what made it: words after `python -m acai_tf.reproduce`.
+
+    Returns:
+        The table's file.
+
+    Raises:
+        UsageError: the folder cannot be written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for one in found:
+            for config in one.row.configs:
+                _keep(pathlib.Path(config.run_dir), out / "runs" / one.row.dataset)
+        has_curves = _draw(out / f"{name}.png", table, found)
+        file = out / f"{name}.md"
+        write_atomically(file, markdown(table, found, command, f"{name}.png" * has_curves))
+    except OSError as error:
+        raise UsageError(f"cannot write to --out={out} ({error})") from error
+    return file
+
+
+def _keep(run: pathlib.Path, folder: pathlib.Path) -> None:
+    """Copy a run's settings and results, unless those of a longer run are there."""
+    kept = folder / run.name
+    source, target = RunFolder(run), RunFolder(kept)
+    if kept.resolve() == run.resolve() or len(source.records()) < max(1, len(target.records())):
+        return
+    kept.mkdir(parents=True, exist_ok=True)
+    saved = source.saved()
+    for place in ("run_dir", "data_dir", "cache_dir"):  # of the machine that it ran on
+        saved["config"][place] = ""
+    write_atomically(kept / "config.json", json.dumps(saved, indent=2) + "\n")
+    for file in ("metrics.jsonl", evaluation.FILE):
+        if (run / file).exists():
+            shutil.copyfile(run / file, kept / file)
+
+
+def markdown(table: Table, found: list[Obtained], command: list[str], curves: str) -> str:
+    """The whole file.
+
+    Args:
+        table, found, command: as `write` takes them.
+        curves: the name of their picture; empty: there is none.
+    """
+    parts = [_head(table, found, command), _body(table, found), _notes(table, found)]
+    if curves:
+        parts.append(f"![reports over the runs: mean and range of seeds]({curves})")
+    parts += ["## Commands", _commands(found)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(table: Table, found: list[Obtained], command: list[str]) -> str:
+    kimg = found[0].row.kimg
+    scale = Fraction(kimg, published.KIMG)
+    length = "as published" if scale == 1 else f"{scale} of the published length (--scale={scale})"
+    reports = max((len(records) for one in found for records in one.curves), default=1)
+    last = (
+        f"the median of its last {share(reports)} reports"
+        if share(reports) > 1
+        else "its last report"
+    )
+    return (
+        f"# {table.title}: {kimg:,} kimg a run, {length}\n\n"
+        f"Published: after {published.KIMG:,} kimg, mean ± standard deviation of 5 seeds, as"
+        f" transcribed. Obtained: of each run {last}, and what only evaluate.py measures at its end;"
+        " mean ± population standard deviation over seeds. Difference: obtained - published; bold:"
+        " not worse than published by more than the larger standard deviation. img/s: of the runs"
+        " as they ran, several at a time.\n\n"
+        f"```sh\n{shlex.join(['python', '-m', 'acai_tf.reproduce', *command])}\n```"
+    )
+
+
+def _body(table: Table, found: list[Obtained]) -> str:
+    from tabulate import tabulate
+
+    better = directions()
+    headers = ["dataset", "d", "model"]
+    for score in table.scores:
+        headers += [f"{score.heading}: published", "obtained", "difference"]
+    rows = []
+    for one in found:
+        row = one.row
+        label = " ".join([row.model, *(f"`{word}`" for word in row.variant)])
+        cells = [row.dataset, row.configs[0].code_size, label]
+        for column, (score, number) in enumerate(zip(table.scores, row.published, strict=True)):
+            cells += [number, *_cells(one.of(column), number, score, better[score.name])]
+        speeds = list(one.speed.values())
+        speed = f"{np.median(speeds):,.0f}" if speeds else ""
+        rows.append([*cells, len(one.scores), speed])
+    return tabulate(rows, [*headers, "seeds", "img/s"], tablefmt="github", disable_numparse=True)
+
+
+def _cells(values: list[float], number: Published, score: Score, better: str) -> tuple[str, str]:
+    """Obtained, and its difference from what was published."""
+    if not values:
+        return "", ""
+    mean, std, decimals = float(np.mean(values)), float(np.std(values)), score.decimals
+    difference = f"{mean - number.mean:+.{decimals}f}"
+    if not behind(values, number, better):
+        difference = f"**{difference}**"
+    spread = f" ± {std:.{decimals}f}" if len(values) > 1 else ""
+    return f"{mean:.{decimals}f}{spread}", difference
+
+
+def behind(values: list[float], number: Published, better: str) -> bool:
+    """Whether values over seeds are worse than a published number by more than the spread."""
+    by = number.mean - float(np.mean(values))
+    spread = max(number.std or 0.0, float(np.std(values)))
+    return (by if better == "higher" else -by) > spread
+
+
+def _notes(table: Table, found: list[Obtained]) -> str:
+    """What the table's numbers leave out."""
+    notes = []
+    for one in found:
+        row = " ".join([one.row.dataset, one.row.model, *one.row.variant])
+        for seed, kimg in one.unfinished.items():
+            notes.append(f"- {row}, seed {seed}: not at its end yet (kimg {kimg}), not counted")
+        for column, score in enumerate(table.scores):
+            if missing := len(one.scores) - len(one.of(column)):
+                notes.append(
+                    f"- {row}: {score.heading} is not defined or measured in {missing} runs"
+                )
+    return "\n".join(notes)
+
+
+def _commands(found: list[Obtained]) -> str:
+    """Of every row the command of its first run; the others differ in their seed."""
+    from tabulate import tabulate
+
+    rows = []
+    for one in found:
+        row, seeds = one.row, len(one.row.configs)
+        more = f" to {seeds - 1}" if seeds > 1 else ""
+        command = f"`{row.shown_command(0)}`{more}"
+        rows.append([f"{row.dataset} {row.configs[0].code_size} {row.model}", command])
+    return tabulate(rows, ["row", "command"], tablefmt="github", disable_numparse=True)
+
+
+def _draw(path: pathlib.Path, table: Table, found: list[Obtained]) -> bool:
+    """The reported scores of a table over kimg; False where there are none."""
+    from acai_tf import plots
+
+    trained = [one for one in found if one.curves]
+    reported = {name for one in trained for name in one.curves[0][-1]}
+    shown = [
+        (dataset, size, column)
+        for dataset, size in dict.fromkeys((one.row.dataset, one.row.size) for one in trained)
+        for column, score in enumerate(table.scores)
+        if score.name in reported
+    ]
+    if not shown:
+        return False
+    titles = [f"{data}, d = {size}: {table.scores[column].heading}" for data, size, column in shown]
+    figure, axes = plots.panels(*titles, columns=2, width=5.2, height=3.6)
+    for ax, (dataset, size, column) in zip(axes, shown, strict=True):
+        cell = [one for one in trained if (one.row.dataset, one.row.size) == (dataset, size)]
+        for index, one in enumerate(cell):
+            _curve(ax, one, column, table.scores[column], plots.class_color(index))
+        ax.set_xlabel("kimg (dotted: published, at 16,384)")
+        if table.scores[column].times == 1e3:  # distances, which fall by powers of ten
+            ax.set_yscale("log")
+    axes[0].legend(fontsize="x-small")
+    plots.save(figure, path)
+    return True
+
+
+def _curve(ax, one: Obtained, column: int, score: Score, color) -> None:
+    kimg = [record["kimg"] for record in one.curves[0]]
+    values = [[record.get(score.name) for record in records] for records in one.curves]
+    values = score.times * np.array(values, float)
+    label = " ".join([one.row.model, *one.row.variant])
+    ax.fill_between(kimg, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
+    ax.plot(kimg, values.mean(0), color=color, label=label)
+    ax.axhline(one.row.published[column].mean, color=color, lw=0.8, ls=":")
