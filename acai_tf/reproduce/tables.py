@@ -157,9 +157,9 @@ def _head(table: Table, found: list[Obtained], command: list[str]) -> str:
         f"# {table.title}: {kimg:,} kimg a run, {length}\n\n"
         f"Published: after {published.KIMG:,} kimg, mean ± standard deviation of 5 seeds, as"
         f" transcribed. Obtained: of each run {last}, and at its end what only evaluate.py"
-        " measures; mean ± population standard deviation over seeds. Difference: obtained - published; bold:"
-        " not worse than published by more than the larger standard deviation. img/s: of the runs"
-        " as they ran, several at a time.\n\n"
+        " measures; mean ± population standard deviation over seeds. Difference: obtained -"
+        " published; bold: not worse than published by more than the larger standard deviation."
+        " img/s: of the runs as they ran, several at a time.\n\n"
         f"```sh\n{shlex.join(['python', '-m', 'acai_tf.reproduce', *command])}\n```"
     )
 
