@@ -55,7 +55,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, module: str, description: str | None):
         formatter = argparse.RawDescriptionHelpFormatter
         super().__init__(
-            prog=f"python -m {module}", description=description, formatter_class=formatter
+            prog=f"python -m {module}",
+            description=description,
+            formatter_class=formatter,
+            allow_abbrev=False,  # --seed is not --seeds
         )
 
     def error(self, message):

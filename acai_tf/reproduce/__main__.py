@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--scale", type=_scale, default=1.0, help="of the published length (1.0)")
     parser.add_argument("--datasets", type=_list, help="only these rows: mnist,svhn")
     parser.add_argument("--models", type=_list, help="only these rows: acai,baseline")
-    parser.add_argument("--sizes", type=_list, help="only these rows, of code sizes: 32,256")
+    parser.add_argument("--sizes", type=_numbers, help="only these rows, of code sizes: 32,256")
     parser.add_argument("--jobs", type=int, help="runs at a time (one a core, or four a GPU)")
     parser.add_argument("--n_init", type=int, default=1000, help="restarts of k-means (1000)")
     parser.add_argument("--runs_dir", type=_folder, default="runs", help="of all runs (runs)")
@@ -64,7 +64,7 @@ def main() -> None:
         given,
         arguments.datasets,
         _known(arguments.models, MODELS),
-        arguments.sizes and [int(size) for size in arguments.sizes],
+        arguments.sizes,
     )
     if arguments.list:
         for config_row in rows:
@@ -137,6 +137,13 @@ def _scale(text: str) -> float:
 
 def _list(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in _list(text)]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of sizes") from None
 
 
 def _folder(text: str) -> pathlib.Path:

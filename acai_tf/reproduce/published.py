@@ -9,13 +9,10 @@ KIMG = 1 << 14  # the length of every run
 
 
 class Published(NamedTuple):
-    """A published number, as printed."""
+    """A published mean over seeds and its standard deviation; None: not transcribed."""
 
     mean: float
-    std: float | None = None  # None: not transcribed
-
-    def __str__(self):
-        return f"{self.mean:g}" + (f" ± {self.std:g}" if self.std is not None else "")
+    std: float | None = None
 
 
 class Score(NamedTuple):

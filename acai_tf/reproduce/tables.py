@@ -177,23 +177,27 @@ def _body(table: Table, found: list[Obtained]) -> str:
         label = " ".join([row.model, *(f"`{word}`" for word in row.variant)])
         cells = [row.dataset, row.configs[0].code_size, label]
         for column, (score, number) in enumerate(zip(table.scores, row.published, strict=True)):
-            cells += [number, *_cells(one.of(column), number, score, better[score.name])]
+            cells += _cells(number, one.of(column), score.decimals, better[score.name])
         speeds = list(one.speed.values())
         speed = f"{np.median(speeds):,.0f}" if speeds else ""
         rows.append([*cells, len(one.scores), speed])
     return tabulate(rows, [*headers, "seeds", "img/s"], tablefmt="github", disable_numparse=True)
 
 
-def _cells(values: list[float], number: Published, score: Score, better: str) -> tuple[str, str]:
-    """Obtained, and its difference from what was published."""
+def _cells(number: Published, values: list[float], decimals: int, better: str) -> list[str]:
+    """Published, obtained, and the difference."""
+    stated = _number(number.mean, number.std, decimals)
     if not values:
-        return "", ""
-    mean, std, decimals = float(np.mean(values)), float(np.std(values)), score.decimals
+        return [stated, "", ""]
+    mean, std = float(np.mean(values)), float(np.std(values)) if len(values) > 1 else None
     difference = f"{mean - number.mean:+.{decimals}f}"
     if not behind(values, number, better):
         difference = f"**{difference}**"
-    spread = f" ± {std:.{decimals}f}" if len(values) > 1 else ""
-    return f"{mean:.{decimals}f}{spread}", difference
+    return [stated, _number(mean, std, decimals), difference]
+
+
+def _number(mean: float, std: float | None, decimals: int) -> str:
+    return f"{mean:.{decimals}f}" + ("" if std is None else f" ± {std:.{decimals}f}")
 
 
 def behind(values: list[float], number: Published, better: str) -> bool:
