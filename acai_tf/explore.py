@@ -197,7 +197,7 @@ def main() -> None:
         UsageError: no model, missing data, Gradio is not installed.
     """
     parser = command.Parser("acai_tf.explore", __doc__)
-    parser.add_argument("--run_dir", required=True, help="a run's folder, or an exported model's")
+    parser.add_argument("--run_dir", required=True, help="a run, an export, or a pretrained model")
     parser.add_argument("--dataset", help="whose test images; default: as in training")
     parser.add_argument("--data_dir", help="default: as in training")
     parser.add_argument("--cache_dir", help="default: as in training")

@@ -103,7 +103,7 @@ def main() -> None:
         UsageError: no model, no such image, a file that is there already.
     """
     parser = command.Parser("acai_tf.render", __doc__)
-    parser.add_argument("--run_dir", required=True, help="a run's folder, or an exported model's")
+    parser.add_argument("--run_dir", required=True, help="a run, an export, or a pretrained model")
     parser.add_argument("--out", required=True, help=f"the file to write: {', '.join(KINDS)}")
     parser.add_argument("--files", nargs="+", help="pictures to visit; default: test images")
     parser.add_argument("--images", type=int, default=5, help="test images that a way visits")

@@ -46,10 +46,11 @@ def export_run(
     overwrite: bool = False,
     critic: bool = False,
 ) -> pathlib.Path:
-    """Export the newest checkpoint of a run, or the end of one of the original program.
+    """Export the newest checkpoint of a run, the end of one of the original program, or the model
+    of exported weights, a pretrained one among them.
 
     Args:
-        run_dir: the run folder.
+        run_dir: the folder, or a pretrained model's name.
         out: the folder to make.
         formats: names in FORMATS.
         overwrite: replace an export that is there.
@@ -62,12 +63,19 @@ def export_run(
         UsageError: no run folder, no checkpoint yet, `out` is there, an unknown format, or one that
             this machine cannot write.
     """
-    from acai_tf.loading import is_original, load, load_run
+    from acai_tf import pretrained
+    from acai_tf.exported import Exported, read_about
+    from acai_tf.loading import is_export, is_original, load, load_run
 
+    run_dir = pretrained.resolve(run_dir)
     folder = resolved(out)
     check_free(folder, overwrite)
     run = RunFolder(run_dir)
-    if is_original(run_dir):
+    if is_export(run_dir):
+        model, about = load(run_dir), {**read_about(run_dir)}
+        if isinstance(model, Exported):
+            raise UsageError(f"{run_dir} is a SavedModel, exported already; give the run's folder")
+    elif is_original(run_dir):
         model = load(run_dir)
         about = {"step": int(model.optimizer.iterations)}
     else:

@@ -28,7 +28,7 @@ def main() -> None:
         UsageError: as `export_run`.
     """
     parser = command.Parser("acai_tf.export", __doc__)
-    parser.add_argument("--run_dir", required=True, help="the run's folder")
+    parser.add_argument("--run_dir", required=True, help="a run, or a pretrained model")
     parser.add_argument("--out", required=True, help="the folder to make")
     parser.add_argument(
         "--formats", default="saved_model", help=f"some of {','.join(FORMATS)}; default saved_model"

@@ -33,7 +33,9 @@ def resolve(path: str) -> str:
         return str(FOLDER / path)
     model, _, rest = path.partition("/")
     if model in {name.partition("/")[0] for name in known} and "/" not in rest:
-        raise UsageError(f"there is no folder and no pretrained model {path}; {', '.join(known)}")
+        raise UsageError(
+            f"there is no folder and no pretrained model {path}; there are {', '.join(known)}"
+        )
     return path
 
 

@@ -4,6 +4,7 @@ Without an option it lists them with their scores. --add makes one of a run's ne
 the package's own folder: weights in 16 bits, evaluated as they are then, and a card.
 """
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -12,7 +13,8 @@ import sys
 import numpy as np
 
 from acai_tf import command, pretrained
-from acai_tf.errors import UsageError
+from acai_tf.errors import CannotEvaluate, UsageError
+from acai_tf.evaluation import load_evaluator
 from acai_tf.run_folder import RunFolder
 
 SHOWN = ("line_distance", "probe_accuracy", "clustering_accuracy", "test_rmse")
@@ -60,8 +62,9 @@ def _list() -> None:
 
 
 def _add(arguments, name: str, folder: pathlib.Path) -> None:
-    """Export, shorten the numbers, evaluate, write the card."""
-    from acai_tf.evaluation.run import evaluate_run
+    """Export, shorten the numbers, measure what they are then, write the card."""
+    from acai_tf import figures
+    from acai_tf.evaluation.opening import open_subject
     from acai_tf.export import ABOUT, export_run
     from acai_tf.pretrained import card
 
@@ -69,22 +72,31 @@ def _add(arguments, name: str, folder: pathlib.Path) -> None:
     with np.load(folder / "weights.npz") as weights:
         short = {path: _shortened(weights[path]) for path in weights.files}
     np.savez(folder / "weights.npz", **short)
+    places = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
+    places = {place: value for place, value in places.items() if value is not None}
+    subject, _, _ = open_subject(str(folder), places, raw_pixels=False)
     about = json.loads((folder / ABOUT).read_text())
     for place in ("run_dir", "data_dir", "cache_dir"):
         about["config"][place] = ""  # of the machine that it was trained on
+    about["scores"] = _scores(subject, arguments.n_init)
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
-    places = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
-    scores = evaluate_run(
-        str(folder), EVALUATORS, **places, n_init=arguments.n_init, out=str(folder / "evaluation")
-    )
-    shutil.rmtree(folder / "evaluation")
-    about["scores"] = {
-        key: float(f"{value:.6g}") if np.isfinite(value) else None
-        for key, value in scores.items()
-        if key != "step"
-    }
-    (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    sheets = figures.sheets(subject.model, subject.dataset.test_images)
+    figures.save_png(sheets["lerp"], folder / card.PICTURE)
     card.write(folder, name)
+
+
+def _scores(subject, n_init: int) -> dict[str, float | None]:
+    """Of each evaluator that applies; null where a score is not defined."""
+    scores = {}
+    for name in EVALUATORS:
+        with contextlib.suppress(CannotEvaluate):
+            options = {"n_init": n_init} if name == "clustering" else {}
+            scores |= load_evaluator(name).evaluate(subject, **options)
+            print(f"measured: {name}", flush=True)
+    return {
+        name: float(f"{value:.6g}") if np.isfinite(value) else None
+        for name, value in scores.items()
+    }
 
 
 def _shortened(array: np.ndarray) -> np.ndarray:

@@ -5,12 +5,12 @@ import pathlib
 import shlex
 
 from acai_tf import flags, report
-from acai_tf.compare.tables import directions
 from acai_tf.config import CIRCUMSTANCES, KIMG, Config
+from acai_tf.evaluation import EVALUATORS, load_evaluator
 from acai_tf.exported import read_about
 from acai_tf.reproduce.grid import ROOT
 
-CARD = "README.md"
+CARD, PICTURE = "README.md", "lerp.png"
 _PLACES = {"data_dir", "cache_dir", "original", *CIRCUMSTANCES}
 
 
@@ -30,13 +30,18 @@ def write(folder: pathlib.Path, name: str) -> None:
     about = read_about(str(folder))
     config, scores = about["config"], about["scores"]
     kimg = about["step"] * config.batch / KIMG
-    better = directions()
+    measures = {
+        score: what
+        for evaluator in EVALUATORS
+        for score, (what, _) in getattr(load_evaluator(evaluator), "SCORES", {}).items()
+    }
     rows = [
-        f"| {score} | {report.number(value)} | {better.get(score, '')} |"
+        f"| {measures.get(score, score)} | {report.number(value)} |"
         for score, value in scores.items()
         if value is not None
     ]
     height, width, colors = about["image_shape"]
+    made = ", ".join(f"{package} {number}" for package, number in about.get("versions", {}).items())
     lines = [
         f"# {name}",
         "",
@@ -44,20 +49,19 @@ def write(folder: pathlib.Path, name: str) -> None:
         f" {height}x{width}x{colors}, codes of {config.code_size} numbers"
         f" ({'x'.join(map(str, about['latent_shape']))}).",
         "",
-        f"Trained for {kimg:,.0f} kimg ({about['step']:,} steps; published runs: 16,384 kimg):",
+        f"![each row: from one test image to another]({PICTURE})",
+        "",
+        f"Trained for {kimg:,.0f} kimg, {about['step']:,} steps (published runs: 16,384 kimg):",
         "",
         f"```sh\n{training_command(config)}\n```",
         "",
-        f"Classes: {', '.join(about['class_names']) or 'none'}. Training images' fingerprint:"
-        f" `{about['images']}`. Versions:"
-        f" {', '.join(f'{package} {version}' for package, version in about['versions'].items())}.",
+        f"Classes: {', '.join(about.get('class_names', ())) or 'none'}. The training images'"
+        f" fingerprint: `{about.get('images')}`. Made with {made}.",
         "",
-        "Scores on the test set, of these very weights, which are kept in 16 bits:",
+        "On the test set, of these very weights, which are kept in 16 bits:",
         "",
-        "| score | value | better |",
-        "| --- | --- | --- |",
+        "| | |",
+        "| --- | --- |",
         *rows,
-        "",
-        "Weights are of the same license as the program; images of MNIST are not in them.",
     ]
     (folder / CARD).write_text("\n".join(lines) + "\n")

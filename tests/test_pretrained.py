@@ -1,0 +1,140 @@
+"""Models that come with the package."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import acai_tf
+from acai_tf import checkpoints, flags, pretrained
+from acai_tf.config import KIMG, Config
+from acai_tf.data import load_dataset
+from acai_tf.errors import UsageError
+from acai_tf.exported import read_about
+from acai_tf.pretrained import card
+from acai_tf.pretrained.__main__ import _shortened
+from tests.conftest import ROOT
+
+NAMES = pretrained.names()
+
+
+def test_there_are_models_and_they_are_small():
+    assert "acai/mnist-d32" in NAMES
+    size = sum(path.stat().st_size for path in pretrained.FOLDER.rglob("*") if path.is_file())
+    assert size < 20e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_loads_and_says_what_it_is(name):
+    model, about = acai_tf.load(name), read_about(pretrained.resolve(name))
+    config = about["config"]
+    assert name == f"{config.model}/{config.dataset}-d{config.code_size}"
+    assert about["step"] * config.batch == config.total_kimg * KIMG
+    assert (config.run_dir, config.data_dir, config.cache_dir) == ("", "", "")
+    images = np.zeros((2, *model.image_shape), np.uint8)
+    assert np.isfinite(model.reconstruct(images)).all()
+    folder = pretrained.FOLDER / name
+    text = (folder / card.CARD).read_text()
+    (command,) = (line for line in text.splitlines() if line.startswith("python train.py"))
+    same = flags.parse(shlex.split(command)[1:], ROOT / "configs")  # it trains this very model
+    assert same == config
+    assert f"{about['scores']['probe_accuracy']:.4g}" in text
+    assert Image.open(folder / card.PICTURE).width > 500
+
+
+def test_its_scores_are_those_of_its_weights(monkeypatch):
+    """On lines, which need no data."""
+    from acai_tf.evaluation import reconstruction
+    from acai_tf.evaluation.subject import Subject
+
+    model = acai_tf.load("acai/lines-d64")
+    subject = Subject(model, load_dataset(Config(dataset="lines")))
+    scores = read_about(pretrained.resolve("acai/lines-d64"))["scores"]
+    assert reconstruction.evaluate(subject)["test_rmse"] == pytest.approx(
+        scores["test_rmse"], rel=1e-4
+    )
+    assert scores["line_distance"] < 0.005  # untrained: 0.03
+
+
+@pytest.mark.parametrize("path", ["acai/mnist-d33", "acai/svhn"])
+def test_an_unknown_name_lists_the_known_ones(path):
+    with pytest.raises(
+        UsageError, match=rf"no pretrained model {path}; there are .*acai/mnist-d32"
+    ):
+        acai_tf.load(path)
+
+
+def test_a_folder_of_that_name_is_preferred(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acai" / "mnist-d32").mkdir(parents=True)
+    assert pretrained.resolve("acai/mnist-d32") == "acai/mnist-d32"
+    with pytest.raises(UsageError, match="not a run folder"):
+        acai_tf.load("acai/mnist-d32")
+    with pytest.raises(UsageError, match="runs/mnist is not a run folder"):
+        acai_tf.load("runs/mnist")  # could be no name
+
+
+def test_numbers_of_16_bits_or_a_word_why_not():
+    assert _shortened(np.float32([1.0005, 1e-7, -65504])).dtype == np.float16
+    assert _shortened(np.int64([2**40]))[0] == 2**40
+    with pytest.raises(UsageError, match="up to 70000 do not fit into 16 bits"):
+        _shortened(np.float32([1.0, -70000.0]))
+
+
+def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
+    from acai_tf.pretrained.__main__ import main
+    from acai_tf.training import train
+
+    model = train(tiny)
+    words = ["pretrained", f"--add={tiny.run_dir}", f"--out={tmp_path / 'out'}", "--n_init=2"]
+    monkeypatch.setattr(sys, "argv", words)
+    main()
+    folder = tmp_path / "out" / "acai" / "digits-d128"
+    loaded = acai_tf.load(str(folder))
+    images = load_dataset(tiny).test_images[:16]
+    assert np.asarray(loaded.encode(images)) == pytest.approx(
+        np.asarray(model.encode(images)), abs=1e-2
+    )
+    with np.load(folder / "weights.npz") as weights:
+        kept = {name: weights[name].dtype for name in weights.files}
+    assert kept["encoder/conv0/kernel"] == np.float16
+    assert not any("adam" in name for name in kept)
+    about = json.loads((folder / "acai_tf.json").read_text())
+    assert {"test_rmse", "probe_accuracy", "clustering_accuracy"} <= set(about["scores"])
+    assert "line_distance" not in about["scores"]  # digits have no true interpolations
+    assert str(tmp_path) not in (folder / card.CARD).read_text() + json.dumps(about)
+    with pytest.raises(UsageError, match="exists; remove it first"):
+        main()
+    # Weights cut short are of no model of that size.
+    shutil.copytree(folder, tmp_path / "cut")
+    whole = (folder / "weights.npz").read_bytes()
+    (tmp_path / "cut" / "weights.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UsageError, match="larger than"):
+        acai_tf.load(str(tmp_path / "cut"))
+
+
+def test_it_can_be_evaluated_and_exported_by_its_name(tmp_path):
+    """What is measured goes beside runs, not into the package."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = ["--run_dir=acai/lines-d64", "--evaluators=probe"]
+    command = [sys.executable, str(ROOT / "evaluate.py"), *words]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    saved = json.loads((tmp_path / "runs/pretrained/acai/lines-d64/eval.json").read_text())
+    scores = read_about(pretrained.resolve("acai/lines-d64"))["scores"]
+    measured = saved["evaluators"]["probe"]["scores"]["probe_accuracy"]
+    assert measured == pytest.approx(scores["probe_accuracy"], abs=2e-4)
+    assert not (pretrained.FOLDER / "acai" / "lines-d64" / "evaluation").exists()
+
+    from acai_tf.export import export_run
+
+    folder = export_run("acai/lines-d64", str(tmp_path / "out"), ("weights",))
+    model = acai_tf.load("acai/lines-d64")
+    assert read_about(str(folder))["scores"] == scores
+    checkpoints.restore(folder / "weights.npz", model)
