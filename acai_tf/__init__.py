@@ -2,7 +2,8 @@
 
 Config(...): the settings of a run.
 train(config): train, or go on where the run folder left off; the model.
-load(path): the model of a run folder, of an exported one, or of the original program.
+load(path): the model of a run folder, of an exported one, of the original program, or a pretrained
+    one by its name: "acai/mnist-d32".
 load_dataset(config): its images.
 load_original(path): the latter, compiled, with the optimizer's state.
 evaluate(run_dir, ...): what evaluate.py does; the scores.
