@@ -406,7 +406,7 @@ def test_a_table_from_nothing_goes_on_where_it_was_stopped(tmp_path):
     (file,) = (tmp_path / "results").glob("*.md")
     assert file.name == "lines-2kimg-report_kimg1-depth2.md"
     rows = [line.split("|") for line in file.read_text().splitlines() if line.startswith("| lines")]
-    assert [row[9].strip() for row in rows[:2]] == ["2", "2"]
+    assert [row[10].strip() for row in rows[:2]] == ["2", "2"]
     assert len(list(runs.glob("*/saved_model"))) == 4
     before = file.read_text()
     again = run(*words, cwd=tmp_path)  # nothing is left to do
