@@ -115,7 +115,7 @@ def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
     shutil.copytree(folder, tmp_path / "cut")
     whole = (folder / "weights.npz").read_bytes()
     (tmp_path / "cut" / "weights.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UsageError, match="larger than|damaged"):
+    with pytest.raises(UsageError, match=r"larger than|damaged"):
         acai_tf.load(str(tmp_path / "cut"))
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,7 +184,7 @@ def test_a_row_is_the_median_of_its_last_reports(tmp_path):
     reports(row.configs[0], accuracy[:4], clustering_accuracy=0.75, speed=50)
     reports(row.configs[1], accuracy, clustering_accuracy=0.85)  # longer: measured too late
     reports(row.configs[2], accuracy[:2])
-    found = tables.obtained(row, (*CLUSTERING.scores, *PROBE.scores))
+    found = tables.obtained(row, (*CLUSTERING.scores, *PROBE.scores), tmp_path)
     assert list(found.scores) == [0, 1]
     assert found.scores[0] == [75.0, 50.0]
     assert found.of(0) == [75.0]
@@ -197,7 +198,9 @@ def test_a_row_is_the_median_of_its_last_reports(tmp_path):
 def test_the_last_twenty_of_256_count(tmp_path):
     (row,) = rows(LINES, tmp_path, seeds=1, models=["vae"])
     reports(row.configs[0], [{"line_distance": float(i)} for i in range(256)])
-    assert tables.obtained(row, LINES.scores[:1]).scores[0] == [245_500.0]  # of 236 to 255
+    assert tables.obtained(row, LINES.scores[:1], tmp_path).scores[0] == [
+        245_500.0
+    ]  # of 236 to 255
 
 
 @pytest.mark.parametrize(
@@ -226,7 +229,7 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
     reports(aae.configs[0], [{"line_distance": 0.003, "line_smoothness": None}] * 2)
     reports(aae.configs[1], [{"line_distance": 0.003, "line_smoothness": None}])
     out = tmp_path / "results"
-    read = [tables.obtained(row, LINES.scores) for row in found]
+    read = [tables.obtained(row, LINES.scores, out / tables.KEPT) for row in found]
     file = tables.write(out, "lines", LINES, read, ["--table=lines", "--scale=1/128"])
     text = file.read_text()
     assert "128 kimg a run, 1/128 of the published length (--scale=1/128)" in text
@@ -250,11 +253,45 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
     )
     assert len(RunFolder(kept).records()) == 2
     assert "somebody" not in "".join(p.read_text() for p in out.rglob("*.json*")) + text
-    again = grid.rows(LINES, out / "runs", 2, **choice)  # a table can be made of that alone
-    assert [tables.obtained(row, LINES.scores).of(0) for row in again] == [
+    shutil.rmtree(tmp_path / "runs")  # a table can be made of what was kept alone
+    assert [tables.obtained(row, LINES.scores, out / tables.KEPT).of(0) for row in found] == [
         pytest.approx([3.0]),
         pytest.approx([0.2, 0.4]),
     ]
+
+
+def test_what_was_obtained_before_stays_in_a_table(tmp_path):
+    words = ["--table=probe", "--scale=1/256", "--no_train"]
+    choice = {"scale": 1 / 256, "datasets": ["mnist"], "models": ["acai"]}
+    small, large = rows(PROBE, tmp_path, seeds=2, **choice)
+    for row, accuracy in ((small, 0.5), (large, 0.75)):
+        for config in row.configs:
+            reports(config, [{"probe_accuracy": accuracy}])
+    other = rows(PROBE, tmp_path, seeds=1, scale=1 / 256, datasets=["svhn"], models=["acai"])[0]
+    reports(dataclasses.replace(other.configs[0], lr=0.5), [{"probe_accuracy": 1.0}])
+
+    def numbers(*choice):
+        ended = run(*words, *choice, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+        (file,) = (tmp_path / "results").glob("*.md")
+        cells = [line.split("|")[1:-1] for line in file.read_text().splitlines()]
+        return {
+            tuple(cell.strip() for cell in line[:3]): (line[4].strip(), line[6].strip())
+            for line in cells
+            if len(line) == 8 and line[0].strip() in ("mnist", "svhn")
+        }
+
+    first = numbers("--datasets=mnist", "--sizes=32", "--models=acai")
+    assert first[("mnist", "32", "acai")] == ("50.00 ± 0.00", "2")
+    assert first[("mnist", "256", "acai")] == ("75.00 ± 0.00", "2")
+    assert len(first) == 2  # that on svhn is of other settings: none of this table's
+    shutil.rmtree(tmp_path / "runs")
+    second = numbers("--seeds=1", "--datasets=mnist", "--sizes=256", "--models=vae")
+    assert second == {
+        ("mnist", "32", "acai"): ("50.00 ± 0.00", "2"),
+        ("mnist", "256", "acai"): ("75.00 ± 0.00", "2"),
+        ("mnist", "256", "vae"): ("", "0"),
+    }
 
 
 def test_a_shorter_run_does_not_replace_what_a_longer_one_left(tmp_path):
@@ -265,7 +302,9 @@ def test_a_shorter_run_does_not_replace_what_a_longer_one_left(tmp_path):
     )
     reports(kept, [score] * 5)
     reports(row.configs[0], [score] * 2)
-    tables.write(tmp_path / "out", "lines", LINES, [tables.obtained(row, LINES.scores)], [])
+    tables.write(
+        tmp_path / "out", "lines", LINES, [tables.obtained(row, LINES.scores, tmp_path)], []
+    )
     assert len(RunFolder(kept.run_dir).records()) == 5
 
 

@@ -22,6 +22,8 @@ from acai_tf.reproduce import grid, jobs, tables
 from acai_tf.reproduce.published import TABLES
 from acai_tf.run_folder import RunFolder
 
+SEEDS = 5  # of every published number
+
 
 def main() -> None:
     """The command line.
@@ -33,7 +35,9 @@ def main() -> None:
     """
     parser = command.Parser("acai_tf.reproduce", __doc__)
     parser.add_argument("--table", required=True, choices=TABLES)
-    parser.add_argument("--seeds", type=int, default=5, help="runs a row, of seeds 0, 1, ... (5)")
+    parser.add_argument(
+        "--seeds", type=int, default=SEEDS, help="runs a row, of seeds 0, 1, ... (5)"
+    )
     parser.add_argument("--scale", type=_scale, default=1.0, help="of the published length (1.0)")
     parser.add_argument("--datasets", type=_list, help="only these rows: mnist,svhn")
     parser.add_argument("--models", type=_list, help="only these rows: acai,baseline")
@@ -75,18 +79,32 @@ def main() -> None:
         for config in row.configs:
             RunFolder(config.run_dir).check(config)  # before anything is trained
 
+    columns, n_init = table.scores, arguments.n_init
+    # What was obtained before stays in the table, whatever rows are chosen now.
+    seeds = max(arguments.seeds, SEEDS)
+    every = grid.rows(table, arguments.runs_dir, seeds, arguments.scale, given)
+    chosen = {(row.dataset, row.size, row.model) for row in rows}
+
     def write():
-        found = [tables.obtained(row, table.scores) for row in rows]
+        found = [
+            tables.obtained(row, columns, arguments.out / tables.KEPT, n_init) for row in every
+        ]
+        found = [
+            one
+            for one in found
+            if one.scores or (one.row.dataset, one.row.size, one.row.model) in chosen
+        ]
         name = tables.name(arguments.table, rows[0], given)
         return tables.write(arguments.out, name, table, found, _shown(sys.argv[1:], given))
 
+    file = write()  # now, for it must be known that it can be written
     failed = []
     if not arguments.no_train and (todo := _jobs(rows, table.evaluators, arguments)):
         places = jobs.slots(arguments.jobs, len(todo))
         print(f"{len(todo)} runs, {len(places)} at a time")
-        shown = [score.name for score in table.scores]
+        shown = [score.name for score in columns]
         failed = jobs.run_all(todo, places, shown, ended=write)
-    file = write()
+        file = write()
     print(file.read_text())
     print(f"written: {file}")
     if failed:

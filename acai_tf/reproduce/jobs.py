@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from acai_tf.config import Config
 from acai_tf.errors import Stopped, UsageError
-from acai_tf.reproduce.grid import ROOT
 from acai_tf.run_folder import RunFolder
 
 PER_GPU = 4  # networks of depth 16 leave most of one idle
@@ -136,16 +135,12 @@ def _start(job: Job, place: dict[str, str]) -> subprocess.Popen:
     with open(job.log, "a") as log:
         return subprocess.Popen(
             [sys.executable, *job.commands[0]],
-            env={**os.environ, **place, "PYTHONPATH": os.pathsep.join([str(ROOT), *_path()])},
+            env={**os.environ, **place},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,  # a terminal's Ctrl-C reaches us alone, and we tell them
         )
-
-
-def _path() -> list[str]:
-    return [path for path in [os.environ.get("PYTHONPATH")] if path]
 
 
 def _show(job: Job, shown: list[str], bar: tqdm) -> None:

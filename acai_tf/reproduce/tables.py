@@ -12,13 +12,16 @@ import numpy as np
 
 from acai_tf.compare.runs import last_reports, share
 from acai_tf.compare.tables import directions
+from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import results as evaluation
-from acai_tf.files import write_atomically
+from acai_tf.files import saving, write_atomically
 from acai_tf.reproduce import published
 from acai_tf.reproduce.grid import Row, differing, mark
 from acai_tf.reproduce.published import Published, Score, Table
 from acai_tf.run_folder import RunFolder
+
+KEPT = "runs"  # beside the tables: settings and reports of what they are made of
 
 
 @dataclasses.dataclass
@@ -31,6 +34,7 @@ class Obtained:
             not measured.
         speed: images per second of each.
         unfinished: seed -> the kimg that it is at.
+        folders: of all these runs.
         curves: the reports of those that came to their end, up to there.
     """
 
@@ -38,6 +42,7 @@ class Obtained:
     scores: dict[int, list[float]] = dataclasses.field(default_factory=dict)
     speed: dict[int, float] = dataclasses.field(default_factory=dict)
     unfinished: dict[int, int] = dataclasses.field(default_factory=dict)
+    folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
     curves: list[list[dict]] = dataclasses.field(default_factory=list)
 
     def of(self, column: int) -> list[float]:
@@ -46,23 +51,48 @@ class Obtained:
         return [value for value in values if math.isfinite(value)]
 
 
-def obtained(row: Row, columns: tuple[Score, ...]) -> Obtained:
-    """Read the run folders of a row; longer runs count by their reports up to the row's length."""
+def obtained(
+    row: Row, columns: tuple[Score, ...], kept: pathlib.Path, n_init: int | None = None
+) -> Obtained:
+    """Read the runs of a row; longer ones count by their reports up to the row's length.
+
+    Args:
+        row: the row.
+        columns: its table's.
+        kept: the folder of runs that `write` kept, for those that are not in their own.
+        n_init: as `measured` takes it.
+    """
     found = Obtained(row)
     for seed, config in enumerate(row.configs):
-        folder = RunFolder(config.run_dir)
-        records = [record for record in folder.records() if record["kimg"] <= row.kimg]
-        if not records or records[-1]["kimg"] < row.kimg:
-            if records:
-                found.unfinished[seed] = records[-1]["kimg"]
+        own = pathlib.Path(config.run_dir)
+        runs = [_read(folder, config) for folder in (own, kept / row.dataset / own.name)]
+        folder, records = max(runs, key=lambda run: len(run[1]))  # their own, of two as long
+        if not records:
             continue
-        scores = {**last_reports(records), **measured(folder.path, row.kimg)}
+        found.folders.append(folder)
+        records = [record for record in records if record["kimg"] <= row.kimg]
+        if records[-1]["kimg"] < row.kimg:
+            found.unfinished[seed] = records[-1]["kimg"]
+            continue
+        scores = {**last_reports(records), **measured(folder, row.kimg, n_init)}
         found.scores[seed] = [
             column.times * scores.get(column.name, float("nan")) for column in columns
         ]
         found.speed[seed] = float(np.median([r["images_per_second"] for r in records]))
         found.curves.append(records)
     return found
+
+
+def _read(folder: pathlib.Path, config: Config) -> tuple[pathlib.Path, list[dict]]:
+    """A folder and its reports; none where it holds no run of these settings."""
+    run = RunFolder(folder)
+    try:
+        if not folder.exists():
+            return folder, []
+        run.check(config)
+        return folder, run.records()
+    except UsageError:
+        return folder, []
 
 
 def measured(folder: pathlib.Path, kimg: int, n_init: int | None = None) -> dict[str, float]:
@@ -98,18 +128,16 @@ def write(
         The table's file.
 
     Raises:
-        UsageError: the folder cannot be written.
+        CannotSave: the folder cannot be written.
     """
-    try:
+    with saving(out, "give another --out, or see to it; the same command then writes the table"):
         out.mkdir(parents=True, exist_ok=True)
         for one in found:
-            for config in one.row.configs:
-                _keep(pathlib.Path(config.run_dir), out / "runs" / one.row.dataset)
+            for folder in one.folders:
+                _keep(folder, out / KEPT / one.row.dataset)
         has_curves = _draw(out / f"{name}.png", table, found)
         file = out / f"{name}.md"
         write_atomically(file, markdown(table, found, command, f"{name}.png" * has_curves))
-    except OSError as error:
-        raise UsageError(f"cannot write to --out={out} ({error})") from error
     return file
 
 
@@ -228,8 +256,8 @@ def _commands(found: list[Obtained]) -> str:
 
     rows = []
     for one in found:
-        row, seeds = one.row, len(one.row.configs)
-        more = f" to {seeds - 1}" if seeds > 1 else ""
+        row, last = one.row, max(one.scores, default=0)
+        more = f" to {last}" if last else ""
         command = f"`{row.shown_command(0)}`{more}"
         rows.append([f"{row.dataset} {row.configs[0].code_size} {row.model}", command])
     return tabulate(rows, ["row", "command"], tablefmt="github", disable_numparse=True)
