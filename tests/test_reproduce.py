@@ -16,6 +16,7 @@ from acai_tf.config import KIMG, Config
 from acai_tf.errors import Stopped, UsageError
 from acai_tf.models import MODELS
 from acai_tf.reproduce import grid, jobs, tables
+from acai_tf.reproduce.obtained import measured, obtained
 from acai_tf.reproduce.published import TABLES, Published, Score
 from acai_tf.run_folder import RunFolder
 from tests.conftest import ROOT
@@ -184,7 +185,7 @@ def test_a_row_is_the_median_of_its_last_reports(tmp_path):
     reports(row.configs[0], accuracy[:4], clustering_accuracy=0.75, speed=50)
     reports(row.configs[1], accuracy, clustering_accuracy=0.85)  # longer: measured too late
     reports(row.configs[2], accuracy[:2])
-    found = tables.obtained(row, (*CLUSTERING.scores, *PROBE.scores), tmp_path)
+    found = obtained(row, (*CLUSTERING.scores, *PROBE.scores), tmp_path)
     assert list(found.scores) == [0, 1]
     assert found.scores[0] == [75.0, 50.0]
     assert found.of(0) == [75.0]
@@ -192,15 +193,13 @@ def test_a_row_is_the_median_of_its_last_reports(tmp_path):
     assert found.unfinished == {2: 128}
     assert found.speed == {0: 50.0, 1: 100.0}
     assert [records[-1]["kimg"] for records in found.curves] == [256, 256]
-    assert tables.measured(pathlib.Path(row.configs[0].run_dir), 256, n_init=1000) == {}
+    assert measured(pathlib.Path(row.configs[0].run_dir), 256, n_init=1000) == {}
 
 
 def test_the_last_twenty_of_256_count(tmp_path):
     (row,) = rows(LINES, tmp_path, seeds=1, models=["vae"])
     reports(row.configs[0], [{"line_distance": float(i)} for i in range(256)])
-    assert tables.obtained(row, LINES.scores[:1], tmp_path).scores[0] == [
-        245_500.0
-    ]  # of 236 to 255
+    assert obtained(row, LINES.scores[:1], tmp_path).scores[0] == [245_500.0]  # of 236 to 255
 
 
 @pytest.mark.parametrize(
@@ -229,7 +228,7 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
     reports(aae.configs[0], [{"line_distance": 0.003, "line_smoothness": None}] * 2)
     reports(aae.configs[1], [{"line_distance": 0.003, "line_smoothness": None}])
     out = tmp_path / "results"
-    read = [tables.obtained(row, LINES.scores, out / tables.KEPT) for row in found]
+    read = [obtained(row, LINES.scores, out / tables.KEPT) for row in found]
     file = tables.write(out, "lines", LINES, read, ["--table=lines", "--scale=1/128"])
     text = file.read_text()
     assert "128 kimg a run, 1/128 of the published length (--scale=1/128)" in text
@@ -254,7 +253,7 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
     assert len(RunFolder(kept).records()) == 2
     assert "somebody" not in "".join(p.read_text() for p in out.rglob("*.json*")) + text
     shutil.rmtree(tmp_path / "runs")  # a table can be made of what was kept alone
-    assert [tables.obtained(row, LINES.scores, out / tables.KEPT).of(0) for row in found] == [
+    assert [obtained(row, LINES.scores, out / tables.KEPT).of(0) for row in found] == [
         pytest.approx([3.0]),
         pytest.approx([0.2, 0.4]),
     ]
@@ -302,9 +301,7 @@ def test_a_shorter_run_does_not_replace_what_a_longer_one_left(tmp_path):
     )
     reports(kept, [score] * 5)
     reports(row.configs[0], [score] * 2)
-    tables.write(
-        tmp_path / "out", "lines", LINES, [tables.obtained(row, LINES.scores, tmp_path)], []
-    )
+    tables.write(tmp_path / "out", "lines", LINES, [obtained(row, LINES.scores, tmp_path)], [])
     assert len(RunFolder(kept.run_dir).records()) == 5
 
 

@@ -19,6 +19,7 @@ from acai_tf import command
 from acai_tf.errors import AcaiError, UsageError
 from acai_tf.models import MODELS
 from acai_tf.reproduce import grid, jobs, tables
+from acai_tf.reproduce.obtained import measured, obtained
 from acai_tf.reproduce.published import TABLES
 from acai_tf.run_folder import RunFolder
 
@@ -86,9 +87,7 @@ def main() -> None:
     chosen = {(row.dataset, row.size, row.model) for row in rows}
 
     def write():
-        found = [
-            tables.obtained(row, columns, arguments.out / tables.KEPT, n_init) for row in every
-        ]
+        found = [obtained(row, columns, arguments.out / tables.KEPT, n_init) for row in every]
         found = [
             one
             for one in found
@@ -126,7 +125,7 @@ def _jobs(rows: list[grid.Row], evaluators: tuple[str, ...], arguments) -> list[
                 commands.append([str(grid.ROOT / "train.py"), *train])
             if evaluators and at <= row.kimg:
                 n_init = arguments.n_init
-                if at < row.kimg or not tables.measured(folder.path, row.kimg, n_init):
+                if at < row.kimg or not measured(folder.path, row.kimg, n_init):
                     chosen = f"--evaluators={','.join(evaluators)}"
                     words = [f"--run_dir={config.run_dir}", chosen, f"--n_init={n_init}"]
                     words += [
