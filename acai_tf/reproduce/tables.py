@@ -12,10 +12,10 @@ from acai_tf.compare.runs import share
 from acai_tf.compare.tables import directions
 from acai_tf.evaluation import results as evaluation
 from acai_tf.files import saving, write_atomically
-from acai_tf.reproduce import published
+from acai_tf.reproduce import pictures, published
 from acai_tf.reproduce.grid import Row, differing, mark
 from acai_tf.reproduce.obtained import Obtained
-from acai_tf.reproduce.published import Published, Score, Table
+from acai_tf.reproduce.published import Published, Table
 from acai_tf.run_folder import RunFolder
 
 KEPT = "runs"  # beside the tables: settings and reports of what they are made of
@@ -49,9 +49,16 @@ def write(
         for one in found:
             for folder in one.folders:
                 _keep(folder, out / KEPT / one.row.dataset)
-        has_curves = _draw(out / f"{name}.png", table, found)
+        drawn = {}
+        if pictures.curves(out / f"{name}.png", table, found):
+            drawn[f"{name}.png"] = "scores of reports; mean and range of seeds"
+        for dataset, size in dict.fromkeys((one.row.dataset, one.row.size) for one in found):
+            cell = [one for one in found if (one.row.dataset, one.row.size) == (dataset, size)]
+            picture = f"{name}-{dataset}-d{size}.png"
+            if pictures.ways(out / picture, cell) or (out / picture).exists():
+                drawn[picture] = f"the way from one test image of {dataset} to another, d = {size}"
         file = out / f"{name}.md"
-        write_atomically(file, markdown(table, found, command, f"{name}.png" * has_curves))
+        write_atomically(file, markdown(table, found, command, drawn))
     return file
 
 
@@ -71,16 +78,15 @@ def _keep(run: pathlib.Path, folder: pathlib.Path) -> None:
             shutil.copyfile(run / file, kept / file)
 
 
-def markdown(table: Table, found: list[Obtained], command: list[str], curves: str) -> str:
+def markdown(table: Table, found: list[Obtained], command: list[str], drawn: dict[str, str]) -> str:
     """The whole file.
 
     Args:
         table, found, command: as `write` takes them.
-        curves: the name of their picture; empty: there is none.
+        drawn: pictures beside it -> what they show.
     """
     parts = [_head(table, found, command), _body(table, found), _notes(table, found)]
-    if curves:
-        parts.append(f"![reports over the runs: mean and range of seeds]({curves})")
+    parts += [f"![{what}]({picture})" for picture, what in drawn.items()]
     parts += ["## Commands", _commands(found)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -175,41 +181,3 @@ def _commands(found: list[Obtained]) -> str:
         command = f"`{row.shown_command(0)}`{more}"
         rows.append([f"{row.dataset} {row.configs[0].code_size} {row.model}", command])
     return tabulate(rows, ["row", "command"], tablefmt="github", disable_numparse=True)
-
-
-def _draw(path: pathlib.Path, table: Table, found: list[Obtained]) -> bool:
-    """The reported scores of a table over kimg; False where there are none."""
-    from acai_tf import plots
-
-    trained = [one for one in found if one.curves]
-    reported = {name for one in trained for name in one.curves[0][-1]}
-    shown = [
-        (dataset, size, column)
-        for dataset, size in dict.fromkeys((one.row.dataset, one.row.size) for one in trained)
-        for column, score in enumerate(table.scores)
-        if score.name in reported
-    ]
-    if not shown:
-        return False
-    titles = [f"{data}, d = {size}: {table.scores[column].heading}" for data, size, column in shown]
-    figure, axes = plots.panels(*titles, columns=2, width=5.2, height=3.6)
-    for ax, (dataset, size, column) in zip(axes, shown, strict=True):
-        cell = [one for one in trained if (one.row.dataset, one.row.size) == (dataset, size)]
-        for index, one in enumerate(cell):
-            _curve(ax, one, column, table.scores[column], plots.class_color(index))
-        ax.set_xlabel("kimg (dotted: published, at 16,384)")
-        if table.scores[column].times == 1e3:  # distances, which fall by powers of ten
-            ax.set_yscale("log")
-    axes[0].legend(fontsize="x-small")
-    plots.save(figure, path)
-    return True
-
-
-def _curve(ax, one: Obtained, column: int, score: Score, color) -> None:
-    kimg = [record["kimg"] for record in one.curves[0]]
-    values = [[record.get(score.name) for record in records] for records in one.curves]
-    values = score.times * np.array(values, float)
-    label = " ".join([one.row.model, *one.row.variant])
-    ax.fill_between(kimg, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
-    ax.plot(kimg, values.mean(0), color=color, label=label)
-    ax.axhline(one.row.published[column].mean, color=color, lw=0.8, ls=":")
