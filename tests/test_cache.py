@@ -145,6 +145,7 @@ def hang(config):
     cache.load(config, Random(hang=True))
 
 
+@pytest.mark.slow
 def test_a_decoding_that_was_killed_is_begun_again(config):
     process = multiprocessing.get_context("spawn").Process(target=hang, args=(config,))
     process.start()
@@ -454,6 +455,7 @@ def load_and_count(config, queue):
     queue.put(source.decoded)
 
 
+@pytest.mark.slow
 def test_two_processes_decode_once(config):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

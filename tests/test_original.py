@@ -214,6 +214,7 @@ def test_no_more_to_do_than_the_original_did_is_refused(step, tmp_path):
     assert not (tmp_path / "run" / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_has_its_own_checkpoints_needs_the_original_no_more(unbroken, there, tmp_path):
     shutil.copytree(unbroken[0].run_dir, tmp_path / "run")
     for elsewhere in ("", str(there)):

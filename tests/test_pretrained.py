@@ -119,6 +119,7 @@ def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
         acai_tf.load(str(tmp_path / "cut"))
 
 
+@pytest.mark.slow
 def test_it_can_be_evaluated_and_exported_by_its_name(tmp_path):
     """What is measured goes beside runs, not into the package."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
