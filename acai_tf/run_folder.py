@@ -129,6 +129,16 @@ class RunFolder:
         finally:
             self._lock.close()
 
+    def busy(self) -> bool:
+        """Whether another process is training here."""
+        if not (self.path / _LOCK).exists():
+            return False
+        try:
+            hold(self.path / _LOCK).close()
+        except BlockingIOError:
+            return True
+        return False
+
     def images(self) -> str | None:
         """The fingerprint of the images that the run began with; None: none is written down."""
         return json.loads(self._config.read_text()).get("images")

@@ -1,5 +1,6 @@
 """Models that come with the package."""
 
+import dataclasses
 import json
 import os
 import shlex
@@ -62,12 +63,28 @@ def test_its_scores_are_those_of_its_weights(monkeypatch):
     assert scores["line_distance"] < 0.005  # untrained: 0.03
 
 
-@pytest.mark.parametrize("path", ["acai/mnist-d33", "acai/svhn"])
+@pytest.mark.parametrize("path", ["acai/mnist-d33", "acai/svhn", "vqvae/celeba-d32"])
 def test_an_unknown_name_lists_the_known_ones(path):
     with pytest.raises(
         UsageError, match=rf"no pretrained model {path}; there are .*acai/mnist-d32"
     ):
         acai_tf.load(path)
+
+
+def test_names_are_taken_as_they_are_typed():
+    assert pretrained.resolve("acai/mnist-d32/") == pretrained.resolve("acai/mnist-d32")
+    with pytest.raises(UsageError, match="~nobodys/x is no folder"):
+        acai_tf.load("~nobodys/x")
+
+
+def test_a_command_says_what_differs_and_not_where_it_ran():
+    config = Config(dataset="mnist", model="vae", depth=16, latent=2, lr=0.5, total_kimg=7)
+    config = dataclasses.replace(config, run_dir="/r", data_dir="/d", fused=False, beta=2.0)
+    words = card.training_command(config).split()
+    assert words == [
+        *("python", "train.py", "--dataset=mnist", "--model=vae"),
+        *("--total_kimg=7", "--lr=0.5", "--beta=2.0"),
+    ]
 
 
 def test_a_folder_of_that_name_is_preferred(tmp_path, monkeypatch):
@@ -111,6 +128,8 @@ def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
     assert str(tmp_path) not in (folder / card.CARD).read_text() + json.dumps(about)
     with pytest.raises(UsageError, match="exists; remove it first"):
         main()
+    assert len(list(folder.parent.iterdir())) == 1  # nothing half-made is left
+    assert read_about(str(folder))["step"] == 128
     # Weights cut short are of no model of that size.
     shutil.copytree(folder, tmp_path / "cut")
     whole = (folder / "weights.npz").read_bytes()

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from acai_tf.config import KIMG, Config
-from acai_tf.errors import Stopped, UsageError
+from acai_tf.errors import AcaiError, Stopped, UsageError
 from acai_tf.models import MODELS
 from acai_tf.reproduce import grid, jobs, tables
 from acai_tf.reproduce.obtained import measured, obtained
@@ -31,7 +31,9 @@ def rows(table, tmp_path, **choice):
 def run(*words, cwd=ROOT):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "acai_tf.reproduce", *map(str, words)]
-    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(
+        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=300
+    )
 
 
 def reports(config, numbers, speed=100.0, **measured):
@@ -77,8 +79,8 @@ def test_every_published_row_is_a_run_at_the_published_settings(tmp_path):
 def test_runs_lie_where_train_py_puts_them(tmp_path):
     from acai_tf.run_folder import default_run_dir
 
-    for row in rows(PROBE, pathlib.Path(""), seeds=1, models=["acai", "vae"]):
-        assert row.configs[0].run_dir == default_run_dir(row.configs[0]).replace("runs", "runs")
+    for row in rows(PROBE, pathlib.Path("."), seeds=1, models=["acai", "vae"]):
+        assert row.configs[0].run_dir == default_run_dir(row.configs[0])
 
 
 def test_rows_are_chosen_and_shortened(tmp_path):
@@ -106,7 +108,9 @@ def test_other_settings_reach_those_that_read_them(tmp_path):
     assert acai.configs[0].run_dir.endswith("acai-d64-lr0.001-seed0")
     assert "/d" not in acai.shown_command(0)  # where things lie is nobody else's
     assert "--lr=0.001" in acai.shown_command(0)
-    assert tables.name("lines", acai, given) == "lines-16384kimg-lr0.001-adversary_lr0.01"
+    assert tables.name("lines", [acai], 1000) == "lines-16384kimg-lr0.001"
+    both = [acai, found["aae"]]
+    assert tables.name("x", both, 7) == "x-16384kimg-lr0.001-adversary_lr0.01-n_init7"
 
 
 def test_one_start_of_the_codebook_alone_where_it_is_given(tmp_path):
@@ -125,7 +129,7 @@ def test_one_start_of_the_codebook_alone_where_it_is_given(tmp_path):
         ({"scale": 0.0}, "--scale must be above 0 and at most 1, got 0"),
         ({"scale": 1.5}, "--scale must be above 0"),
         ({"given": ("--noise=2.0",), "models": ["acai"]}, "no row of these reads --noise=2.0"),
-        ({"given": ("--batch=60",)}, "--batch=60 does not divide"),
+        ({"given": ("--report_kimg=64", "--batch=60")}, "--batch=60 does not divide"),
     ],
 )
 def test_rows_that_are_none_are_refused(tmp_path, choice, message):
@@ -142,6 +146,9 @@ def test_rows_that_are_none_are_refused(tmp_path, choice, message):
         (["--table=lines", "--models=acai,gan"], "unknown model 'gan'; known: baseline"),
         (["--table=4"], "invalid choice: '4'"),
         (["--table=lines", "--scale=1/0"], "'1/0' is no number"),
+        (["--table=lines", "--scale=1e999"], "--scale"),
+        (["--table=lines", "--report_kimg=0"], "--report_kimg must be at least 1"),
+        (["--table=lines", "--runs_dir=~nobodys/x"], "'~nobodys/x' is no folder"),
         (["--table=probe", "--sizes=big"], "--sizes"),
         (["--table=lines", "--seeds=0"], "--seeds must be at least 1"),
         ([], "--table"),
@@ -178,6 +185,46 @@ def test_a_run_folder_of_another_configuration_is_refused_before_anything_runs(t
 # Numbers.
 
 
+def test_some_of_the_numbers_as_printed():
+    assert LINES.cells["lines", 64]["acai"] == (Published(0.24, 0.01), Published(0.10, 0.01))
+    assert LINES.cells["lines", 64]["vqvae"] == (Published(5.41, 0.49), Published(0.77, 0.02))
+    assert PROBE.cells["mnist", 32]["acai"] == (Published(98.25, 0.11),)
+    assert PROBE.cells["svhn", 256]["vae"] == (Published(66.30),)
+    assert PROBE.cells["cifar10", 1024]["vqvae"] == (Published(16.22),)
+    assert CLUSTERING.cells["svhn", 256]["denoising"] == (Published(31.49),)
+    means = {n: [p.mean for c in t.cells.values() for row in c.values() for p in row]
+             for n, t in TABLES.items()}  # fmt: skip
+    sums = {name: round(sum(each), 2) for name, each in means.items()}
+    assert sums == {"lines": 27.40, "probe": 2519.28, "clustering": 1377.88}
+
+
+def test_what_was_given_as_published_makes_no_other_run(tmp_path):
+    given = grid.read_settings(["--lr=1e-4", "--batch=64", "--report_kimg=64"])
+    (row,) = rows(LINES, tmp_path, seeds=1, models=["acai"], given=given)
+    assert row.configs[0].run_dir.endswith("lines/acai-d64-seed0")
+    assert tables.name("lines", [row], 1000) == "lines-16384kimg"
+
+
+def test_what_reports_and_evaluate_py_both_measure_counts_by_the_reports(tmp_path):
+    (row,) = rows(LINES, tmp_path, seeds=1, scale=1 / 64, models=["acai"])
+    scores = [{"line_distance": 0.5, "line_smoothness": 0.25}] * 4
+    reports(row.configs[0], scores, line_distance=0.125, clustering_accuracy=0.75)
+    columns = (*LINES.scores, *CLUSTERING.scores)
+    assert obtained(row, columns, tmp_path).scores[0] == [500.0, 0.25, 75.0]
+
+
+def test_results_put_aside_by_a_longer_run_still_count(tmp_path):
+    (row,) = rows(CLUSTERING, tmp_path, seeds=1, scale=1 / 256, datasets=["mnist"],
+                  models=["acai"], sizes=[32])  # fmt: skip
+    reports(row.configs[0], [{"probe_accuracy": 0.5}], clustering_accuracy=0.75)
+    folder = pathlib.Path(row.configs[0].run_dir)
+    aside = folder / "evaluations" / "01234567"
+    aside.mkdir(parents=True)
+    (folder / "eval.json").rename(aside / "eval.json")
+    assert measured(folder, 64) == {"clustering_accuracy": 0.75}
+    assert measured(folder, 128) == {}
+
+
 def test_a_row_is_the_median_of_its_last_reports(tmp_path):
     (row,) = rows(CLUSTERING, tmp_path, seeds=4, scale=1 / 64, datasets=["mnist"],
                   models=["acai"], sizes=[32])  # fmt: skip
@@ -193,7 +240,8 @@ def test_a_row_is_the_median_of_its_last_reports(tmp_path):
     assert found.unfinished == {2: 128}
     assert found.speed == {0: 50.0, 1: 100.0}
     assert [records[-1]["kimg"] for records in found.curves] == [256, 256]
-    assert measured(pathlib.Path(row.configs[0].run_dir), 256, n_init=1000) == {}
+    own = pathlib.Path(row.configs[0].run_dir)
+    assert measured(own, 256, n_init=1000) == {}  # of how many restarts it does not say
 
 
 def test_the_last_twenty_of_256_count(tmp_path):
@@ -299,10 +347,16 @@ def test_a_shorter_run_does_not_replace_what_a_longer_one_left(tmp_path):
     kept = dataclasses.replace(
         row.configs[0], run_dir=str(tmp_path / "out/runs/lines/acai-d64-seed0")
     )
-    reports(kept, [score] * 5)
+    reports(kept, [score] * 5, clustering_accuracy=0.5)
     reports(row.configs[0], [score] * 2)
     tables.write(tmp_path / "out", "lines", LINES, [obtained(row, LINES.scores, tmp_path)], [])
     assert len(RunFolder(kept.run_dir).records()) == 5
+    # A longer one does, and what was measured of the other is not said of it.
+    shutil.rmtree(row.configs[0].run_dir)
+    reports(row.configs[0], [score] * 6)
+    tables.write(tmp_path / "out", "lines", LINES, [obtained(row, LINES.scores, tmp_path)], [])
+    assert len(RunFolder(kept.run_dir).records()) == 6
+    assert not (pathlib.Path(kept.run_dir) / "eval.json").exists()
 
 
 # Jobs: small programs in place of train.py.
@@ -375,12 +429,109 @@ def test_a_job_that_fails_keeps_no_other_from_its_end(job, capsys):
     assert "digits/bad failed: error: too bad" in capsys.readouterr().out
 
 
-def test_what_one_run_is_refused_for_ends_all(job):
-    refused = "import sys; time = __import__('time').sleep(1); print('error: no data'); sys.exit(2)"
-    patient, other = job("patient", PATIENT), job("refused", refused)
-    with pytest.raises(UsageError, match=r"^no data$"):
-        jobs.run_all([patient, other], [{}, {}], [], ended=lambda: None)
-    assert (patient.folder.path / "saved").exists()
+def test_of_a_job_that_was_killed_it_says_so(job):
+    killed = job("killed", "import os; print('all is well', flush=True); os.kill(os.getpid(), 9)")
+    killed.log.parent.mkdir()
+    killed.log.write_text("error: of another day\n")
+    silent = job("silent", "import sys; sys.exit(5)")
+    silent.log.write_text("error: of another day\n")
+    jobs.run_all([killed, silent], [{}], [], ended=lambda: None)
+    assert "signal 9 ended it" in killed.failure
+    assert silent.failure == "exit status 5"
+    assert killed.log.read_text() == "error: of another day\nall is well\n"
+
+
+def test_a_run_of_another_process_is_waited_for(job):
+    """Of one that a killed `reproduce` left, say."""
+    taken, other = job("taken", REPORT), job("other", REPORT)
+    hold = f"""
+import time
+from acai_tf.run_folder import RunFolder
+with RunFolder({str(taken.folder.path)!r}).held():
+    print("held", flush=True)
+    time.sleep(1.5)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-c", hold]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment) as process:
+        process.stdout.readline()
+        assert taken.folder.busy()
+        began = {}
+        assert not jobs.run_all([taken, other], [{}], [], ended=lambda: began.setdefault(
+            "first", [len(one.folder.records()) for one in (taken, other)]))  # fmt: skip
+    assert began["first"] == [0, 3]  # the other one came first
+    assert len(taken.folder.records()) == 3
+
+
+def test_data_are_prepared_before_anything_is_trained(tmp_path):
+    words = ("--table=probe", "--datasets=mnist", "--models=acai", "--seeds=1", "--scale=1/256")
+    missing = f"--data_dir={tmp_path / 'none'}"
+    ended = run(*words, missing, f"--cache_dir={tmp_path / 'cache'}", cwd=tmp_path)
+    assert ended.returncode == 2, ended.stderr
+    assert "mnist" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+    assert not (tmp_path / "runs" / "mnist").exists()
+
+
+def test_what_is_left_to_do(tmp_path, monkeypatch):
+    import argparse
+
+    from acai_tf.reproduce.__main__ import _jobs
+
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    given = grid.read_settings(["--data_dir=/d"])
+    found = rows(CLUSTERING, tmp_path, seeds=2, scale=1 / 128, datasets=["mnist"], sizes=[32],
+                 models=["acai"], given=given)  # fmt: skip
+    arguments = argparse.Namespace(seeds=2, n_init=7, runs_dir=tmp_path)
+    first, second = found[0].configs
+
+    def todo(table=CLUSTERING):
+        left = _jobs(found, table, arguments)
+        return [[pathlib.Path(words[0]).name for words in job.commands] for job in left]
+
+    assert todo() == [["train.py", "evaluate.py"]] * 2
+    assert todo(PROBE) == [["train.py"]] * 2
+    train, evaluate = _jobs(found, CLUSTERING, arguments)[1].commands
+    assert train[1:] == [*found[0].command(1), f"--run_dir={second.run_dir}"]
+    assert evaluate[1:] == (
+        [f"--run_dir={second.run_dir}", "--n_init=7", "--evaluators=clustering", "--data_dir=/d"]
+    )
+    reports(first, [{"probe_accuracy": 0.5}] * 2)
+    assert todo()[0] == ["train.py", "evaluate.py"]  # a report, and no checkpoint after it
+    folder = pathlib.Path(first.run_dir)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "step-00002048.npz").touch()
+    assert todo()[0] == ["train.py", "evaluate.py"]  # nor an export
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # which writes none
+    assert todo()[0] == ["evaluate.py"]
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    (folder / "saved_model").mkdir()
+    assert todo()[0] == ["evaluate.py"]
+    reports(second, [{"probe_accuracy": 0.5}] * 3)  # past it: nothing can be made of it any more
+    assert todo() == [["evaluate.py"]]
+    entry = {"scores": {"clustering_n_init": 7}, "figures": [], "options": {}, "seconds": 1.0}
+    saved = {"about": {"kimg": 128}, "evaluators": {"clustering": entry}}
+    (folder / "eval.json").write_text(json.dumps(saved))
+    assert todo() == []
+    arguments.n_init = 1000
+    assert todo() == [["evaluate.py"]]
+
+
+def test_runs_that_failed_are_named_and_the_table_is_written(tmp_path, monkeypatch):
+    from acai_tf.reproduce import __main__ as reproduce
+
+    def fail(todo, places, shown, ended):
+        return todo[:1]
+
+    monkeypatch.setattr(jobs, "run_all", fail)
+    words = ["--table=lines", "--models=acai", "--seeds=1", "--data_dir=/somebody/data"]
+    places = [f"--runs_dir={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}"]
+    monkeypatch.setattr(sys, "argv", ["reproduce", *words, *places])
+    with pytest.raises(AcaiError, match=r"1 runs failed \(lines/acai-d64-seed0\)"):
+        reproduce.main()
+    text = (tmp_path / "out" / "lines-16384kimg.md").read_text()
+    assert "python -m acai_tf.reproduce --table=lines --seeds=1 --models=acai\n" in text
+    assert "somebody" not in text
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

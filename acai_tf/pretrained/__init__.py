@@ -5,15 +5,17 @@ scores of these very weights) and README.md, its card. `python -m acai_tf.pretra
 """
 
 import pathlib
+import re
 
 from acai_tf.errors import UsageError
+from acai_tf.models import MODELS
 
 FOLDER = pathlib.Path(__file__).parent
 
 
 def names() -> list[str]:
     """What there is: <model>/<dataset>-d<code size>."""
-    found = FOLDER.glob("*/*/weights.npz")
+    found = FOLDER.glob("*/[!.]*/weights.npz")  # not one that is being made
     return sorted(path.parent.relative_to(FOLDER).as_posix() for path in found)
 
 
@@ -24,17 +26,19 @@ def resolve(path: str) -> str:
         path: a folder, or a name; a folder of that name is preferred.
 
     Raises:
-        UsageError: it is neither, and could only be a name.
+        UsageError: there is no such folder, and it could only be a name, or it is of nobody's home.
     """
     path = str(path)
-    if pathlib.Path(path).expanduser().exists():
-        return path
-    if path in (known := names()):
-        return str(FOLDER / path)
-    model, _, rest = path.partition("/")
-    if model in {name.partition("/")[0] for name in known} and "/" not in rest:
+    try:
+        if pathlib.Path(path).expanduser().exists():
+            return path
+    except RuntimeError as error:  # ~nobody
+        raise UsageError(f"{path} is no folder ({error})") from None
+    if (name := path.rstrip("/")) in (known := names()):
+        return str(FOLDER / name)
+    if re.fullmatch(r"\w+/\w+(-d\d+)?", name) and name.partition("/")[0] in MODELS:
         raise UsageError(
-            f"there is no folder and no pretrained model {path}; there are {', '.join(known)}"
+            f"there is no folder and no pretrained model {name}; there are {', '.join(known)}"
         )
     return path
 

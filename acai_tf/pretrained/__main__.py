@@ -6,6 +6,7 @@ the package's own folder: weights in 16 bits, evaluated as they are then, and a 
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -13,6 +14,7 @@ import sys
 import numpy as np
 
 from acai_tf import command, pretrained
+from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import load_evaluator
 from acai_tf.run_folder import RunFolder
@@ -34,19 +36,24 @@ def main() -> None:
     parser.add_argument("--n_init", type=int, default=1000, help="restarts of k-means")
     parser.add_argument("--out", type=pathlib.Path, default=pretrained.FOLDER, help="for --add")
     arguments = parser.parse_args()
-    if not arguments.add:
+    if arguments.add is None:
         return _list()
+    if arguments.n_init < 1:
+        raise UsageError(f"--n_init must be at least 1, got {arguments.n_init}")
     config = RunFolder(arguments.add).config()
+    if config.dataset not in DATASETS:
+        raise UsageError(f"{arguments.add} is on {config.dataset}, which is not everybody's")
     name = f"{config.model}/{config.dataset}-d{config.code_size}"
     folder = arguments.out / name
     if folder.exists():
         raise UsageError(f"{folder} exists; remove it first")
     command.load_backend()
+    partial = folder.with_name(f".{folder.name}.partial")  # half a model is none
     try:
-        _add(arguments, name, folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)  # half a model is none
-        raise
+        _add(arguments, name, partial)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     print(f"written: {folder}")
 
 
@@ -68,7 +75,7 @@ def _add(arguments, name: str, folder: pathlib.Path) -> None:
     from acai_tf.export import ABOUT, export_run
     from acai_tf.pretrained import card
 
-    export_run(arguments.add, str(folder), ("weights",))
+    export_run(arguments.add, str(folder), ("weights",), overwrite=True)
     with np.load(folder / "weights.npz") as weights:
         short = {path: _shortened(weights[path]) for path in weights.files}
     np.savez(folder / "weights.npz", **short)

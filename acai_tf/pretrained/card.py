@@ -64,4 +64,4 @@ def write(folder: pathlib.Path, name: str) -> None:
         "| --- | --- |",
         *rows,
     ]
-    (folder / CARD).write_text("\n".join(lines) + "\n")
+    (folder / CARD).write_text("\n".join(lines) + "\n", "utf-8")

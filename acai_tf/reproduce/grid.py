@@ -15,6 +15,7 @@ from acai_tf.models import MODELS
 from acai_tf.reproduce.published import KIMG, Published, Table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]  # of the clone: train.py and configs/ lie there
+CONFIGS = ROOT / "configs"
 LATENT = {  # code sizes other than those of configs/*.cfg
     ("mnist", 256): ("--latent=16",),
     ("svhn", 32): ("--latent=2",),
@@ -34,6 +35,7 @@ class Row:
         dataset, size, model: which; the size is the published one.
         variant: settings that tell it from another row of the same model.
         settings: all words of its command line but those two, the length and the seed.
+        told: those of them that were given for the whole table and differ from what was published.
         kimg: the length of its runs.
         published: a number for each column.
         configs: one a seed, with their run folders.
@@ -44,9 +46,15 @@ class Row:
     model: str
     variant: tuple[str, ...]
     settings: tuple[str, ...]
+    told: tuple[str, ...]
     kimg: int
     published: tuple[Published, ...]
     configs: tuple[Config, ...] = ()
+
+    @property
+    def key(self) -> tuple:
+        """What tells it from the table's other rows."""
+        return self.dataset, self.size, self.model, self.variant
 
     def command(self, seed: int) -> list[str]:
         """The words after `python train.py` for one seed, whose default run folder it has not."""
@@ -72,6 +80,7 @@ def read_settings(words: list[str]) -> tuple[str, ...]:
     acai_tf.flags.define(values)
     acai_tf.flags.read(values, ["reproduce", *words])
     given = {name: values[name].value for name in values if values[name].present}
+    Config(**given)  # refuses what is out of range
     if own := OWN & set(given):
         raise UsageError(
             f"--{min(own)} is what a table's rows differ in; see --help to choose rows"
@@ -85,6 +94,7 @@ def read_settings(words: list[str]) -> tuple[str, ...]:
 def rows(
     table: Table,
     runs_dir: pathlib.Path,
+    *,
     seeds: int = 5,
     scale: float = 1.0,
     given: tuple[str, ...] = (),
@@ -98,7 +108,7 @@ def rows(
         table: which.
         runs_dir: the folder of all runs.
         seeds: how many: 0, 1, ...
-        scale: of the published length, in (0, 1]; whole report periods are trained.
+        scale: of the published length, in (0, 1]; whole report periods are trained, one at least.
         given: what `read_settings` returns.
         datasets, models, sizes: only these; None: all.
 
@@ -108,20 +118,21 @@ def rows(
     if not 0 < scale <= 1:
         raise UsageError(f"--scale must be above 0 and at most 1, got {scale:g}")
     period = next((int(_value(w)) for w in given if _name(w) == "report_kimg"), Config.report_kimg)
-    kimg = max(1, round(KIMG * scale / period)) * period
+    kimg = max(1, int(KIMG * scale / period + 1e-9)) * period
     found = []
     for (dataset, size), by_model in table.cells.items():
         for model, published in by_model.items():
             wanted = ((dataset, datasets), (model, models), (size, sizes))
             if not all(choice is None or value in choice for value, choice in wanted):
                 continue
-            told = tuple(word for word in given if _reads(dataset, model, _name(word)))
+            read = tuple(word for word in given if _reads(dataset, model, _name(word)))
             for variant in VARIANTS.get(model, ((),)):
-                if set(map(_name, variant)) & set(map(_name, told)):
+                if set(map(_name, variant)) & set(map(_name, read)):
                     continue  # what is given for all leaves no choice
-                settings = (*LATENT.get((dataset, size), ()), *told, *variant)
-                row = Row(dataset, size, model, variant, settings, kimg, published)
-                configs = tuple(_config(row, seed, told, runs_dir) for seed in range(seeds))
+                settings = (*LATENT.get((dataset, size), ()), *read, *variant)
+                row = Row(dataset, size, model, variant, settings, read, kimg, published)
+                row = dataclasses.replace(row, told=_differing(row, period))
+                configs = tuple(_config(row, seed, runs_dir) for seed in range(seeds))
                 found.append(dataclasses.replace(row, configs=configs))
     if not found:
         cells = ", ".join(f"{dataset} {size}" for dataset, size in table.cells)
@@ -133,9 +144,16 @@ def rows(
     return found
 
 
-def differing(given: tuple[str, ...]) -> list[str]:
-    """Those settings that may change a result."""
-    return [word for word in given if _name(word) not in PLACES]
+def _differing(row: Row, period: int) -> tuple[str, ...]:
+    """Those words of `row.told` that make another run than the published settings do."""
+    base = ["train.py", f"--dataset={row.dataset}", f"--model={row.model}"]
+    plain = acai_tf.flags.parse([*base, f"--total_kimg={Config.report_kimg}"], CONFIGS)
+    ours = acai_tf.flags.parse([*base, *row.settings, f"--total_kimg={period}"], CONFIGS)
+    return tuple(
+        word
+        for word in row.told
+        if (name := _name(word)) not in PLACES and getattr(plain, name) != getattr(ours, name)
+    )
 
 
 def mark(word: str) -> str:
@@ -144,9 +162,9 @@ def mark(word: str) -> str:
     return _name(word) + ("" if value == "true" else value.replace("/", "-"))
 
 
-def _config(row: Row, seed: int, told: tuple[str, ...], runs_dir: pathlib.Path) -> Config:
-    config = acai_tf.flags.parse(["train.py", *row.command(seed)], ROOT / "configs")
-    marks = map(mark, differing((*told, *row.variant)))
+def _config(row: Row, seed: int, runs_dir: pathlib.Path) -> Config:
+    config = acai_tf.flags.parse(["train.py", *row.command(seed)], CONFIGS)
+    marks = map(mark, (*row.told, *row.variant))
     name = "-".join([row.model, f"d{config.code_size}", *marks, f"seed{seed}"])
     return dataclasses.replace(config, run_dir=str(runs_dir / short_name(row.dataset) / name))
 

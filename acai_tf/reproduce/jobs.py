@@ -36,6 +36,7 @@ class Job:
     config: Config
     commands: list[list[str]]
     log: pathlib.Path
+    log_begins: int = 0  # bytes that were there before its command
     failure: str | None = None
 
     def __post_init__(self):
@@ -71,7 +72,29 @@ def _gpus() -> list[str]:
     if not shutil.which("nvidia-smi"):
         return []
     query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    return subprocess.run(query, capture_output=True, text=True).stdout.split()
+    answer = subprocess.run(query, capture_output=True, text=True)
+    return [] if answer.returncode else answer.stdout.split()  # its own errors are on stdout
+
+
+def prepare(datasets: list[str], words: list[str], log: pathlib.Path) -> None:
+    """Have the images of all datasets decoded, before hours are spent on the first of them.
+
+    Args:
+        datasets: their names.
+        words: where they lie: "--data_dir=D".
+        log: the file that is written to.
+
+    Raises:
+        UsageError: those of one are missing; says what to do.
+    """
+    for dataset in datasets:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        begin = log.stat().st_size if log.exists() else 0
+        with open(log, "a") as file:
+            command = [sys.executable, "-m", "acai_tf.data", dataset, *words]
+            status = subprocess.run(command, stdout=file, stderr=file).returncode
+        if status:
+            raise UsageError(_last_words(log, begin, status).removeprefix("error: "))
 
 
 def run_all(
@@ -79,7 +102,8 @@ def run_all(
 ) -> list[Job]:
     """Run all jobs, in their order, as many at a time as there are places.
 
-    Each report of each run is printed; a bar shows all of them (kimg, time left).
+    Each report of each run is printed; a bar shows all of them (kimg, time left). Where another
+    process trains a run, it is waited for.
 
     Args:
         jobs: what to run.
@@ -91,8 +115,7 @@ def run_all(
         The jobs that failed; their `failure` says why. The others were run.
 
     Raises:
-        UsageError: a run was refused, as the others would be: missing data, most likely.
-        Stopped: SIGTERM or SIGINT came; all runs are saved.
+        Stopped: SIGTERM, SIGINT or SIGHUP came; all runs are saved.
     """
     waiting, free, running = list(jobs), list(places), {}
     total = sum(job.config.total_kimg for job in jobs)
@@ -100,37 +123,37 @@ def run_all(
     bar = tqdm(
         total=total, initial=done, unit="kimg", dynamic_ncols=True, disable=not sys.stderr.isatty()
     )
-    with bar, _signals_stop():
-        try:
-            while waiting or running:
-                while waiting and free:
-                    job, place = waiting.pop(0), free.pop()
+    with bar, _stopped_together(running) as signals:
+        while waiting or running:
+            if signals:
+                words = "stopped; all runs are saved, the same command goes on with them"
+                raise Stopped(signals[0], words)
+            for job in [job for job in waiting if not job.folder.busy()][: len(free)]:
+                waiting.remove(job)
+                place = free.pop()
+                running[_start(job, place)] = job, place
+            time.sleep(LOOK)
+            for process, (job, place) in list(running.items()):
+                status = process.poll()
+                _show(job, shown, bar)
+                if status is None:
+                    continue
+                del running[process]
+                job.commands.pop(0)
+                if not status and job.commands:
                     running[_start(job, place)] = job, place
-                time.sleep(LOOK)
-                for process, (job, place) in list(running.items()):
-                    _show(job, shown, bar)
-                    if process.poll() is None:
-                        continue
-                    del running[process]
-                    _show(job, shown, bar)
-                    job.commands.pop(0)
-                    if process.returncode:
-                        job.failure = _last_words(job.log, process.returncode)
-                        tqdm.write(f"{job.name} failed: {job.failure}")
-                        if process.returncode == UsageError.exit_status:
-                            raise UsageError(job.failure.removeprefix("error: "))
-                    elif job.commands:
-                        running[_start(job, place)] = job, place
-                        continue
-                    free.append(place)
-                    ended()
-        finally:
-            _stop(list(running))
+                    continue
+                if status:
+                    job.failure = _last_words(job.log, job.log_begins, status)
+                    tqdm.write(f"{job.name} failed: {job.failure}")
+                free.append(place)
+                ended()
     return [job for job in jobs if job.failure]
 
 
 def _start(job: Job, place: dict[str, str]) -> subprocess.Popen:
     job.log.parent.mkdir(parents=True, exist_ok=True)
+    job.log_begins = job.log.stat().st_size if job.log.exists() else 0
     tqdm.write(f"{job.name}  {pathlib.Path(job.commands[0][0]).name}, log: {job.log}")
     with open(job.log, "a") as log:
         return subprocess.Popen(
@@ -146,42 +169,53 @@ def _start(job: Job, place: dict[str, str]) -> subprocess.Popen:
 def _show(job: Job, shown: list[str], bar: tqdm) -> None:
     """Print the reports that a run has made since the last look."""
     for record in (records := job.folder.records())[job.reports :]:
-        scores = [f"{name} {record[name]:.4g}" for name in shown if record.get(name) is not None]
-        length, speed = job.config.total_kimg, record["images_per_second"]
-        words = [job.name, f"kimg {record['kimg']}/{length}", *scores, f"{speed:.0f} img/s"]
+        words = [job.name, f"kimg {record['kimg']}/{job.config.total_kimg}"]
+        words += [f"{name} {record[name]:.4g}" for name in shown if record.get(name) is not None]
+        if (speed := record.get("images_per_second")) is not None:
+            words.append(f"{speed:.0f} img/s")
         tqdm.write("  ".join(words))
         bar.update(job.config.report_kimg)
     job.reports = len(records)
     sys.stdout.flush()
 
 
-def _last_words(log: pathlib.Path, status: int) -> str:
-    """What a process that failed said of it."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else f"exit status {status}"
-
-
-def _stop(processes: list[subprocess.Popen]) -> None:
-    """Have runs save and end; SIGTERM is what `train.py` takes for that."""
-    for process in processes:
-        process.terminate()
-    if processes:
-        print(f"waiting for {len(processes)} runs to be saved", flush=True)
-    for process in processes:
-        process.wait()
+def _last_words(log: pathlib.Path, begin: int, status: int) -> str:
+    """What a process that failed said of it: the last line after the first `begin` bytes."""
+    if status < 0:
+        return f"signal {-status} ended it (9: most likely there was no memory left); see {log}"
+    lines = log.read_bytes()[begin:].decode(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.strip()), f"exit status {status}")
 
 
 @contextlib.contextmanager
-def _signals_stop():
-    """SIGTERM and SIGINT raise Stopped within this context; an ignored one stays ignored."""
+def _stopped_together(running: dict[subprocess.Popen, tuple]):
+    """Gives the list of SIGTERM, SIGINT and SIGHUP that came; an ignored one stays ignored.
 
-    def stop(number, frame):
-        raise Stopped(number, "stopped; all runs are saved, the same command goes on with them")
+    However the context ends, what runs is told to save and end, which is what train.py makes of
+    SIGTERM, and waited for; a second signal is passed on.
+    """
 
-    numbers = [n for n in (signal.SIGTERM, signal.SIGINT) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in numbers}
+    def note(number, frame):
+        received.append(number)
+        if len(received) > 1:
+            _terminate(running)
+
+    received = []
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGINT", "SIGHUP")]
+    numbers = [n for n in numbers if n is not None and signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
-        yield
+        yield received
     finally:
+        if running:
+            print(f"waiting for {len(running)} runs to be saved", flush=True)
+        _terminate(running)
+        for process in running:
+            process.wait()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _terminate(processes) -> None:
+    for process in list(processes):
+        process.terminate()

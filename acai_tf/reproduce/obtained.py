@@ -58,18 +58,19 @@ def obtained(
         own = pathlib.Path(config.run_dir)
         runs = [_read(folder, config) for folder in (own, kept / row.dataset / own.name)]
         folder, records = max(runs, key=lambda run: len(run[1]))  # their own, of two as long
+        records = [record for record in records if record["kimg"] <= row.kimg]
         if not records:
             continue
         found.folders.append(folder)
-        records = [record for record in records if record["kimg"] <= row.kimg]
         if records[-1]["kimg"] < row.kimg:
             found.unfinished[seed] = records[-1]["kimg"]
             continue
-        scores = {**last_reports(records), **measured(folder, row.kimg, n_init)}
+        scores = {**measured(folder, row.kimg, n_init), **last_reports(records)}
         found.scores[seed] = [
             column.times * scores.get(column.name, float("nan")) for column in columns
         ]
-        found.speed[seed] = float(np.median([r["images_per_second"] for r in records]))
+        speeds = [record.get("images_per_second") for record in records]
+        found.speed[seed] = float(np.nanmedian(np.array(speeds, float)))
         found.curves.append(records)
     return found
 
@@ -92,7 +93,10 @@ def measured(folder: pathlib.Path, kimg: int, n_init: int | None = None) -> dict
     Args:
         n_init: only if k-means had so many restarts; None: any number.
     """
-    saved = evaluation.read(folder) or {"about": {}, "evaluators": {}}
-    scores = evaluation.scores(saved["evaluators"])
-    same = n_init is None or scores.get("clustering_n_init") == n_init
-    return scores if same and saved["about"].get("kimg") == kimg else {}
+    for place in (folder, *sorted(folder.glob("evaluations/*"))):  # of earlier weights: aside
+        saved = evaluation.read(place) or {"about": {}, "evaluators": {}}
+        scores = evaluation.scores(saved["evaluators"])
+        same = n_init is None or scores.get("clustering_n_init") == n_init
+        if same and saved["about"].get("kimg") == kimg:
+            return scores
+    return {}

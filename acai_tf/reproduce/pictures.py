@@ -27,27 +27,33 @@ def curves(path: pathlib.Path, table: Table, found: list[Obtained]) -> bool:
     ]
     if not shown:
         return False
+    names = list(dict.fromkeys(map(label, found)))  # a model's color is the same everywhere
     titles = [f"{data}, d = {size}: {table.scores[column].heading}" for data, size, column in shown]
     figure, axes = plots.panels(*titles, columns=2, width=5.2, height=3.6)
     for ax, (dataset, size, column) in zip(axes, shown, strict=True):
-        cell = [one for one in trained if (one.row.dataset, one.row.size) == (dataset, size)]
-        for index, one in enumerate(cell):
-            _curve(ax, one, column, table.scores[column], plots.class_color(index))
+        for one in trained:
+            if (one.row.dataset, one.row.size) == (dataset, size):
+                color = plots.class_color(names.index(label(one)))
+                _curve(ax, one, column, table.scores[column], color)
         ax.set_xlabel("kimg (dotted: published, at 16,384)")
         if table.scores[column].times == 1e3:  # distances, which fall by powers of ten
             ax.set_yscale("log")
-    axes[0].legend(fontsize="x-small")
+        ax.legend(fontsize="x-small")
     plots.save(figure, path)
     return True
 
 
+def label(one: Obtained) -> str:
+    """A row's model, and what tells it from another row of it."""
+    return " ".join([one.row.model, *one.row.variant])
+
+
 def _curve(ax, one: Obtained, column: int, score: Score, color) -> None:
-    kimg = [record["kimg"] for record in one.curves[0]]
-    values = [[record.get(score.name) for record in records] for records in one.curves]
-    values = score.times * np.array(values, float)
-    label = " ".join([one.row.model, *one.row.variant])
+    by_kimg = [{r["kimg"]: r.get(score.name) for r in records} for records in one.curves]
+    kimg = sorted(set(by_kimg[0]).intersection(*by_kimg[1:]))
+    values = score.times * np.array([[own[k] for k in kimg] for own in by_kimg], float)
     ax.fill_between(kimg, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
-    ax.plot(kimg, values.mean(0), color=color, label=label)
+    ax.plot(kimg, values.mean(0), color=color, label=label(one))
     ax.axhline(one.row.published[column].mean, color=color, lw=0.8, ls=":")
 
 
@@ -66,7 +72,7 @@ def ways(path: pathlib.Path, found: list[Obtained]) -> bool:
         for folder in one.folders:
             sheet = folder / "sheets" / f"lerp-{one.row.kimg:06d}.png"
             if sheet.exists():
-                parts.setdefault(" ".join([one.row.model, *one.row.variant]), sheet)
+                parts.setdefault(label(one), sheet)
     if not parts:
         return False
     sheets = [Image.open(sheet).convert("RGB") for sheet in parts.values()]

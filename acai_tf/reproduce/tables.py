@@ -3,7 +3,6 @@
 import json
 import pathlib
 import shlex
-import shutil
 from fractions import Fraction
 
 import numpy as np
@@ -13,17 +12,27 @@ from acai_tf.compare.tables import directions
 from acai_tf.evaluation import results as evaluation
 from acai_tf.files import saving, write_atomically
 from acai_tf.reproduce import pictures, published
-from acai_tf.reproduce.grid import Row, differing, mark
+from acai_tf.reproduce.grid import Row, mark
 from acai_tf.reproduce.obtained import Obtained
 from acai_tf.reproduce.published import Published, Table
 from acai_tf.run_folder import RunFolder
 
+N_INIT = 1000  # restarts of k-means, as published
 KEPT = "runs"  # beside the tables: settings and reports of what they are made of
 
 
-def name(table: str, row: Row, given: tuple[str, ...]) -> str:
-    """What a table's file is called: runs of another length or other settings make another."""
-    return "-".join([table, f"{row.kimg}kimg", *map(mark, differing(given))])
+def name(table: str, rows: list[Row], n_init: int) -> str:
+    """What a table's file is called: runs of another length or other settings make another.
+
+    Args:
+        table: its name.
+        rows: those that were chosen.
+        n_init: restarts of k-means.
+    """
+    words = dict.fromkeys(word for row in rows for word in row.told)
+    if n_init != N_INIT:
+        words[f"--n_init={n_init}"] = None
+    return "-".join([table, f"{rows[0].kimg}kimg", *map(mark, words)])
 
 
 def write(
@@ -66,16 +75,19 @@ def _keep(run: pathlib.Path, folder: pathlib.Path) -> None:
     """Copy a run's settings and results, unless those of a longer run are there."""
     kept = folder / run.name
     source, target = RunFolder(run), RunFolder(kept)
-    if kept.resolve() == run.resolve() or len(source.records()) < max(1, len(target.records())):
+    ours, theirs = source.records(), target.records()
+    if kept.resolve() == run.resolve() or len(ours) < len(theirs):
         return
     kept.mkdir(parents=True, exist_ok=True)
     saved = source.saved()
     for place in ("run_dir", "data_dir", "cache_dir"):  # of the machine that it ran on
         saved["config"][place] = ""
     write_atomically(kept / "config.json", json.dumps(saved, indent=2) + "\n")
-    for file in ("metrics.jsonl", evaluation.FILE):
-        if (run / file).exists():
-            shutil.copyfile(run / file, kept / file)
+    write_atomically(kept / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in ours))
+    if (run / evaluation.FILE).exists():
+        write_atomically(kept / evaluation.FILE, (run / evaluation.FILE).read_text("utf-8"))
+    elif ours != theirs:  # what is there was measured of another run
+        (kept / evaluation.FILE).unlink(missing_ok=True)
 
 
 def markdown(table: Table, found: list[Obtained], command: list[str], drawn: dict[str, str]) -> str:
@@ -88,6 +100,9 @@ def markdown(table: Table, found: list[Obtained], command: list[str], drawn: dic
     parts = [_head(table, found, command), _body(table, found), _notes(table, found)]
     parts += [f"![{what}]({picture})" for picture, what in drawn.items()]
     parts += ["## Commands", _commands(found)]
+    if table.evaluators:
+        chosen = f"--evaluators={','.join(table.evaluators)}"
+        parts.append(f"Then, of each run, `python evaluate.py --run_dir=... {chosen}`.")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
