@@ -77,6 +77,15 @@ def test_names_are_taken_as_they_are_typed():
         acai_tf.load("~nobodys/x")
 
 
+def test_weights_cut_short_are_of_no_such_model(tmp_path):
+    """Seen before memory is taken for it."""
+    shutil.copytree(pretrained.FOLDER / "acai" / "lines-d64", tmp_path / "cut")
+    weights = tmp_path / "cut" / "weights.npz"
+    weights.write_bytes(weights.read_bytes()[: int(0.7 * weights.stat().st_size)])
+    with pytest.raises(UsageError, match="the model is larger than"):
+        acai_tf.load(str(tmp_path / "cut"))
+
+
 def test_a_command_says_what_differs_and_not_where_it_ran():
     config = Config(dataset="mnist", model="vae", depth=16, latent=2, lr=0.5, total_kimg=7)
     config = dataclasses.replace(config, run_dir="/r", data_dir="/d", fused=False, beta=2.0)
@@ -130,12 +139,6 @@ def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
         main()
     assert len(list(folder.parent.iterdir())) == 1  # nothing half-made is left
     assert read_about(str(folder))["step"] == 128
-    # Weights cut short are of no model of that size.
-    shutil.copytree(folder, tmp_path / "cut")
-    whole = (folder / "weights.npz").read_bytes()
-    (tmp_path / "cut" / "weights.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UsageError, match=r"larger than|damaged"):
-        acai_tf.load(str(tmp_path / "cut"))
 
 
 @pytest.mark.slow
