@@ -63,7 +63,7 @@ def write(
             drawn[f"{name}.png"] = "scores of reports; mean and range of seeds"
         for dataset, size in dict.fromkeys((one.row.dataset, one.row.size) for one in found):
             cell = [one for one in found if (one.row.dataset, one.row.size) == (dataset, size)]
-            picture = f"{name}-{dataset}-d{size}.png"
+            picture = f"{dataset}-d{size}-{name.partition('-')[2]}.png"  # of all tables of them
             if pictures.ways(out / picture, cell) or (out / picture).exists():
                 drawn[picture] = f"the way from one test image of {dataset} to another, d = {size}"
         file = out / f"{name}.md"
