@@ -441,7 +441,7 @@ def test_of_a_job_that_was_killed_it_says_so(job):
     assert killed.log.read_text() == "error: of another day\nall is well\n"
 
 
-def test_a_run_of_another_process_is_waited_for(job):
+def test_a_run_of_another_process_is_waited_for(job, capsys):
     """Of one that a killed `reproduce` left, say."""
     taken, other = job("taken", REPORT), job("other", REPORT)
     hold = f"""
@@ -459,6 +459,7 @@ with RunFolder({str(taken.folder.path)!r}).held():
         began = {}
         assert not jobs.run_all([taken, other], [{}], [], ended=lambda: began.setdefault(
             "first", [len(one.folder.records()) for one in (taken, other)]))  # fmt: skip
+    assert "another process is at what is left to do" in capsys.readouterr().out
     assert began["first"] == [0, 3]  # the other one came first
     assert len(taken.folder.records()) == 3
 

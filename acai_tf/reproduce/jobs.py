@@ -117,7 +117,7 @@ def run_all(
     Raises:
         Stopped: SIGTERM, SIGINT or SIGHUP came; all runs are saved.
     """
-    waiting, free, running = list(jobs), list(places), {}
+    waiting, free, running, told = list(jobs), list(places), {}, False
     total = sum(job.config.total_kimg for job in jobs)
     done = sum(job.reports * job.config.report_kimg for job in jobs)
     bar = tqdm(
@@ -128,7 +128,11 @@ def run_all(
             if signals:
                 words = "stopped; all runs are saved, the same command goes on with them"
                 raise Stopped(signals[0], words)
-            for job in [job for job in waiting if not job.folder.busy()][: len(free)]:
+            ready = [job for job in waiting if not job.folder.busy()]
+            if not (ready or running or told):
+                tqdm.write("another process is at what is left to do; waiting for it")
+                told = True
+            for job in ready[: len(free)]:
                 waiting.remove(job)
                 place = free.pop()
                 running[_start(job, place)] = job, place
