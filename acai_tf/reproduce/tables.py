@@ -178,10 +178,10 @@ def _notes(table: Table, found: list[Obtained]) -> str:
         for seed, kimg in one.unfinished.items():
             notes.append(f"- {row}, seed {seed}: not at its end yet (kimg {kimg}), not counted")
         for column, score in enumerate(table.scores):
-            if missing := len(one.scores) - len(one.of(column)):
-                notes.append(
-                    f"- {row}: {score.heading} is not defined or measured in {missing} runs"
-                )
+            runs = len(one.scores)
+            if missing := runs - len(one.of(column)):
+                what = f"{score.heading} undefined or not measured"
+                notes.append(f"- {row}: {what} in {missing} of {runs}")
     return "\n".join(notes)
 
 
