@@ -153,7 +153,7 @@ def _cells(number: Published, values: list[float], decimals: int, better: str) -
     if not values:
         return [stated, "", ""]
     mean, std = float(np.mean(values)), float(np.std(values)) if len(values) > 1 else None
-    difference = f"{mean - number.mean:+.{decimals}f}"
+    difference = f"{round(mean - number.mean, decimals) + 0.0:+.{decimals}f}"  # no -0.00
     if not behind(values, number, better):
         difference = f"**{difference}**"
     return [stated, _number(mean, std, decimals), difference]
