@@ -173,6 +173,7 @@ def unbroken(tmp_path_factory):
     return config, train(config)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_it(unbroken):
     config, model = unbroken
     records = RunFolder(config.run_dir).records()

@@ -113,6 +113,7 @@ def test_numbers_of_16_bits_or_a_word_why_not():
         _shortened(np.float32([1.0, -70000.0]))
 
 
+@pytest.mark.slow
 def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
     from acai_tf.pretrained.__main__ import main
     from acai_tf.training import train
