@@ -12,6 +12,9 @@ import absl.logging
 from acai_tf.config import Config
 from acai_tf.errors import AcaiError, Stopped, UsageError
 
+# Of processes, or rivals, that share a GPU: none takes all of its memory when it starts.
+SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
 
 def run(main: Callable[[], None]) -> int:
     """Run `main`; an AcaiError becomes one line on stderr.

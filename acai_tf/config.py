@@ -270,6 +270,11 @@ CIRCUMSTANCES = frozenset(
 )
 
 
+def placeless(settings: dict) -> dict:
+    """Saved settings without where things lay on the machine that they are of."""
+    return {**settings, "run_dir": "", "data_dir": "", "cache_dir": ""}
+
+
 def specific_settings() -> set[str]:
     """Names of the settings that only some models read."""
     return {f.name for f in dataclasses.fields(Config) if f.metadata["specific"]}

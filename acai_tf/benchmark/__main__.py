@@ -54,9 +54,8 @@ def main() -> None:
             open(arguments.json, "a").close()  # now, not after all is measured
         except OSError as error:
             raise UsageError(f"cannot write --json={arguments.json} ({error.strerror})") from error
-    # Rivals share an accelerator: none may take all of its memory when it starts.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    for name, value in command.SHARED_GPU.items():
+        os.environ.setdefault(name, value)
     command.load_backend()
     module, function = BENCHMARKS[arguments.name].split(":")
     from acai_tf.benchmark import timing

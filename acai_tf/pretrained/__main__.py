@@ -14,6 +14,7 @@ import sys
 import numpy as np
 
 from acai_tf import command, pretrained
+from acai_tf.config import placeless
 from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import load_evaluator
@@ -83,8 +84,7 @@ def _add(arguments, name: str, folder: pathlib.Path) -> None:
     places = {place: value for place, value in places.items() if value is not None}
     subject, _, _ = open_subject(str(folder), places, raw_pixels=False)
     about = json.loads((folder / ABOUT).read_text())
-    for place in ("run_dir", "data_dir", "cache_dir"):
-        about["config"][place] = ""  # of the machine that it was trained on
+    about["config"] = placeless(about["config"])
     about["scores"] = _scores(subject, arguments.n_init)
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     sheets = figures.sheets(subject.model, subject.dataset.test_images)

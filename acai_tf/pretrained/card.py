@@ -11,7 +11,7 @@ from acai_tf.exported import read_about
 from acai_tf.reproduce.grid import ROOT
 
 CARD, PICTURE = "README.md", "lerp.png"
-_PLACES = {"data_dir", "cache_dir", "original", *CIRCUMSTANCES}
+_PLACES = {"original", *CIRCUMSTANCES}
 
 
 def training_command(config: Config) -> str:

@@ -24,7 +24,6 @@ LATENT = {  # code sizes other than those of configs/*.cfg
 # The codebook's start of the original, and the one that short runs need.
 VARIANTS = {"vqvae": ((), ("--zero_debias=true",))}
 OWN = {"model", "dataset", "seed", "total_kimg", "run_dir", "original", "latent", "latent_width"}
-PLACES = {"data_dir", "cache_dir"} | CIRCUMSTANCES  # they say nothing about a result
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +55,11 @@ class Row:
         """What tells it from the table's other rows."""
         return self.dataset, self.size, self.model, self.variant
 
+    @property
+    def label(self) -> str:
+        """Its model, and what tells it from another row of that."""
+        return " ".join([self.model, *self.variant])
+
     def command(self, seed: int) -> list[str]:
         """The words after `python train.py` for one seed, whose default run folder it has not."""
         words = [f"--dataset={self.dataset}", f"--model={self.model}", *self.settings]
@@ -63,7 +67,7 @@ class Row:
 
     def shown_command(self, seed: int) -> str:
         """The same as one types it, without where things lie on the machine that it ran on."""
-        words = [word for word in self.command(seed) if _name(word) not in PLACES]
+        words = [word for word in self.command(seed) if _name(word) not in CIRCUMSTANCES]
         return shlex.join(["python", "train.py", *words])
 
 
@@ -131,9 +135,8 @@ def rows(
                     continue  # what is given for all leaves no choice
                 settings = (*LATENT.get((dataset, size), ()), *read, *variant)
                 row = Row(dataset, size, model, variant, settings, read, kimg, published)
-                row = dataclasses.replace(row, told=_differing(row, period))
-                configs = tuple(_config(row, seed, runs_dir) for seed in range(seeds))
-                found.append(dataclasses.replace(row, configs=configs))
+                row = dataclasses.replace(row, told=_differing(row, period) if read else ())
+                found.append(dataclasses.replace(row, configs=_configs(row, seeds, runs_dir)))
     if not found:
         cells = ", ".join(f"{dataset} {size}" for dataset, size in table.cells)
         names = ", ".join(next(iter(table.cells.values())))
@@ -152,7 +155,8 @@ def _differing(row: Row, period: int) -> tuple[str, ...]:
     return tuple(
         word
         for word in row.told
-        if (name := _name(word)) not in PLACES and getattr(plain, name) != getattr(ours, name)
+        if (name := _name(word)) not in CIRCUMSTANCES
+        and getattr(plain, name) != getattr(ours, name)
     )
 
 
@@ -162,11 +166,14 @@ def mark(word: str) -> str:
     return _name(word) + ("" if value == "true" else value.replace("/", "-"))
 
 
-def _config(row: Row, seed: int, runs_dir: pathlib.Path) -> Config:
-    config = acai_tf.flags.parse(["train.py", *row.command(seed)], CONFIGS)
+def _configs(row: Row, seeds: int, runs_dir: pathlib.Path) -> tuple[Config, ...]:
+    config = acai_tf.flags.parse(["train.py", *row.command(0)], CONFIGS)
     marks = map(mark, (*row.told, *row.variant))
-    name = "-".join([row.model, f"d{config.code_size}", *marks, f"seed{seed}"])
-    return dataclasses.replace(config, run_dir=str(runs_dir / short_name(row.dataset) / name))
+    name = "-".join([row.model, f"d{config.code_size}", *marks])
+    run = runs_dir / short_name(row.dataset) / name
+    return tuple(
+        dataclasses.replace(config, seed=seed, run_dir=f"{run}-seed{seed}") for seed in range(seeds)
+    )
 
 
 def _reads(dataset: str, model: str, name: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import psutil
 from tqdm import tqdm
 
+from acai_tf import command
 from acai_tf.config import Config
 from acai_tf.errors import Stopped, UsageError
 from acai_tf.run_folder import RunFolder
@@ -55,8 +56,10 @@ def slots(jobs: int | None, runs: int) -> list[dict[str, str]]:
     free = max(1, int(psutil.virtual_memory().available / MEMORY))
     if gpus := _gpus():
         count = min(jobs or min(PER_GPU * len(gpus), free), runs)
-        shared = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-        return [{"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)], **shared} for i in range(count)]
+        return [
+            {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)], **command.SHARED_GPU}
+            for i in range(count)
+        ]
     cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else psutil.cpu_count()
     count = min(jobs or min(cores, free), runs)
     threads = str(max(1, cores // count))
@@ -91,8 +94,8 @@ def prepare(datasets: list[str], words: list[str], log: pathlib.Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         begin = log.stat().st_size if log.exists() else 0
         with open(log, "a") as file:
-            command = [sys.executable, "-m", "acai_tf.data", dataset, *words]
-            status = subprocess.run(command, stdout=file, stderr=file).returncode
+            prepared = [sys.executable, "-m", "acai_tf.data", dataset, *words]
+            status = subprocess.run(prepared, stdout=file, stderr=file).returncode
         if status:
             raise UsageError(_last_words(log, begin, status).removeprefix("error: "))
 
@@ -128,7 +131,7 @@ def run_all(
             if signals:
                 words = "stopped; all runs are saved, the same command goes on with them"
                 raise Stopped(signals[0], words)
-            ready = [job for job in waiting if not job.folder.busy()]
+            ready = [job for job in waiting if free and not job.folder.busy()]
             if not (ready or running or told):
                 tqdm.write("another process is at what is left to do; waiting for it")
                 told = True

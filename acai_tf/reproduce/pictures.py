@@ -27,13 +27,15 @@ def curves(path: pathlib.Path, table: Table, found: list[Obtained]) -> bool:
     ]
     if not shown:
         return False
-    names = list(dict.fromkeys(map(label, found)))  # a model's color is the same everywhere
+    names = list(
+        dict.fromkeys(one.row.label for one in found)
+    )  # a model's color is the same everywhere
     titles = [f"{data}, d = {size}: {table.scores[column].heading}" for data, size, column in shown]
     figure, axes = plots.panels(*titles, columns=2, width=5.2, height=3.6)
     for ax, (dataset, size, column) in zip(axes, shown, strict=True):
         for one in trained:
             if (one.row.dataset, one.row.size) == (dataset, size):
-                color = plots.class_color(names.index(label(one)))
+                color = plots.class_color(names.index(one.row.label))
                 _curve(ax, one, column, table.scores[column], color)
         ax.set_xlabel("kimg (dotted: published, at 16,384)")
         if table.scores[column].times == 1e3:  # distances, which fall by powers of ten
@@ -43,17 +45,12 @@ def curves(path: pathlib.Path, table: Table, found: list[Obtained]) -> bool:
     return True
 
 
-def label(one: Obtained) -> str:
-    """A row's model, and what tells it from another row of it."""
-    return " ".join([one.row.model, *one.row.variant])
-
-
 def _curve(ax, one: Obtained, column: int, score: Score, color) -> None:
     by_kimg = [{r["kimg"]: r.get(score.name) for r in records} for records in one.curves]
     kimg = sorted(set(by_kimg[0]).intersection(*by_kimg[1:]))
     values = score.times * np.array([[own[k] for k in kimg] for own in by_kimg], float)
     ax.fill_between(kimg, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
-    ax.plot(kimg, values.mean(0), color=color, label=label(one))
+    ax.plot(kimg, values.mean(0), color=color, label=one.row.label)
     ax.axhline(one.row.published[column].mean, color=color, lw=0.8, ls=":")
 
 
@@ -72,7 +69,7 @@ def ways(path: pathlib.Path, found: list[Obtained]) -> bool:
         for folder in one.folders:
             sheet = folder / "sheets" / f"lerp-{one.row.kimg:06d}.png"
             if sheet.exists():
-                parts.setdefault(label(one), sheet)
+                parts.setdefault(one.row.label, sheet)
     if not parts:
         return False
     sheets = [Image.open(sheet).convert("RGB") for sheet in parts.values()]

@@ -9,6 +9,7 @@ import numpy as np
 
 from acai_tf.compare.runs import share
 from acai_tf.compare.tables import directions
+from acai_tf.config import placeless
 from acai_tf.evaluation import results as evaluation
 from acai_tf.files import saving, write_atomically
 from acai_tf.reproduce import pictures, published
@@ -80,8 +81,7 @@ def _keep(run: pathlib.Path, folder: pathlib.Path) -> None:
         return
     kept.mkdir(parents=True, exist_ok=True)
     saved = source.saved()
-    for place in ("run_dir", "data_dir", "cache_dir"):  # of the machine that it ran on
-        saved["config"][place] = ""
+    saved["config"] = placeless(saved["config"])
     write_atomically(kept / "config.json", json.dumps(saved, indent=2) + "\n")
     write_atomically(kept / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in ours))
     if (run / evaluation.FILE).exists():
@@ -174,7 +174,7 @@ def _notes(table: Table, found: list[Obtained]) -> str:
     """What the table's numbers leave out."""
     notes = []
     for one in found:
-        row = " ".join([one.row.dataset, one.row.model, *one.row.variant])
+        row = f"{one.row.dataset} {one.row.label}"
         for seed, kimg in one.unfinished.items():
             notes.append(f"- {row}, seed {seed}: not at its end yet (kimg {kimg}), not counted")
         for column, score in enumerate(table.scores):
