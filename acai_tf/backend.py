@@ -11,7 +11,7 @@ from acai_tf.devices import rows
 BACKENDS = ("tensorflow", "jax")  # that can train
 
 
-def player_gradients(model, x, label, draws) -> tuple[dict, dict, dict]:
+def player_gradients(model, x, label, noise) -> tuple[dict, dict, dict]:
     """Losses, logs and gradients of all players at the present weights, from one forward pass.
 
     What the objectives assign (VQ-VAE's codebook) is assigned when this returns.
@@ -19,8 +19,8 @@ def player_gradients(model, x, label, draws) -> tuple[dict, dict, dict]:
     Args:
         model: an `Autoencoder`.
         x: images [B, H, W, C], float32 in [-1, 1].
-        label: whole numbers [B].
-        draws: the step's random numbers.
+        label: whole numbers [B]; None where there is no probe.
+        noise: the step's random numbers.
 
     Returns:
         ({player: loss}, {name: scalar}, {player: [gradient of its loss by each of its variables]}).
@@ -30,13 +30,13 @@ def player_gradients(model, x, label, draws) -> tuple[dict, dict, dict]:
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        return _tensorflow_gradients(model, x, label, draws)
+        return _tensorflow_gradients(model, x, label, noise)
     if backend == "jax":
-        return _jax_gradients(model, x, label, draws)
+        return _jax_gradients(model, x, label, noise)
     raise NotImplementedError(f"training runs on {' or '.join(BACKENDS)}, not on {backend}")
 
 
-def _tensorflow_gradients(model, x, label, draws):
+def _tensorflow_gradients(model, x, label, noise):
     import tensorflow as tf
 
     # Gradients are summed over replicas, so each takes its share of the mean over the batch.
@@ -45,7 +45,7 @@ def _tensorflow_gradients(model, x, label, draws):
     passes = model.backward_passes()
     gradients = {}
     with tf.GradientTape(persistent=len(passes) > 1) as tape:
-        losses, logs = model.objectives(x, label, draws)
+        losses, logs = model.objectives(x, label, noise)
         shares = [sum(losses[name] for name in players) / replicas for players in passes]
     for players, share in zip(passes, shares, strict=True):
         gradients |= tape.gradient(share, {name: values[name] for name in players})
@@ -55,7 +55,7 @@ def _tensorflow_gradients(model, x, label, draws):
     return tf.nest.pack_sequence_as(seen, tf.tuple(tf.nest.flatten(seen)))
 
 
-def _jax_gradients(model, x, label, draws):
+def _jax_gradients(model, x, label, noise):
     import jax
 
     others = model.non_trainable_variables
@@ -68,7 +68,7 @@ def _jax_gradients(model, x, label, draws):
         }
         mapping = [(v, at[v.path]) for v in [*model.trainable_variables, *others]]
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            losses, logs = model.objectives(x, label, draws)
+            losses, logs = model.objectives(x, label, noise)
         assigned = [scope.get_current_value(v) for v in others]
         return sum(losses[name] for name in players), (losses, logs, assigned)
 
@@ -95,20 +95,23 @@ def replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
-def share(draws: dict) -> dict:
-    """Of the draws of a whole batch, name -> [B, ...], the rows of this replica's images."""
+def share(noise: dict[str, dict]) -> dict[str, dict]:
+    """Of the random numbers of a whole batch, {part: {name: [B, ...]}}, this replica's rows."""
     count = replicas()
     if count == 1:
-        return draws
+        return noise
     import tensorflow as tf
 
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def own(values):
+        if values.shape[0] is None or values.shape[0] % (2 * count):  # not batches of ours
+            each = tf.shape(values)[0] // count
+            return values[replica * each : (replica + 1) * each]
         table = [rows(values.shape[0], count, one) for one in range(count)]
         return tf.gather(values, tf.gather(np.stack(table), replica))
 
-    return {name: own(values) for name, values in draws.items()}
+    return tf.nest.map_structure(own, noise)
 
 
 def mean_over_replicas(scalars: dict) -> dict:
@@ -217,26 +220,37 @@ def state_variables(model) -> tuple[list, list, list, list]:
     )
 
 
-def stateless_step(model, state, batch):
-    """`model.step` as a function of the state, which is how Keras calls a step on JAX.
+def stateless(model, function, groups, state, *arguments):
+    """A method of a model as a function of its state, which is how Keras calls steps on JAX.
 
     Args:
         model: a compiled `Autoencoder`.
-        state: the values of `state_variables`.
-        batch: as for `model.step`.
+        function: its method.
+        groups: the variables that `state` holds the values of, in groups.
+        state: their values.
+        arguments: of the method.
 
     Returns:
-        (logs, the state after the step).
+        (what the method returns, the state after it).
     """
-    groups = state_variables(model)
     mapping = [
         pair
         for variables, values in zip(groups, state, strict=True)
         for pair in zip(variables, values, strict=True)
     ]
     with keras.StatelessScope(state_mapping=mapping) as scope:
-        logs = model.step(batch)
+        logs = function(*arguments)
     return logs, tuple([scope.get_current_value(v) for v in variables] for variables in groups)
+
+
+def xla_pays() -> bool:
+    """Whether steps are compiled with XLA by default: on one accelerator, and always on JAX."""
+    if keras.backend.backend() == "jax":
+        return True
+    import tensorflow as tf
+
+    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
+    return alone and any(d.device_type != "CPU" for d in tf.config.list_logical_devices())
 
 
 def compiled(model, verb: str, **options):

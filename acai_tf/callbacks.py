@@ -96,11 +96,10 @@ class Report(keras.callbacks.Callback):
             self._say(epoch, record)
 
     def _measure(self, epoch, logs, seconds) -> dict:
-        unread = {"loss_probe"} if self._dataset.classes < 2 else set()  # nothing to tell apart
         record = {
             "step": checkpoints.steps_taken(self.model),
             "kimg": (epoch + 1) * self._config.report_kimg,
-            **{name: float(logs[name]) for name in self.model.log_names if name not in unread},
+            **{name: float(value) for name, value in logs.items()},
             **run_evaluators(self.model, self._dataset),
             "images_per_second": round(self._batches * self._config.batch / seconds, 1),
         }

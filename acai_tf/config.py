@@ -83,6 +83,11 @@ class Config:
     latent: int = _setting(16, "Channels of the latent map.", minimum=1, maximum=2**16)
     latent_width: int = _setting(4, "Height and width of the latent map.", minimum=1, maximum=2**12)
 
+    networks: str = _setting("paper", "Encoder and decoder (see acai_tf.models.NETWORKS).")
+    regularizers: str = _setting(
+        "", "Added to the model's own: name(key=value), ... (see acai_tf.models.REGULARIZERS)."
+    )
+
     # How it is computed. But for rounding (dtype_policy) and random numbers (XLA's are others)
     # none of these changes the result.
     strategy: str = _setting(
@@ -200,21 +205,6 @@ class Config:
         """The paper's d: how many numbers a code is."""
         return self.latent * self.latent_width**2
 
-    def scales(self, width: int) -> int:
-        """Number of 2x poolings between an image of `width` pixels and the latent map.
-
-        Raises:
-            UsageError: latent_width is not width / 2**n.
-        """
-        scales = round(math.log2(max(1, width // self.latent_width)))
-        if self.latent_width << scales != width:
-            fitting = [width >> n for n in range(width.bit_length()) if not width % (1 << n)]
-            raise UsageError(
-                f"--latent_width={self.latent_width} does not divide the image width {width}"
-                f" by a power of two; use one of {', '.join(map(str, fitting))}"
-            )
-        return scales
-
     def steps_at_once(self, default: int) -> int:
         """--steps_per_execution as a number; `default` is what auto stands for.
 
@@ -261,6 +251,27 @@ class Config:
         if unknown:
             raise UsageError(f"unknown settings in the configuration: {', '.join(sorted(unknown))}")
         return cls(**values)
+
+
+def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
+    """Number of 2x poolings from an image to a latent map whose shorter side is `latent_width`.
+
+    Raises:
+        UsageError: there is no such number.
+    """
+    height, width = image_shape[:2]
+    count = round(math.log2(max(1, min(height, width) // latent_width)))
+    if latent_width << count != min(height, width) or max(height, width) % (1 << count):
+        fitting = [
+            min(height, width) >> n
+            for n in range(min(height, width).bit_length())
+            if not (height % (1 << n) or width % (1 << n))
+        ]
+        raise UsageError(
+            f"--latent_width={latent_width} does not divide the image width {min(height, width)}"
+            f" by a power of two; use one of {', '.join(map(str, fitting))}"
+        )
+    return count
 
 
 # Settings that say where things lie and how they are computed, not what.

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from acai_tf.models.base import to_unit
+from acai_tf.models.reconstruction import to_unit
 
 SIDE, SMALLEST_SIDE = 16, 8  # images in a row, and rows; fewer where they are large
 PIXELS = 2048  # that a sheet may be wide and high

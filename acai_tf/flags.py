@@ -12,7 +12,7 @@ import pathlib
 from absl import flags
 
 from acai_tf import data
-from acai_tf.config import Config, setting_kinds
+from acai_tf.config import Config, poolings, setting_kinds
 from acai_tf.data import canonical_name, config_name
 from acai_tf.errors import UsageError
 from acai_tf.models import refuse_unread
@@ -70,9 +70,9 @@ def parse(
     # Refuse what does not fit now, not in a minute.
     _ = config.reports, config.steps_per_report
     if dataset != "npz":  # such a file says itself how wide its images are
-        config.scales(config.image_size)
+        poolings((config.image_size,) * 2, config.latent_width)
     present = {name for name in values if flag_values[name].present}
-    refuse_unread(config.model, present)
+    refuse_unread(config.model, present, config.regularizers)
     data.refuse_unread(config.dataset, present)
     return config
 

@@ -16,7 +16,7 @@ from acai_tf.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from acai_tf.exported import Exported
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 
 def load(path: str) -> Union["Autoencoder", "Exported"]:

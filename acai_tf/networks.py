@@ -1,33 +1,18 @@
-"""The networks of the original program: encoder, decoder, critic, probe.
+"""Networks: the paper's encoder and decoder, probe and discriminator; residual ones.
 
 Images are NHWC float32 in [-1, 1]; latents are maps [B, w, w, latent] with
 w = H >> scales. Convolutions are 3x3, 'same', leaky ReLU of slope 0.2.
 """
 
-import functools
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import keras
 from keras import layers
 
 from acai_tf.arithmetic import Network
+from acai_tf.config import poolings
 
 SLOPE = 0.2  # of the leaky ReLU
-
-
-def _in_policy(make: Callable[..., keras.Sequential]) -> Callable[..., keras.Sequential]:
-    """Gives a network an argument `dtype`, a Keras dtype policy, for all but its last layer."""
-
-    @functools.wraps(make)
-    def made(*arguments, dtype: str = "float32", **options) -> keras.Sequential:
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(dtype)
-        try:
-            return make(*arguments, **options)
-        finally:
-            keras.config.set_dtype_policy(before)
-
-    return made
 
 
 def _convolution(
@@ -51,7 +36,6 @@ def _last(channels: int, fan_in: int, name: str):
     return _convolution(channels, fan_in, name, linear=True, dtype="float32")
 
 
-@_in_policy
 def encoder(
     image_shape: tuple[int, int, int],
     scales: int,
@@ -76,7 +60,6 @@ def encoder(
     return Network(stack, name=name, fused=fused)
 
 
-@_in_policy
 def decoder(
     latent_shape: tuple[int, int, int],
     scales: int,
@@ -100,29 +83,108 @@ def decoder(
     return Network(stack, name=name, fused=fused)
 
 
-def critic(
+def rebuilt(network: dict, name: str | None = None, custom_objects=None) -> keras.Model:
+    """A network with fresh weights, from what `keras.saving.serialize_keras_object` made of one.
+
+    Args:
+        network: that.
+        name: of the new one; its variables' paths begin with it. None: the old one's.
+        custom_objects: as Keras takes them.
+    """
+    name = name or network["config"]["name"]
+    with keras.name_scope(name):
+        return keras.saving.deserialize_keras_object(
+            {**network, "config": {**network["config"], "name": name}}, custom_objects
+        )
+
+
+def paper(
     image_shape: tuple[int, int, int],
-    scales: int,
     depth: int,
     latent: int,
-    name: str = "critic",
-    dtype: str = "float32",
+    latent_width: int,
     fused: bool = True,
-) -> Network:
-    """ACAI's critic: image [B, H, W, C] -> its estimate of alpha [B].
+) -> tuple[Network, Network]:
+    """The paper's encoder and decoder.
 
-    A network shaped like the encoder; the estimate is the mean of its latent map.
+    Args:
+        image_shape: (height, width, colors).
+        depth: channels of the first convolution; they double at every pooling.
+        latent: channels of the latent map.
+        latent_width: its shorter side.
+        fused: compute them with less arithmetic.
+
+    Raises:
+        UsageError: latent_width is not the image's shorter side / 2**n.
     """
-    body = encoder(image_shape, scales, depth, latent, name, fused=fused, dtype=dtype)
-    # The mean over height and width, then over channels, is the mean over all of them.
-    body.add(layers.GlobalAveragePooling2D(name="mean_hw"))
-    body.add(layers.Reshape((latent, 1), name="channels"))
-    body.add(layers.GlobalAveragePooling1D(name="mean_channels"))
-    body.add(layers.Reshape((), name="estimate"))
-    return body
+    height, width, colors = image_shape
+    scales = poolings(image_shape, latent_width)
+    latent_shape = (height >> scales, width >> scales, latent)
+    return (
+        encoder(image_shape, scales, depth, latent, "encoder", fused=fused),
+        decoder(latent_shape, scales, depth, colors, "decoder", fused=fused),
+    )
 
 
-def probe(latent_shape: tuple[int, int, int], classes: int, name: str = "probe"):
+def residual(
+    image_shape: tuple[int, int, int],
+    depth: int,
+    latent: int,
+    latent_width: int,
+    blocks: int = 1,
+    widest: int = 256,
+) -> tuple[keras.Model, keras.Model]:
+    """Pre-activation residual networks (He et al. 2016), for images of 32 to 256 pixels.
+
+    At every scale `blocks` blocks x + conv(act(conv(act(x)))), then average pooling, or
+    upsampling in the decoder. No normalisation, so that a critic of the same architecture can
+    share a backward pass.
+
+    Args:
+        image_shape, depth, latent, latent_width: as `paper`.
+        blocks: at each scale.
+        widest: channels double at every pooling up to this many.
+    """
+    scales = poolings(image_shape, latent_width)
+    height, width, colors = image_shape
+    channels = [min(depth << scale, max(depth, widest)) for scale in range(scales + 1)]
+
+    def conv(x, filters, size=3, **options):
+        return layers.Conv2D(filters, size, padding="same", **options)(x)
+
+    def block(x, filters):
+        if x.shape[-1] != filters:
+            x = conv(x, filters, size=1)
+        y = x
+        for _ in range(2):
+            # Each block adds as much variance as there is: smaller steps at first keep it in range.
+            y = layers.LeakyReLU(negative_slope=SLOPE)(y)
+            y = conv(y, filters, kernel_initializer=keras.initializers.HeNormal())
+        return layers.Add()([x, layers.Rescaling(0.25)(y)])
+
+    def stage(x, filters):
+        for _ in range(blocks):
+            x = block(x, filters)
+        return x
+
+    with keras.name_scope("encoder"):
+        images = x = keras.Input(image_shape)
+        x = conv(x, channels[0])
+        for filters in channels[:-1]:
+            x = layers.AveragePooling2D(2)(stage(x, filters))
+        x = layers.LeakyReLU(negative_slope=SLOPE)(stage(x, channels[-1]))
+        encoded = keras.Model(images, conv(x, latent, dtype="float32"), name="encoder")
+    with keras.name_scope("decoder"):
+        codes = x = keras.Input((height >> scales, width >> scales, latent))
+        x = conv(x, channels[-1])
+        for filters in reversed(channels[:-1]):
+            x = layers.UpSampling2D(2, interpolation="nearest")(stage(x, filters))
+        x = layers.LeakyReLU(negative_slope=SLOPE)(stage(x, channels[0]))
+        decoded = keras.Model(codes, conv(x, colors, dtype="float32"), name="decoder")
+    return encoded, decoded
+
+
+def probe(latent_shape: tuple[int, ...], classes: int, name: str = "probe"):
     """Linear probe: latent map [B, w, w, latent] -> logits [B, classes]."""
     return keras.Sequential(
         [
@@ -135,7 +197,7 @@ def probe(latent_shape: tuple[int, int, int], classes: int, name: str = "probe")
 
 
 def discriminator(
-    latent_shape: tuple[int, int, int], sizes: list[int], name: str = "discriminator"
+    latent_shape: tuple[int, ...], sizes: Sequence[int], name: str = "discriminator"
 ) -> keras.Sequential:
     """The AAE's: latent map [B, w, w, latent] -> logit [B, 1] that it is a draw of the prior."""
     stack = [keras.Input(latent_shape), layers.Flatten(name="flatten")]

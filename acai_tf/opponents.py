@@ -1,6 +1,9 @@
 """Two players on the two sides of one network, in one backward pass."""
 
+import keras
 from keras import ops
+
+from acai_tf.errors import UsageError
 
 SMALLEST = 1e-15  # of an upstream gradient, so that one can divide by it
 
@@ -55,3 +58,13 @@ def _exit(y, ratio):
 def _two(upstream):
     """Two gradients; JAX gives them as one pair."""
     return upstream[0] if len(upstream) == 1 else upstream
+
+
+def check(regularizer) -> None:
+    """Raises UsageError where images meet in one of its networks: `judge` would be wrong there."""
+    for layer in regularizer._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            raise UsageError(
+                f"{regularizer.name} has batch normalisation ({layer.name}), with which one backward"
+                " pass cannot serve two players; give shared_backward=False (--fused=false)"
+            )

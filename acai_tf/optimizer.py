@@ -31,18 +31,21 @@ class PlayerAdam(keras.optimizers.Adam):
         return {**super().get_config(), "rates": dict(self.rates)}
 
 
-def adam(model) -> PlayerAdam:
-    """The optimizer of a model, built: each player's variables at that player's learning rate.
+def adam(model, lr: float = 1e-4) -> PlayerAdam:
+    """The paper's optimizer for a model, built: Adam, each player at its own learning rate.
 
     Its epsilon is TF1's 1e-8; Keras' own default is ten times that.
+
+    Args:
+        model: an `Autoencoder`.
+        lr: of all players that have none of their own.
     """
-    common = model.config.lr
     rates = {
         variable.path: rate
         for player, rate in model.learning_rates().items()
-        if rate != common
+        if rate not in (None, lr)
         for variable in model.players()[player]
     }
-    optimizer = PlayerAdam(common, epsilon=1e-8, rates=rates, name="adam")
+    optimizer = PlayerAdam(lr, epsilon=1e-8, rates=rates, name="adam")
     optimizer.build(model.trainable_variables)  # before a checkpoint can restore it
     return optimizer

@@ -15,8 +15,8 @@ from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
 from acai_tf.draws import seed_weights
 from acai_tf.errors import DivergedError, UsageError
-from acai_tf.models import MODELS, build_model, refuse_unread
-from acai_tf.models.base import Autoencoder
+from acai_tf.models import build_model, refuse_unread, settings_read
+from acai_tf.models.autoencoder import Autoencoder
 from acai_tf.optimizer import adam
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
@@ -46,7 +46,7 @@ def train(config: Config) -> Autoencoder:
     for name in ("data_dir", "cache_dir"):
         if (folder := getattr(config, name)) and "://" not in folder:
             config = dataclasses.replace(config, **{name: str(absolute(folder))})
-    refuse_unread(config.model, changed_settings(config))
+    refuse_unread(config.model, changed_settings(config), config.regularizers)
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
     devices.prepare(config)
@@ -61,7 +61,7 @@ def train(config: Config) -> Autoencoder:
     with devices.spread(config), run.held() if chief else contextlib.nullcontext():
         seed_weights(config.seed)
         model = build_model(config, dataset.image_shape, dataset.classes)
-        model.compile(optimizer=adam(model), jit_compile=devices.xla(config))
+        model.compile(optimizer=adam(model, config.lr), jit_compile=devices.xla(config))
         run.check(config, images)
         saved = step = checkpoints.restore_newest(run.checkpoints, model)
         if config.original and not saved:
@@ -155,7 +155,7 @@ def _roll_back(model: Autoencoder, config: Config, run: RunFolder, trouble: Dive
 def describe(config: Config) -> str:
     """The settings that the run reads, one a line; * marks what is not the default."""
     changed = changed_settings(config)
-    unread = specific_settings() - set(MODELS[config.model].reads)
+    unread = specific_settings() - set(settings_read(config.model, config.regularizers))
     unread |= settings_unread_by(config_name(config.dataset))
     read = {name: value for name, value in config.to_dict().items() if name not in unread}
     width = max(map(len, read))

@@ -146,7 +146,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         seed_weights(config.seed)
         try:
             model = build_model(config, tuple(image_shape), 1)
-            model.compile(optimizer=adam(model))
+            model.compile(optimizer=adam(model, model.config.lr))
         finally:
             random.setstate(kept[0])
             np.random.set_state(kept[1])

@@ -26,7 +26,7 @@ def check_images(images, image_shape: tuple[int, int, int]) -> None:
     if not hasattr(images, "shape"):
         raise UsageError(f"images are an array [B, H, W, C], not a {type(images).__name__}")
     shape = tuple(images.shape)
-    if len(shape) != 4 or shape[1:] != tuple(image_shape):
+    if not shape or shape[1:] != tuple(image_shape):
         expected = ", ".join(map(str, image_shape))
         raise UsageError(f"the model takes images [B, {expected}], these are {list(shape)}")
     if shape[0] == 0:
@@ -75,8 +75,7 @@ def in_parts(
         verb: its name.
         steps: images that it makes of each.
     """
-    height, width, _ = image_shape
-    part = max(1, PART // (height * width * steps))
+    part = max(1, PART // (math.prod(image_shape[:2]) * steps))
     axis = 1 if verb == "interpolate" else 0  # of the images in what comes back
 
     def verb_in_parts(*arrays):

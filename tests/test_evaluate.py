@@ -25,7 +25,7 @@ from acai_tf.evaluation import (
     reconstruction,
 )
 from acai_tf.evaluation.run import evaluate_run
-from acai_tf.models.base import Autoencoder
+from acai_tf.models.autoencoder import Autoencoder
 from acai_tf.report import HEADLINES
 from acai_tf.run_folder import RunFolder
 from acai_tf.training import train

@@ -59,7 +59,7 @@ def whole(tmp_path_factory):
     config = tiny.__wrapped__(root)
     config = dataclasses.replace(config, dataset=f"npz:{root / 'some.npz'}")
     model = build_model(config, SHAPE, 2)
-    model.compile(optimizer=adam(model))
+    model.compile(optimizer=adam(model, model.config.lr))
     run = RunFolder(config.run_dir)
     run.path.mkdir()
     run.begin(config, "fingerprint", ("0", "1"))

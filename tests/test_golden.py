@@ -44,7 +44,7 @@ def test_initial_weights_are_all_recorded(golden):
 def test_verbs(golden):
     model = golden.model()
     # The original's VAE encodes to a sample, ours to the mean unless it is given the noise.
-    noise = {"epsilon": golden.draws["epsilon"]} if golden.name == "vae" else {}
+    noise = golden.noise["bottleneck"] if golden.name == "vae" else {}
     codes = model.encode(golden.x, **noise)
     assert_near(codes, golden.arrays["encode"], FORWARD, "encode")
     assert_near(model.decode(codes), golden.arrays["reconstruct"], FORWARD, "reconstruct")
@@ -53,8 +53,8 @@ def test_verbs(golden):
 
 def test_losses_and_gradients_of_every_player(golden):
     model = golden.model()
-    losses, logs, gradients = player_gradients(model, golden.x, golden.label, golden.draws)
-    assert set(golden.scalars("loss/")) == set(logs)
+    losses, logs, gradients = player_gradients(model, golden.x, golden.label, golden.noise)
+    assert set(golden.scalars("loss/")) <= set(logs)
     for name, expected in golden.scalars("loss/").items():
         assert float(logs[name]) == pytest.approx(expected, rel=FORWARD), name
     seen = set()
@@ -77,7 +77,7 @@ def test_losses_and_gradients_of_every_player(golden):
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
 def test_weights_after_steps(golden, compiled, monkeypatch):
     model = golden.model()
-    monkeypatch.setattr(model, "draws", lambda seed, batch: golden.draws)
+    monkeypatch.setattr(model, "noise", lambda seed, batch: golden.noise)
     step = model.train_on_batch if compiled else model.step
     batch = {"image": golden.x, "label": golden.label}
     step(batch)
@@ -85,7 +85,7 @@ def test_weights_after_steps(golden, compiled, monkeypatch):
     step(batch)
     step(batch)
     golden.check_weights(model, 3)
-    _, logs, _ = player_gradients(model, golden.x, golden.label, golden.draws)
+    _, logs, _ = player_gradients(model, golden.x, golden.label, golden.noise)
     for name, expected in golden.scalars("loss_after_3/").items():
         assert float(logs[name]) == pytest.approx(expected, rel=GRADIENT), name
 
@@ -98,7 +98,7 @@ golden = Golden("denoising")
 seen = set()
 for _ in range(12):
     model = golden.model()
-    object.__setattr__(model, "draws", lambda seed, batch: golden.draws)
+    object.__setattr__(model, "noise", lambda seed, batch: golden.noise)
     for _ in range(3):
         model.train_on_batch({"image": golden.x, "label": golden.label})
     seen.add(b"".join(np.asarray(v).tobytes() for v in model.weights))

@@ -139,7 +139,7 @@ def test_a_codebook_that_began_biased_is_not_called_unbiased(tmp_path):
     write(folder, as_saved(golden, "init/"), step=0)
     config = dataclasses.replace(golden.config, zero_debias=True)
     model = build_model(config, golden.shape, 10)
-    model.compile(optimizer=adam(model))
+    model.compile(optimizer=adam(model, model.config.lr))
     with pytest.raises(UsageError, match="--zero_debias is for a new codebook"):
         checkpoint.restore(folder, model)
 

@@ -236,7 +236,7 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(configured,
     train(configured(total_kimg=1))
     good = checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)
     content = good[0].read_bytes()
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
     monkeypatch.setattr(
         Autoencoder, "probe_loss", lambda self, z, label: z[0, 0, 0, 0] * float("nan")

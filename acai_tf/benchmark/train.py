@@ -115,7 +115,7 @@ def _model(config: Config, shape):
     from acai_tf.optimizer import adam
 
     model = build_model(config, shape, CLASSES)
-    model.compile(optimizer=adam(model), jit_compile=devices.xla(config))
+    model.compile(optimizer=adam(model, model.config.lr), jit_compile=devices.xla(config))
     return model
 
 

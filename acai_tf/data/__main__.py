@@ -101,7 +101,7 @@ def main() -> None:
 def samples(dataset: Dataset) -> np.ndarray:
     """The first training images, a sheet [rows * H, columns * W, C] uint8."""
     from acai_tf import figures
-    from acai_tf.models.base import to_unit
+    from acai_tf.models.reconstruction import to_unit
 
     side = figures.side(dataset.image_shape[0])
     images, _ = dataset.train_once(side * side)

@@ -20,7 +20,7 @@ class Pixels:
     def compiled_verb(self, verb: str, steps: int = 16, method: str = "lerp"):
         """A verb as a function from arrays to arrays; raises CannotEvaluate for "classify"."""
         from acai_tf.interpolation import PATHS
-        from acai_tf.models.base import to_unit
+        from acai_tf.models.reconstruction import to_unit
 
         if verb == "classify":
             raise CannotEvaluate("raw pixels have no jointly trained probe")

@@ -35,7 +35,7 @@ def squared_errors(subject: Subject, images: Images, truth: Images) -> np.ndarra
         images: what is reconstructed, [N, H, W, C].
         truth: what it should be, [N, H, W, C].
     """
-    from acai_tf.models.base import to_unit
+    from acai_tf.models.reconstruction import to_unit
     from acai_tf.verbs import PART
 
     reconstruct = subject.model.compiled_verb("reconstruct")

@@ -75,7 +75,7 @@ def curves(subject: Subject) -> dict[str, dict[str, list]]:
 
 def _scores(subject: Subject, corrupt: Callable, strength: float) -> tuple[float, float | None]:
     """rmse and, with a probe, its accuracy on corrupted images, which are held in parts."""
-    from acai_tf.models.base import to_unit
+    from acai_tf.models.reconstruction import to_unit
 
     images = between(subject.dataset.test_images, 0, IMAGES)
     labels = subject.dataset.test_labels[:IMAGES]

@@ -28,7 +28,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
     """
     from skimage.metrics import structural_similarity
 
-    from acai_tf.models.base import to_unit
+    from acai_tf.models.reconstruction import to_unit
 
     reconstruct = subject.model.compiled_verb("reconstruct")
     images = subject.dataset.test_images

@@ -12,7 +12,7 @@ from acai_tf.data.rows import Images
 from acai_tf.errors import CannotEvaluate
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 TRAIN_CODES = 60_000  # of section 4.2; all of MNIST and CIFAR-10
 PAIRS, STEPS = 256, 16  # interpolations between test images, and images of each
@@ -155,7 +155,7 @@ def shrunk(images: Images) -> np.ndarray:
     """
     from keras import ops
 
-    from acai_tf.models.base import to_unit
+    from acai_tf.models.reconstruction import to_unit
 
     if images.shape[1] <= SIZE:
         return np.asarray(to_unit(np.asarray(images)))

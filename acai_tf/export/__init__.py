@@ -20,7 +20,7 @@ from acai_tf.errors import UsageError
 from acai_tf.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 ABOUT = "acai_tf.json"
 OURS = {  # what an export may hold, evaluate.py's results among it

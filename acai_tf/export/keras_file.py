@@ -4,7 +4,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 
 def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from acai_tf.export.saved_model import save, specification, tensorflow, verbs
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 
 def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:

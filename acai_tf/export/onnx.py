@@ -7,7 +7,7 @@ from acai_tf.errors import UsageError
 from acai_tf.export.saved_model import specification, tensorflow, verbs
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 OPSET = 18
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from acai_tf.errors import UsageError
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 FLOAT = "_float"  # ends the name of a signature that takes float32 images
 

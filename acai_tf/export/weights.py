@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 
 def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:

@@ -1,75 +1,185 @@
-"""The registry of autoencoders: name -> where its class is."""
+"""The registries of models, regularizers and networks; from a configuration to a model."""
 
-import importlib
+import inspect
 from typing import TYPE_CHECKING, NamedTuple
 
+from acai_tf import registry
 from acai_tf.config import Config, changed_settings, specific_settings
 from acai_tf.errors import UsageError
 
 if TYPE_CHECKING:
-    from acai_tf.models.base import Autoencoder
+    from acai_tf.models.autoencoder import Autoencoder
 
 
 class Registered(NamedTuple):
-    """A model: where its class is, and the model-specific settings of Config that it reads."""
+    """A part: where its class is, and the settings of Config that it reads.
+
+    Attributes:
+        where: its dotted path.
+        reads: a setting's name -> the constructor's argument that it gives.
+    """
 
     where: str
-    reads: tuple[str, ...] = ()
+    reads: dict[str, str] = {}
 
 
-# Named by module so that the list is there without importing Keras.
+_CRITIC = {"advweight": "weight", "advdepth": "critic", "reg": "gamma"}
+_DISCRIMINATOR = {"adversary_lr": "adversary_lr", "disc_layer_sizes": "layer_sizes"}
+_CODEBOOK = {"beta": "beta", "z_log_size": "size"}
+_CODEBOOK |= {name: name for name in ("num_latents", "zero_debias")}
+
+# Named by module so that the lists are there without importing Keras.
 MODELS = {
-    "baseline": Registered("acai_tf.models.baseline:Baseline"),
-    "denoising": Registered("acai_tf.models.denoising:Denoising", ("noise",)),
-    "dropout": Registered("acai_tf.models.dropout:Dropout", ("dropout",)),
-    "vae": Registered("acai_tf.models.vae:VAE", ("beta",)),
-    "aae": Registered("acai_tf.models.aae:AAE", ("adversary_lr", "disc_layer_sizes")),
-    "vqvae": Registered(
-        "acai_tf.models.vqvae:VQVAE", ("beta", "z_log_size", "num_latents", "zero_debias")
+    "baseline": Registered("acai_tf.models.compositions:Baseline"),
+    "denoising": Registered("acai_tf.models.compositions:Denoising", {"noise": "noise"}),
+    "dropout": Registered("acai_tf.models.compositions:Dropout", {"dropout": "keep"}),
+    "vae": Registered("acai_tf.models.compositions:VAE", {"beta": "beta"}),
+    "aae": Registered("acai_tf.models.compositions:AAE", _DISCRIMINATOR),
+    "vqvae": Registered("acai_tf.models.compositions:VQVAE", _CODEBOOK),
+    "acai": Registered("acai_tf.models.compositions:ACAI", _CRITIC),
+}
+REGULARIZERS = {
+    "interpolation_critic": Registered(
+        "acai_tf.models.regularizers.interpolation_critic:InterpolationCritic",
+        {**_CRITIC, "advdepth": "network"},
     ),
-    "acai": Registered("acai_tf.models.acai:ACAI", ("advweight", "advdepth", "reg")),
+    "prior_discriminator": Registered(
+        "acai_tf.models.regularizers.prior_discriminator:PriorDiscriminator",
+        {**_DISCRIMINATOR, "adversary_lr": "learning_rate"},
+    ),
+}
+NETWORKS = {
+    "paper": "acai_tf.networks:paper",
+    "residual": "acai_tf.networks:residual",
 }
 
 
-def refuse_unread(model: str, given: set[str]) -> None:
+def settings_read(model: str, regularizers: str = "") -> dict[str, str]:
+    """The settings that only some models read, of those that a model and its regularizers do.
+
+    Args:
+        model: a registered name, or a dotted path, which reads none.
+        regularizers: the same, with commas between them.
+
+    Returns:
+        {setting: constructor's argument}.
+
+    Raises:
+        UsageError: one is neither registered nor a dotted path (lists the known ones).
+    """
+    reads = dict(_reads("model", registry.parse(model).name, MODELS))
+    for part in registry.parse_list(regularizers):
+        reads |= _reads("regularizer", part.name, REGULARIZERS)
+    return reads
+
+
+def _reads(kind: str, name: str, registered: dict[str, Registered]) -> dict[str, str]:
+    if name in registered:
+        return registered[name].reads
+    if ":" not in name:
+        registry.find(kind, name, dict.fromkeys(registered, ""))  # says what is known
+    return {}
+
+
+def refuse_unread(model: str, given: set[str], regularizers: str = "") -> None:
     """Refuse settings that a model does not read.
 
     Args:
-        model: its name.
+        model, regularizers: as `settings_read` takes them.
         given: names of the settings that were given.
 
     Raises:
-        UsageError: unknown model (lists the known ones), or a setting that it does not read.
+        UsageError: an unknown name (lists the known ones), or a setting that is not read.
     """
-    if model not in MODELS:
-        raise UsageError(f"unknown model {model!r}; known: {', '.join(MODELS)}")
-    reads = MODELS[model].reads
+    reads = settings_read(model, regularizers)
     unread = sorted((given & specific_settings()) - set(reads))
     if unread:
         own = ", ".join(f"--{name}" for name in reads) or "none of its own"
+        what = f"{model} with {regularizers}" if regularizers else model
         raise UsageError(
-            f"model {model} does not read {', '.join(f'--{name}' for name in unread)}"
+            f"model {what} does not read {', '.join(f'--{name}' for name in unread)}"
             f" (it reads: {own})"
         )
 
 
-def model_class(name: str) -> type["Autoencoder"]:
-    """The class of a model; raises UsageError where there is none of that name."""
-    refuse_unread(name, set())
-    module, attribute = MODELS[name].where.split(":")
-    return getattr(importlib.import_module(module), attribute)
-
-
-def build_model(config: Config, image_shape: tuple[int, int, int], classes: int) -> "Autoencoder":
-    """The model that `config` describes, built, with fresh weights.
+def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "Autoencoder":
+    """The model that `config` describes, with fresh weights.
 
     Args:
         config: the run's settings.
-        image_shape: (height, width, colors), height = width.
-        classes: number of classes the probe tells apart.
+        image_shape: (height, width, colors).
+        classes: number of classes the probe tells apart; fewer than two: there is no probe.
 
     Raises:
-        UsageError: unknown model, a setting it does not read, a latent_width that does not fit.
+        UsageError: an unknown part, a setting that is not read, shapes that do not fit.
     """
-    refuse_unread(config.model, changed_settings(config))
-    return model_class(config.model)(config=config, image_shape=image_shape, classes=classes)
+    refuse_unread(config.model, changed_settings(config), config.regularizers)
+    encoder, decoder = build_networks(config, image_shape, config.depth)
+    regularizers = [
+        _make(config, image_shape, "regularizer", part, REGULARIZERS)
+        for part in registry.parse_list(config.regularizers)
+    ]
+    model = _make(
+        config,
+        image_shape,
+        *("model", registry.parse(config.model), MODELS, encoder, decoder),
+        regularizers=regularizers,
+        classes=classes if classes > 1 else 0,
+        seed=config.seed,
+        shared_backward=config.fused,
+    )
+    model.config = config
+    return model
+
+
+def build_networks(config: Config, image_shape: tuple[int, ...], depth: int) -> tuple:
+    """The encoder and the decoder that `config.networks` names.
+
+    A builder is a function of image_shape and of whichever of depth, latent, latent_width and
+    fused it names.
+    """
+    import keras
+
+    part = registry.parse(config.networks)
+    builder = registry.find("networks", part.name, NETWORKS)
+    options = {
+        "depth": depth,
+        "latent": config.latent,
+        "latent_width": config.latent_width,
+        "fused": config.fused,
+    }
+    takes = inspect.signature(builder).parameters
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(config.dtype_policy)
+    try:
+        named = {name: value for name, value in options.items() if name in takes}
+        made = registry.call("networks", part, builder, image_shape, **named)
+    finally:
+        keras.config.set_dtype_policy(before)
+    if not (isinstance(made, tuple) and len(made) == 2):
+        raise UsageError(f"networks {part.name} must give (encoder, decoder)")
+    return made
+
+
+def _make(config: Config, image_shape, kind, part, registered, *arguments, **options):
+    """A registered or dotted part, with the settings of `config` that it reads."""
+    where = {name: one.where for name, one in registered.items()}
+    reads = registered[part.name].reads if part.name in registered else {}
+    for setting, argument in reads.items():
+        value = getattr(config, setting)
+        if setting == "advdepth":
+            value = _critic(config, image_shape) if value not in (0, config.depth) else None
+        elif setting == "disc_layer_sizes":
+            value = config.layer_sizes(setting)
+        elif setting == "z_log_size":
+            value = 2**value
+        if value is not None:
+            options[argument] = value
+    return registry.call(kind, part, registry.find(kind, part.name, where), *arguments, **options)
+
+
+def _critic(config: Config, image_shape):
+    """A function that makes a critic shaped like the encoder, but --advdepth wide."""
+    from acai_tf.models.regularizers.interpolation_critic import like
+
+    return lambda: like(build_networks(config, image_shape, config.advdepth)[0], "critic")

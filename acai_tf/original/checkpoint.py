@@ -120,7 +120,7 @@ def load(path: str | pathlib.Path):
     image_shape = (width << scales, width << scales, colors)
     check(config, image_shape, classes, *run.files)
     model = build_model(config, image_shape, classes)
-    model.compile(optimizer=adam(model))
+    model.compile(optimizer=adam(model, model.config.lr))
     _restore(run, model)
     return model
 

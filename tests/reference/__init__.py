@@ -31,11 +31,18 @@ LOGS = {
     "elbo": "elbo",
     "loss_adv_latent": "loss_disc_code",
     "loss_adv_prior": "loss_disc_prior",
-    "loss_ae_latent": "loss_adversarial",
+    "loss_ae_latent": "loss_disc_adversarial",
     "vqvae_loss": "loss_commitment",
     "adversary_accuracy": "disc_accuracy",
 }
-DRAWS = ("uniform", "noise", "keep_mask", "epsilon", "prior")
+# The part whose random numbers each of the original's is.
+DRAWS = {
+    "uniform": "critic",
+    "noise": "corruption",
+    "keep_mask": "bottleneck",
+    "epsilon": "bottleneck",
+    "prior": "discriminator",
+}
 # The original's optimisers in the order created -> the players whose losses each one minimised.
 OBJECTIVES = {
     "baseline": [("autoencoder", "probe")],
@@ -57,7 +64,10 @@ class Golden:
         self.settings = json.loads(str(self.arrays["config"]))
         self.x = self.arrays["x"]
         self.label = self.arrays["label"]
-        self.draws = {key: self.arrays[key] for key in DRAWS if key in self.arrays}
+        self.noise = {"bottleneck": {}}
+        for key, part in DRAWS.items():
+            if key in self.arrays:
+                self.noise[part] = {key: self.arrays[key]}
         self.original = next(c for c in CLASSES.values() if c.model == name)
         own, settings = settings, self.settings
         self.config = Config(
@@ -97,7 +107,7 @@ class Golden:
     def model(self):
         """Our model with the recorded initial weights, compiled."""
         model = build_model(self.config, self.shape, CLASSES_PROBED)
-        model.compile(optimizer=adam(model))  # the one that train() uses
+        model.compile(optimizer=adam(model, model.config.lr))  # the one that train() uses
         initial = self.under("init/")
         for variable in model.variables:
             if variable.path in initial:

@@ -1,0 +1,292 @@
+"""What lies between encoder and decoder: from h, the encoder's output, to the code z.
+
+h, codes and what the decoder reads have one shape, [B, ...]: the encoder's output shape.
+"""
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import keras
+from keras import layers, ops
+
+from acai_tf import backend, losses
+
+
+DECAY = 0.999  # of the codebook's moving averages
+EPSILON = 1e-5  # keeps the counts of unused codes above 0
+FILTER_SIZE = 512  # width of the hidden layer between quantised code and decoder
+
+
+class Pass(NamedTuple):
+    """What a bottleneck makes of h in training.
+
+    Attributes:
+        latent: what the decoder reads.
+        probed: what the probe reads.
+        loss: added to the autoencoder's loss.
+        logs: {name in log_names: scalar}.
+    """
+
+    latent: Any
+    probed: Any
+    loss: Any = 0.0
+    logs: dict = {}
+
+
+class Bottleneck(layers.Layer):
+    """Base class, and the identity: the code is the encoder's output.
+
+    A subclass overrides what differs. Weights are made in `attach`, once the shape is known.
+    """
+
+    log_names: tuple[str, ...] = ()
+    samples = False  # True: in training the decoder reads a sample, not the code
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.built = True
+
+    def attach(self, shape: tuple[int, ...]) -> None:
+        """Make the weights for encoder outputs of `shape`, without the batch."""
+        self.shape = shape
+
+    def noise(self, seed, batch) -> dict:
+        """The random numbers of one step, name -> tensor [batch, ...]."""
+        return {}
+
+    def code(self, h):
+        """What `encode` returns and interpolations act on."""
+        return h
+
+    def latent(self, code, noise: dict | None = None):
+        """What the decoder reads of a code; with `noise` as in training."""
+        return code
+
+    def probed(self, h):
+        """What the probe reads."""
+        return h
+
+    def train(self, h, noise: dict) -> Pass:
+        """One training pass."""
+        return Pass(self.latent(self.code(h), noise), self.probed(h))
+
+    def call(self, h):
+        return self.latent(self.code(h))
+
+
+@keras.saving.register_keras_serializable("acai_tf")
+class Deterministic(Bottleneck):
+    """The code is the encoder's output."""
+
+
+@keras.saving.register_keras_serializable("acai_tf")
+class CodeDropout(Bottleneck):
+    """Dropout on the code in training: m * z / keep, each value of m 1 with probability `keep`.
+
+    Args:
+        keep: probability to KEEP a value, in (0, 1].
+    """
+
+    def __init__(self, keep: float = 0.5, **options):
+        super().__init__(**options)
+        self.keep = keep
+
+    def noise(self, seed, batch):
+        uniform = keras.random.uniform((batch, *self.shape), seed=seed)
+        return {"keep_mask": ops.cast(uniform < self.keep, "float32")}
+
+    def latent(self, code, noise=None):
+        if noise is None:
+            return code
+        return code * ops.reshape(noise["keep_mask"], ops.shape(code)) / self.keep
+
+    def get_config(self):
+        return {**super().get_config(), "keep": self.keep}
+
+
+@keras.saving.register_keras_serializable("acai_tf")
+class Gaussian(Bottleneck):
+    """q(z | x) = N(mu, sigma^2), with beta KL(q || N(0, I)) added to the loss.
+
+    Two dense layers on the flattened h give mu and log sigma^2. The code is mu; in training the
+    decoder reads mu + sigma * epsilon. As in the original the probe reads h.
+
+    Args:
+        beta: weight of the KL term, which is summed over the code.
+    """
+
+    log_names = ("loss_kl",)
+    samples = True
+
+    def __init__(self, beta: float = 1.0, **options):
+        super().__init__(**options)
+        self.beta = beta
+
+    def attach(self, shape):
+        self.shape, size = shape, math.prod(shape)
+        self.mu = layers.Dense(size, name="mu")
+        self.log_variance = layers.Dense(size, name="log_variance")
+        for layer in (self.mu, self.log_variance):
+            layer.build((None, size))
+
+    def noise(self, seed, batch):
+        return {"epsilon": keras.random.normal((batch, math.prod(self.shape)), seed=seed)}
+
+    def posterior(self, h):
+        """h -> mu and log sigma^2 of q(z | x), [B, d]."""
+        flat = ops.reshape(h, (-1, math.prod(self.shape)))
+        return self.mu(flat), self.log_variance(flat)
+
+    def sample(self, mu, log_variance, epsilon):
+        """mu + sigma * epsilon, [B, d] each -> codes."""
+        return ops.reshape(mu + ops.exp(0.5 * log_variance) * epsilon, (-1, *self.shape))
+
+    def code(self, h, epsilon=None):
+        """mu, or with `epsilon` ~ N(0, I) [B, d] a sample of q."""
+        if epsilon is None:
+            flat = ops.reshape(h, (-1, math.prod(self.shape)))
+            return ops.reshape(self.mu(flat), (-1, *self.shape))
+        return self.sample(*self.posterior(h), epsilon)
+
+    def train(self, h, noise):
+        mu, log_variance = self.posterior(h)
+        z = self.sample(mu, log_variance, noise["epsilon"])
+        loss_kl = losses.kl_to_unit_normal(mu=mu, log_variance=log_variance)
+        return Pass(z, h, self.beta * loss_kl, {"loss_kl": loss_kl})
+
+    def get_config(self):
+        return {**super().get_config(), "beta": self.beta}
+
+
+class Codebook(layers.Layer):
+    """K codes of d values, each the moving average of the vectors that were nearest to it.
+
+    Args:
+        size: K.
+        width: d.
+        zero_debias: start the averages as averages of nothing and correct their bias towards it
+            (as Adam does); a code that no vector has been near yet stays where it began.
+            Otherwise they start as in the original, with counts of 0 but sums at the codes
+            themselves: the first updates multiply codes by up to a thousand, and for some ten
+            thousand steps, until that has decayed, few codes are near any vector.
+    """
+
+    def __init__(self, size: int, width: int, zero_debias: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+        self.zero_debias = zero_debias
+        edge = (3 / size) ** 0.5  # TF1's uniform unit scaling takes K for the fan-in
+        uniform = keras.initializers.RandomUniform(-edge, edge)
+        # All replicas compute the same update.
+        own = functools.partial(
+            self.add_weight, trainable=False, aggregation="only_first_replica", dtype="float32"
+        )
+        self.means = own((size, width), uniform, name="means")
+        self.ema_count = own((size,), "zeros", name="ema_count")
+        self.ema_sums = own((size, width), "zeros", name="ema_sums")
+        if not zero_debias:
+            self.ema_sums.assign(ops.copy(self.means.value))  # JAX gives a buffer away once
+        self.built = True
+
+    def nearest(self, x):
+        """Index of the code nearest to each vector: [N, d] -> [N]."""
+        squares = ops.sum(ops.square(self.means), axis=1)  # |x|^2 is the same for all codes
+        return ops.argmin(squares - 2 * ops.matmul(x, ops.transpose(self.means)), axis=1)
+
+    def update(self, x, index):
+        """Move the averages towards vectors [N, d] and their nearest codes [N], then the codes.
+
+        zero_debias takes N to be the same at every step.
+        """
+        used = ops.segment_sum(ops.ones_like(index, "float32"), index, self.size)
+        self.ema_count.assign(DECAY * self.ema_count + (1 - DECAY) * used)
+        sums = ops.segment_sum(x, index, self.size)
+        self.ema_sums.assign(DECAY * self.ema_sums + (1 - DECAY) * sums)
+        count, sums = self.ema_count.value, self.ema_sums.value
+        if self.zero_debias:
+            # After t steps the counts add up to (1 - DECAY^t) N, of N vectors a step.
+            unbias = ops.cast(ops.shape(index)[0], count.dtype) / ops.sum(count)
+            count, sums = count * unbias, sums * unbias
+        total = ops.sum(count)
+        smoothed = (count + EPSILON) / (total + self.size * EPSILON) * total
+        means = sums / ops.expand_dims(smoothed, 1)
+        if self.zero_debias:
+            means = ops.where(ops.expand_dims(count, 1) > 0, means, self.means.value)
+        self.means.assign(means)
+
+
+@keras.saving.register_keras_serializable("acai_tf")
+class VectorQuantized(Bottleneck):
+    """Vector quantisation with the original's moving-average codebook (van den Oord et al. 2017).
+
+    The flattened h is projected to `num_latents` vectors v, each replaced by the nearest of `size`
+    codes e (straight through for the gradient); two dense layers bring them back to the shape of
+    h, which the decoder and the probe read. beta ||v - sg(e)||^2 is added to the loss.
+
+    As in the original the code that `encode` returns is h; decoding quantises. No gradient moves
+    the codebook: a training pass moves its averages.
+
+    Args:
+        size: number of codes.
+        num_latents: codes per image.
+        beta: weight of the commitment.
+        zero_debias: start the averages without the original's bias; see `Codebook`.
+    """
+
+    log_names = ("loss_commitment",)
+
+    def __init__(
+        self,
+        size: int = 2**14,
+        num_latents: int = 10,
+        beta: float = 10.0,
+        zero_debias: bool = False,
+        **options,
+    ):
+        super().__init__(**options)
+        self.size, self.num_latents = size, num_latents
+        self.beta, self.zero_debias = beta, zero_debias
+
+    def attach(self, shape):
+        self.shape, width = shape, math.prod(shape)
+        self.codebook = Codebook(self.size, width, self.zero_debias, name="codebook")
+        self.project = layers.Dense(width * self.num_latents, name="project")
+        self.hidden = layers.Dense(FILTER_SIZE, activation="relu", name="hidden")
+        self.restore = layers.Dense(width, name="restore")
+        self.project.build((None, width))
+        self.hidden.build((None, width * self.num_latents))
+        self.restore.build((None, FILTER_SIZE))
+
+    def quantise(self, h):
+        """h -> what the decoder reads of it.
+
+        Returns:
+            (that, the vectors v [B * num_latents, d], the indices of their codes [same], and the
+            codes e themselves).
+        """
+        width = math.prod(self.shape)
+        v = self.project(ops.reshape(h, (-1, width)))  # [B, num_latents * d]
+        vectors = ops.reshape(v, (-1, width))
+        index = self.codebook.nearest(vectors)
+        codes = ops.take(self.codebook.means.value, index, axis=0)
+        straight_through = v + ops.stop_gradient(ops.reshape(codes, ops.shape(v)) - v)
+        restored = self.restore(self.hidden(ops.relu(straight_through)))
+        return ops.reshape(restored, (-1, *self.shape)), vectors, index, codes
+
+    def latent(self, code, noise=None):
+        return self.quantise(code)[0]
+
+    def probed(self, h):
+        return self.quantise(h)[0]
+
+    def train(self, h, noise):
+        quantised, vectors, index, codes = self.quantise(h)
+        everyones = backend.of_all_replicas
+        self.codebook.update(everyones(ops.stop_gradient(vectors)), everyones(index))
+        loss = self.beta * losses.reconstruction(x=ops.stop_gradient(codes), x_hat=vectors)
+        return Pass(quantised, quantised, loss, {"loss_commitment": loss})
+
+    def get_config(self):
+        own = ("size", "num_latents", "beta", "zero_debias")
+        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

@@ -1,0 +1,64 @@
+"""The adversarial autoencoder's regularizer (Makhzani et al. 2016)."""
+
+import keras
+
+from acai_tf import losses, networks
+from acai_tf.models.regularizers import Regularizer, Terms
+
+
+@keras.saving.register_keras_serializable("acai_tf")
+class PriorDiscriminator(Regularizer):
+    """Asks that a discriminator cannot tell codes from draws of the prior N(0, I).
+
+        discriminator: BCE(disc(prior), 1) + BCE(disc(z), 0)
+        autoencoder:   weight BCE(disc(z), 1)
+
+    Args:
+        layer_sizes: widths of the discriminator's hidden layers.
+        weight: in units of the reconstruction loss per element.
+        learning_rate: of the discriminator; None: the optimizer's.
+    """
+
+    log_names = (
+        *("loss_disc_code", "loss_disc_prior"),
+        *("loss_disc_adversarial", "disc_accuracy"),
+    )
+    separate = True
+
+    def __init__(
+        self,
+        layer_sizes: tuple[int, ...] = (100, 100),
+        weight: float = 1.0,
+        name: str = "discriminator",
+        **options,
+    ):
+        super().__init__(name=name, **options)
+        self.layer_sizes, self.weight = tuple(layer_sizes), weight
+
+    def attach(self, model):
+        self._shape = model.latent_shape
+        self.network = networks.discriminator(self._shape, self.layer_sizes, self.name)
+
+    def noise(self, seed, batch):
+        return {"prior": keras.random.normal((batch, *self._shape), seed=seed)}
+
+    def terms(self, forward, noise):
+        of_code, felt = forward.judge(self.network, forward.code)  # logits [B, 1]
+        of_prior = self.network(noise["prior"])
+        loss_disc_code = losses.binary_cross_entropy(logits=of_code, target=0.0)
+        loss_disc_prior = losses.binary_cross_entropy(logits=of_prior, target=1.0)
+        loss_adversarial = losses.binary_cross_entropy(logits=felt, target=1.0)
+        return Terms(
+            autoencoder=self.weight * forward.scale * loss_adversarial,
+            adversary=loss_disc_prior + loss_disc_code,
+            logs={
+                "loss_disc_code": loss_disc_code,
+                "loss_disc_prior": loss_disc_prior,
+                "loss_disc_adversarial": loss_adversarial,
+                "disc_accuracy": losses.discriminator_accuracy(of_prior=of_prior, of_code=of_code),
+            },
+        )
+
+    def get_config(self):
+        own = {"layer_sizes": self.layer_sizes, "weight": self.weight}
+        return {**super().get_config(), **own}
