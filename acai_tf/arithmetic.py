@@ -49,7 +49,8 @@ class Network(keras.Sequential):
 @contextlib.contextmanager
 def straightforward(model: keras.Model):
     """Within this context a model's networks are computed layer by layer."""
-    networks = [layer for layer in model.layers if isinstance(layer, Network) and layer.fused]
+    every = model._flatten_layers()
+    networks = [layer for layer in every if isinstance(layer, Network) and layer.fused]
     for network in networks:
         network.fused = False
     try:

@@ -59,14 +59,14 @@ def _jax_gradients(model, x, label, noise):
     import jax
 
     others = model.non_trainable_variables
-    present = {v.path: v.value for v in [*model.trainable_variables, *others]}
+    present = {id(v): v.value for v in [*model.trainable_variables, *others]}
 
     def objective(values, players):
         """The sum of some players' losses at other `values` of their variables, and all else."""
         at = present | {
-            v.path: values[name][n] for name in players for n, v in enumerate(own[name])
+            id(v): values[name][n] for name in players for n, v in enumerate(own[name])
         }
-        mapping = [(v, at[v.path]) for v in [*model.trainable_variables, *others]]
+        mapping = [(v, at[id(v)]) for v in [*model.trainable_variables, *others]]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             losses, logs = model.objectives(x, label, noise)
         assigned = [scope.get_current_value(v) for v in others]
@@ -78,7 +78,7 @@ def _jax_gradients(model, x, label, noise):
     own = model.players()
     gradients = {}
     for players in model.backward_passes():
-        values = {name: [present[v.path] for v in own[name]] for name in players}
+        values = {name: [present[id(v)] for v in own[name]] for name in players}
         found, (losses, logs, assigned) = jax.grad(objective, has_aux=True)(values, tuple(players))
         gradients |= found
     for variable, value in zip(others, assigned, strict=True):

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 
+import keras
 import numpy as np
 
 from acai_tf import archive
@@ -19,11 +20,39 @@ _ROLLBACKS = "rollbacks"
 _NAME = re.compile(r"step-(\d+)\.npz")
 
 
+def weights(model) -> dict:
+    """Name -> variable of a model's weights.
+
+    The package's own networks name their variables by path, "encoder/conv0/kernel". In other
+    networks names may be Keras' automatic ones, which count what a process has made before, so
+    there it is the place: "encoder/0", "encoder/1", ...
+    """
+    from acai_tf.arithmetic import Network
+
+    names = {id(variable): variable.path for variable in model.weights}
+    roles = {"encoder": model.encoder, "decoder": model.decoder}
+    for role, part in {**roles, **{one.name: one for one in model.regularizers}}.items():
+        for network in (layer for layer in part._flatten_layers() if isinstance(layer, keras.Model)):
+            if not isinstance(network, Network):
+                for place, variable in enumerate(network.weights):
+                    names[id(variable)] = f"{role}/{place}"
+    return {names[id(variable)]: variable for variable in model.weights}
+
+
 def state(model) -> dict:
-    """Path -> variable of all that a step changes: the model and, once compiled, its optimizer."""
+    """Name -> variable of all that a step changes: the model and, once compiled, its optimizer."""
+    named = weights(model)
     optimizer = getattr(model, "optimizer", None)  # there is no such attribute before compile()
-    variables = [*model.weights, *(optimizer.variables if optimizer else [])]
-    return {variable.path: variable for variable in variables}
+    if not optimizer:
+        return named
+    # Adam's moments are named by the paths of the variables that they are of.
+    of = {variable.path.replace("/", "_"): name for name, variable in named.items()}
+    own = {}
+    for variable in optimizer.variables:
+        owner, _, kind = variable.path.removeprefix(f"{optimizer.name}/").rpartition("_")
+        name = of.get(owner, owner).replace("/", "_")
+        own[f"{optimizer.name}/{name}_{kind}" if owner in of else variable.path] = variable
+    return {**named, **own}
 
 
 def steps_taken(model) -> int:

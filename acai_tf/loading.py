@@ -54,11 +54,11 @@ def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
     shapes = about["image_shape"], about["classes"]
     if "weights" in about["formats"]:
         weights = folder / "weights.npz"
-        model = _build(about["config"], *shapes, folder / ABOUT, weights)
+        model = _build(about["config"], *shapes, folder / ABOUT)
         checkpoints.restore(weights, model)
     elif "keras" in about["formats"]:
         weights = folder / "model.keras"
-        model = _build(about["config"], *shapes, folder / ABOUT, weights)
+        model = _build(about["config"], *shapes, folder / ABOUT)
         try:
             model.load_weights(weights)
         except Exception as error:  # a damaged file makes zipfile and h5py raise many kinds
@@ -68,24 +68,15 @@ def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
     return model
 
 
-def _build(
-    config: Config, image_shape, classes: int, settings: pathlib.Path, weights: pathlib.Path
-) -> "Autoencoder":
-    """The model that one file describes and another fills.
-
-    Raises:
-        UsageError: the settings make no model, or one that is larger than the file of its weights:
-            no memory is taken for that.
-    """
+def _build(config: Config, image_shape, classes: int, settings: pathlib.Path) -> "Autoencoder":
+    """The model that a file describes; raises UsageError where its settings make none."""
     from acai_tf.models import build_model
-    from acai_tf.models.sizes import check
 
     # bfloat16 is for training: weights are float32, and what uses them afterwards is exact.
     config = dataclasses.replace(config, dtype_policy="float32")
     try:
-        check(config, image_shape, classes, weights)
         return build_model(config, image_shape, classes)
-    except (OSError, UsageError) as error:
+    except UsageError as error:
         raise UsageError(f"{settings}: {error}") from error
 
 
@@ -107,15 +98,20 @@ def load_run(run: RunFolder) -> tuple["Autoencoder", int]:
         raise UsageError(
             f"{run.path} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
         )
-    for path in reversed(saved):
-        if shapes := _shapes(path, config.latent_width):
-            model = _build(config, *shapes, run.path / "config.json", path)
-            return model, checkpoints.restore_newest(run.checkpoints, model)
-    raise UsageError(f"no checkpoint in {run.path} can be read: they are damaged")
+    shapes = run.shapes() or next(
+        filter(None, (_shapes(path, config.latent_width) for path in reversed(saved))), None
+    )
+    if not shapes:
+        raise UsageError(f"no checkpoint in {run.path} can be read: they are damaged")
+    model = _build(config, *shapes, run.path / "config.json")
+    return model, checkpoints.restore_newest(run.checkpoints, model)
 
 
 def _shapes(path: pathlib.Path, latent_width: int) -> tuple[tuple[int, int, int], int] | None:
-    """The shape of images and the number of classes of a checkpoint's model; None: damaged."""
+    """The shape of images and the number of classes of a checkpoint's model; None: damaged.
+
+    For runs whose config.json does not say so yet.
+    """
     kernel = re.compile(r"encoder/(conv\d+)/kernel")
     try:
         held = archive.read(path, most=path.stat().st_size)

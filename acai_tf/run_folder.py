@@ -16,6 +16,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import sys
 
 from acai_tf.checkpoints import checkpoints
@@ -143,9 +144,32 @@ class RunFolder:
         """The fingerprint of the images that the run began with; None: none is written down."""
         return json.loads(self._config.read_text()).get("images")
 
-    def begin(self, config: Config, images: str, class_names: tuple[str, ...] = ()) -> None:
-        """Record the configuration, the training images' fingerprint, what their labels mean, and
-        the versions."""
+    def shapes(self) -> tuple[tuple[int, ...], int] | None:
+        """The images' shape and the number of classes; None: the run is older than their record.
+
+        Raises:
+            UsageError: config.json cannot be read.
+        """
+        saved = self.saved()
+        if "image_shape" not in saved:
+            return None
+        try:
+            shape = tuple(int(length) for length in saved["image_shape"])
+            if len(shape) != 3 or min(shape) < 1:
+                raise ValueError(f"image_shape {shape}")
+            return shape, len(saved["class_names"])
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError(f"{self._config} cannot be read ({error})") from error
+
+    def begin(
+        self,
+        config: Config,
+        images: str,
+        class_names: tuple[str, ...] = (),
+        image_shape: tuple[int, ...] | None = None,
+    ) -> None:
+        """Record the configuration, the training images' fingerprint and shape, what their labels
+        mean, and the versions."""
         versions = _versions()
         if self._config.exists():
             dataset = self.config().dataset
@@ -165,6 +189,7 @@ class RunFolder:
             "config": config.to_dict(),
             "images": images,
             "class_names": list(class_names),
+            **({"image_shape": list(image_shape)} if image_shape else {}),
             "versions": versions,
         }
         self._about = json.dumps(saved, indent=2) + "\n"
@@ -257,8 +282,11 @@ class RunFolder:
 
 def default_run_dir(config: Config) -> str:
     """runs/<dataset>/<model>-d<code size>-seed<seed>."""
-    run = f"{config.model}-d{config.code_size}-seed{config.seed}"
-    return f"runs/{short_name(config.dataset)}/{run}"
+    parts = [config.model, *([config.regularizers] if config.regularizers else [])]
+    if config.networks != "paper":
+        parts.append(config.networks)
+    name = re.sub(r"[^\w.=+-]+", "-", "+".join(parts)).strip("-")
+    return f"runs/{short_name(config.dataset)}/{name}-d{config.code_size}-seed{config.seed}"
 
 
 def _versions() -> dict[str, str]:

@@ -83,7 +83,7 @@ def train(config: Config) -> Autoencoder:
             )
         if chief:
             run.rewind(saved, steps)
-            run.begin(config, images, dataset.class_names)
+            run.begin(config, images, dataset.class_names, dataset.image_shape)
         if step:
             print(f"continuing {run.path if saved else config.original} from step {step}")
         _fit(model, dataset, config, step, run)

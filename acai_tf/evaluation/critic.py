@@ -19,7 +19,7 @@ CONSTANT = 1e-3  # the spread of alpha itself is 0.15, that of a critic at work 
 def estimates(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """The mixing coefficients alpha along interpolations, [16], and what the critic takes them
     for, [pairs, 16]."""
-    if not hasattr(subject.model, "estimate_along"):
+    if getattr(subject.model, "critic", None) is None:
         raise CannotEvaluate("the model has no critic")
     pairs, images = min(PAIRS, subject.pairs), subject.dataset.test_images
     along = subject.model.compiled_verb("estimate_along", steps=STEPS)

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 import acai_tf
-from acai_tf import pretrained
+from acai_tf import checkpoints, pretrained
 from acai_tf.config import KIMG, Config
 from acai_tf.data import canonical_name, load_dataset, short_name
 from acai_tf.data.cache import cache_dir
@@ -138,8 +138,8 @@ def _weights(model) -> str:
         for file in sorted((model.path / "variables").glob("variables.*")):
             seen.update(file.read_bytes())
         return seen.hexdigest()[:16]
-    for variable in model.weights:
-        seen.update(variable.path.encode())
+    for name, variable in checkpoints.weights(model).items():
+        seen.update(name.encode())
         seen.update(np.ascontiguousarray(variable))
     return seen.hexdigest()[:16]
 

@@ -112,8 +112,8 @@ def export(
     from acai_tf.arithmetic import straightforward
 
     check_formats(formats)
-    if critic and model.config.model != "acai":
-        raise UsageError(f"{model.config.model} has no critic; only acai has")
+    if critic and model.critic is None:
+        raise UsageError("the model has no critic to export")
     folder = resolved(folder)
     check_free(folder, overwrite)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")

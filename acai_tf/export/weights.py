@@ -1,9 +1,11 @@
-"""Every variable by its path, as in a checkpoint: `acai_tf.checkpoints.restore` reads it."""
+"""Every variable by its name, as in a checkpoint: `acai_tf.checkpoints.restore` reads it."""
 
 import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from acai_tf.checkpoints import weights
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
@@ -11,4 +13,4 @@ if TYPE_CHECKING:
 
 def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:
     """Write weights.npz; these are all weights, a critic's included."""
-    np.savez(folder / "weights.npz", **{v.path: np.asarray(v) for v in model.weights})
+    np.savez(folder / "weights.npz", **{n: np.asarray(v) for n, v in weights(model).items()})

@@ -321,13 +321,13 @@ class Autoencoder(keras.Model):
         noise = backend.share(self.noise(seed, backend.replicas() * ops.shape(x)[0]))
         _, logs, gradients = backend.player_gradients(self, x, label, noise)
         # The same order of variables at every step, whoever's they are.
-        by_path = {
-            variable.path: gradient
+        by_variable = {
+            id(variable): gradient
             for player, variables in self.players().items()
             for variable, gradient in zip(variables, gradients[player], strict=True)
         }
         variables = self.trainable_variables
-        self.optimizer.apply([by_path[variable.path] for variable in variables], variables)
+        self.optimizer.apply([by_variable[id(variable)] for variable in variables], variables)
         return self._track(logs)
 
     def look(self, data) -> dict:
@@ -349,11 +349,11 @@ class Autoencoder(keras.Model):
             logs["loss_probe"] = losses.cross_entropy(logits=logits, label=label)
             right = ops.cast(ops.argmax(logits, axis=-1), "int32") == ops.cast(label, "int32")
             logs["probe_accuracy"] = ops.mean(ops.cast(right, "float32"))
-        return self._track(logs)
+        return self._track(logs, ops.shape(x)[0])  # the last batch may be smaller
 
-    def _track(self, logs) -> dict:
+    def _track(self, logs, weight=None) -> dict:
         for name, value in backend.mean_over_replicas(logs).items():
-            self.trackers[name].update_state(value)
+            self.trackers[name].update_state(value, weight)
         return {name: self.trackers[name].result() for name in logs}
 
     def _unpacked(self, data):

@@ -99,7 +99,6 @@ def load(path: str | pathlib.Path):
         UsageError: it is no such folder, or a variable is not what the folder's name says.
     """
     from acai_tf.models import build_model
-    from acai_tf.models.sizes import check
     from acai_tf.optimizer import adam
 
     run = OriginalRun(path)
@@ -118,7 +117,6 @@ def load(path: str | pathlib.Path):
     settings = {name: value for name, value in run.settings.items() if name != "scales"}
     config = Config(latent_width=width, dataset=dataset_of(path) or "lines", **settings)
     image_shape = (width << scales, width << scales, colors)
-    check(config, image_shape, classes, *run.files)
     model = build_model(config, image_shape, classes)
     model.compile(optimizer=adam(model, model.config.lr))
     _restore(run, model)

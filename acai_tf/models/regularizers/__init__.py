@@ -64,8 +64,11 @@ class Regularizer(keras.layers.Layer):
     log_names: tuple[str, ...] = ()
     separate = False
 
-    def __init__(self, learning_rate: float | None = None, **options):
-        super().__init__(**options)
+    def __init__(
+        self, learning_rate: float | None = None, name: str | None = None, **options: Any
+    ):
+        # Not Keras' automatic name, which counts: it is part of checkpoints.
+        super().__init__(name=name or type(self).__name__.lower(), **options)
         self.learning_rate = learning_rate
         self.built = True
 
