@@ -154,12 +154,16 @@ def train_function(model):
 
     more = model.steps_per_execution - 1
 
-    @tf.function(reduce_retracing=True)
+    # Without autograph, which would wrap what the model raises.
+    @tf.function(autograph=False, reduce_retracing=True)
     def steps(iterator):
         logs = step(next(iterator))
         if more:
-            for _ in tf.range(more):
-                logs = step(next(iterator))
+            _, logs = tf.while_loop(
+                lambda taken, _: taken < more,
+                lambda taken, _: (taken + 1, step(next(iterator))),
+                (0, logs),
+            )
         return logs
 
     def function(iterator):

@@ -54,6 +54,34 @@ NETWORKS = {
 }
 
 
+_KINDS = {"model": MODELS, "regularizer": REGULARIZERS, "networks": NETWORKS}
+
+
+def register(kind: str, name: str, where: str) -> None:
+    """Give a part a name, as those of the package have one: for flags, Config and run folders.
+
+    Args:
+        kind: "model", "regularizer", "networks", "dataset" or "evaluator".
+        name: what it is called from here on.
+        where: its dotted path, "my_package.module:Name" (an evaluator's is that of its module).
+
+    Raises:
+        UsageError: an unknown kind, or a name that is taken.
+
+    Example:
+        acai_tf.register("regularizer", "small_codes", "my_package.terms:SmallCodes")
+    """
+    from acai_tf.data import DATASETS
+    from acai_tf.evaluation import EVALUATORS
+
+    kinds = {**_KINDS, "dataset": DATASETS, "evaluator": EVALUATORS}
+    if kind not in kinds:
+        raise UsageError(f"unknown kind {kind!r}; known: {', '.join(kinds)}")
+    if name in kinds[kind]:
+        raise UsageError(f"there is a {kind} {name!r} already")
+    kinds[kind][name] = Registered(where) if kind in ("model", "regularizer") else where
+
+
 def settings_read(model: str, regularizers: str = "") -> dict[str, str]:
     """The settings that only some models read, of those that a model and its regularizers do.
 

@@ -262,6 +262,8 @@ class Autoencoder(keras.Model):
             if terms.adversary is not None:
                 losses_of[regularizer.name] = terms.adversary
             logs |= terms.logs
+        if passed.update:
+            passed.update()
         return losses_of, {**logs, **self.more_logs(logs)}
 
     def more_logs(self, logs: dict) -> dict:

@@ -5,6 +5,7 @@ h, codes and what the decoder reads have one shape, [B, ...]: the encoder's outp
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -26,12 +27,14 @@ class Pass(NamedTuple):
         probed: what the probe reads.
         loss: added to the autoencoder's loss.
         logs: {name in log_names: scalar}.
+        update: called once the whole forward pass is made; assigns what the pass moves.
     """
 
     latent: Any
     probed: Any
     loss: Any = 0.0
     logs: dict = {}
+    update: Callable[[], None] | None = None
 
 
 class Bottleneck(layers.Layer):
@@ -282,10 +285,13 @@ class VectorQuantized(Bottleneck):
 
     def train(self, h, noise):
         quantised, vectors, index, codes = self.quantise(h)
-        everyones = backend.of_all_replicas
-        self.codebook.update(everyones(ops.stop_gradient(vectors)), everyones(index))
         loss = self.beta * losses.reconstruction(x=ops.stop_gradient(codes), x_hat=vectors)
-        return Pass(quantised, quantised, loss, {"loss_commitment": loss})
+
+        def update():
+            everyones = backend.of_all_replicas
+            self.codebook.update(everyones(ops.stop_gradient(vectors)), everyones(index))
+
+        return Pass(quantised, quantised, loss, {"loss_commitment": loss}, update)
 
     def get_config(self):
         own = ("size", "num_latents", "beta", "zero_debias")

@@ -1,0 +1,423 @@
+"""Autoencoders of any parts: networks, bottlenecks, reconstructions, regularizers."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import acai_tf
+from acai_tf import checkpoints, registry
+from acai_tf.backend import player_gradients
+from acai_tf.config import Config
+from acai_tf.draws import StepSeed, seed_weights
+from acai_tf.errors import UsageError
+from acai_tf.models import build_model, settings_read
+from acai_tf.models.reconstruction import to_unit
+from tests.reference import OBJECTIVES, Golden
+from tests.test_golden import FORWARD, GRADIENT, assert_near
+
+SHAPE = (8, 12, 1)  # not square
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, *SHAPE), np.uint8)
+LABELS = np.arange(20) % 3
+HOSTS = ("baseline", "denoising", "dropout", "vae", "vqvae", "aae")
+CRITIC = "interpolation_critic"
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+
+
+def networks(normalised: bool = False):
+    """A flat code of 6 numbers: nothing like the paper's."""
+    middle = [layers.BatchNormalization()] if normalised else []
+    return (
+        keras.Sequential([keras.Input(SHAPE), layers.Flatten(), *middle, layers.Dense(6)]),
+        keras.Sequential(
+            [keras.Input((6,)), layers.Dense(math.prod(SHAPE)), layers.Reshape(SHAPE)]
+        ),
+    )
+
+
+def worn(host: str, weight=0.5, **settings):
+    """A model of the package with ACAI's critic, 16x16x1."""
+    own = {"z_log_size": 4, "num_latents": 2} if host == "vqvae" else {}
+    text = f"{CRITIC}(weight={weight})"
+    config = Config(
+        model=host, regularizers=text, depth=2, latent=2, latent_width=4, **own, **settings
+    )
+    seed_weights(0)
+    return build_model(config, (16, 16, 1), 3)
+
+
+def small_batch():
+    rng = np.random.default_rng(1)
+    return np.asarray(to_unit(rng.integers(0, 256, (8, 16, 16, 1), np.uint8))), np.arange(8) % 3
+
+
+class Custom(acai_tf.Regularizer):
+    """A term of one's own without weights, on codes."""
+
+    log_names = ("loss_custom",)
+
+    def terms(self, forward, noise):
+        loss = ops.mean(ops.square(forward.code))
+        return acai_tf.Terms(0.1 * loss, logs={"loss_custom": loss})
+
+
+# As Keras users know models.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda *nets: acai_tf.Autoencoder(*nets, regularizers=[acai_tf.InterpolationCritic()]),
+        lambda *nets: acai_tf.VAE(*nets, classes=3, regularizers=[Custom()]),
+    ],
+    ids=["critic", "vae"],
+)
+def test_fit_evaluate_predict_save_load(make, tmp_path):
+    model = make(*networks())
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    data = (IMAGES, LABELS) if model.classes else (IMAGES,)
+    history = model.fit(*data, batch_size=8, epochs=2, validation_data=data, verbose=0).history
+    assert all(np.isfinite(values).all() for values in history.values())
+    assert {"loss_critic", "val_loss_ae"} <= set(history) or {"elbo", "val_probe_accuracy"} <= set(
+        history
+    )
+    scores = model.evaluate(*data, batch_size=8, verbose=0, return_dict=True)
+    again = model.evaluate(*data, batch_size=8, verbose=0, return_dict=True)
+    assert scores == again  # without noise
+    if model.classes:
+        right = np.argmax(model.classify(IMAGES), -1) == LABELS
+        assert scores["probe_accuracy"] == pytest.approx(right.mean(), abs=1e-6)
+    predicted = model.predict(IMAGES, verbose=0)
+    assert predicted.shape == IMAGES.shape
+    assert model.interpolate(IMAGES[:2], IMAGES[2:4], steps=3).shape == (3, 2, *SHAPE)
+    model.summary(print_fn=lambda line: None)
+    model.save(tmp_path / "mine.keras")
+    loaded = keras.saving.load_model(
+        tmp_path / "mine.keras", custom_objects={"Custom": Custom} if model.classes else None
+    )
+    assert type(loaded) is type(model)
+    np.testing.assert_array_equal(loaded.predict(IMAGES, verbose=0), predicted)
+    before = int(model.optimizer.iterations)
+    loaded.fit(*data, batch_size=10, verbose=0)
+    assert int(loaded.optimizer.iterations) == before + 2
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="tf.data, tf.distribute")
+def test_fit_a_dataset_on_two_replicas():
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(8)  # 8, 8 and 4
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+    with strategy.scope():
+        model = acai_tf.ACAI(*networks(), classes=3)
+        model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        history = model.fit(data, verbose=0).history
+    assert math.isfinite(history["loss_critic"][0])
+    assert int(np.asarray(model.optimizer.iterations)) == 3
+
+
+def test_networks_whose_images_meet_train_with_separate_backward_passes():
+    encoder, decoder = networks(normalised=True)
+    with pytest.raises(UsageError, match="batch normalisation"):
+        acai_tf.ACAI(encoder, decoder)
+    model = acai_tf.ACAI(encoder, decoder, shared_backward=False)
+    model.compile()
+    before = np.asarray(encoder.layers[1].moving_mean).copy()
+    model.fit(IMAGES, batch_size=10, verbose=0)
+    assert not np.array_equal(encoder.layers[1].moving_mean, before)
+
+
+def test_one_may_write_a_regularizer_with_weights_of_its_own():
+    """With `judge` one backward pass serves; without it every player has its own."""
+
+    class Adversary(acai_tf.Regularizer):
+        def attach(self, model):
+            self.network = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(1)])
+
+        def terms(self, forward, noise):
+            own, felt = forward.judge(self.network, forward.x_hat)
+            return acai_tf.Terms(ops.mean(ops.square(felt)), ops.mean(ops.square(own - 1)))
+
+    class Judging(Adversary):
+        separate = True
+
+    moved = {}
+    for kind in (Adversary, Judging):
+        seed_weights(0)
+        model = acai_tf.Autoencoder(*networks(), regularizers=[kind()])
+        model.compile(optimizer=keras.optimizers.SGD(0.1))
+        assert list(model.players()) == ["autoencoder", kind.__name__.lower()]
+        assert len(model.backward_passes()) == (1 if kind.separate else 2)
+        model.step(IMAGES)
+        moved[kind] = [np.asarray(v) for v in model.trainable_variables]
+    for one, other in zip(*moved.values(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+# The critic on the others.
+
+
+def test_the_baseline_with_the_critic_is_acai():
+    """To the last bit, initial weights included."""
+    states = []
+    for settings in ({"model": "acai"}, {"model": "baseline", "regularizers": CRITIC}):
+        seed_weights(0)
+        model = build_model(Config(depth=2, latent=2, **settings), (16, 16, 1), 3)
+        model.compile()
+        images, labels = small_batch()
+        for _ in range(2):
+            model.train_on_batch(images, labels)
+        states.append({n: np.asarray(v) for n, v in checkpoints.state(model).items()})
+    acai, composed = states
+    assert set(acai) == set(composed)
+    for name in acai:
+        np.testing.assert_array_equal(acai[name], composed[name], err_msg=name)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_with_weight_zero_the_hosts_golden_numbers_come_out(host):
+    golden = Golden(host, regularizers=f"{CRITIC}(weight=0)")
+    model = golden.model()
+    noise = {**golden.noise, "critic": model.critic.noise(StepSeed(0, 0), len(golden.x))}
+    losses, _, gradients = player_gradients(model, golden.x, golden.label, noise)
+    assert "critic" in losses
+    for index, players in enumerate(OBJECTIVES[host]):
+        total = sum(float(losses[player]) for player in players)
+        assert total == pytest.approx(float(golden.arrays[f"objective/{index}"]), rel=FORWARD)
+        expected = golden.under(f"grad/{index}/")
+        for player in players:
+            for variable, got in zip(model.players()[player], gradients[player], strict=True):
+                assert_near(got, expected[variable.path], GRADIENT, variable.path)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_each_loss_reaches_its_own_player_and_nothing_else(host):
+    """One backward pass for all gives what a pass each does, and the critic moves the host."""
+    shared, separate, none = worn(host), worn(host, fused=False), worn(host, weight=0)
+    x, label = small_batch()
+    noise = shared.noise(StepSeed(0, 0), len(x))
+    ours, theirs, unmoved = (
+        player_gradients(model, x, label, noise)[2] for model in (shared, separate, none)
+    )
+    assert [len(m.backward_passes()) for m in (shared, separate)] == [1, len(theirs)]
+    for player, variables in shared.players().items():
+        for variable, one, other in zip(variables, ours[player], theirs[player], strict=True):
+            assert_near(one, other, 1e-4, f"{player}: {variable.path}")
+    for player in theirs:
+        same = all(map(np.array_equal, ours[player], unmoved[player]))
+        assert same == (player != "autoencoder")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_real_and_mixed_images_differ_in_alpha_alone(host):
+    """Mixed with alpha 0, the images are the real ones of the partners."""
+    model = worn(host)
+    x, label = small_batch()
+    noise = model.noise(StepSeed(0, 0), len(x))
+    noise["critic"]["uniform"] = np.zeros((len(x), 1, 1, 1), np.float32)
+    if host == "dropout":  # each image has its own mask, whatever its code
+        mask = np.asarray(noise["bottleneck"]["keep_mask"])
+        noise["bottleneck"]["keep_mask"] = np.repeat(mask[:1], len(x), axis=0)
+    seen = []
+    terms = model.critic.terms
+    model.critic.terms = lambda forward, noise: seen.append(forward) or terms(forward, noise)
+    images = []
+    estimate = model.critic.estimate
+    model.critic.estimate = lambda x: images.append(x) or estimate(x)
+    model.objectives(x, label, noise)
+    x_hat, (x_mix, real) = np.asarray(seen[0].x_hat), map(np.asarray, images)
+    np.testing.assert_allclose(x_mix, x_hat[::-1], atol=1e-5)
+    np.testing.assert_allclose(real, x_hat + 0.2 * (x - x_hat), atol=1e-5)
+
+
+def test_weights_are_in_units_of_the_reconstruction_loss():
+    """A Bernoulli's loss is a sum over pixels, so that the critic counts as often."""
+    for host, times in (("baseline", 1), ("vae", 16 * 16)):
+        model = worn(host, weight=0.25)
+        x, label = small_batch()
+        made = []
+        terms = model.critic.terms
+        model.critic.terms = lambda *given, terms=terms: made.append(terms(*given)) or made[-1]
+        _, logs = model.objectives(x, label, model.noise(StepSeed(0, 0), len(x)))
+        expected = 0.25 * times * float(logs["loss_adversarial"])
+        assert float(made[0].autoencoder) == pytest.approx(expected, rel=1e-6)
+
+
+# Reconstructions, by hand.
+
+
+def test_reconstructions():
+    x = np.float32([[-1.0, 1.0, 0.0]])
+    squared, bernoulli = acai_tf.SquaredError(), acai_tf.Bernoulli()
+    assert float(squared.loss(x, np.float32([[0, 1, 0]]))) == pytest.approx(1 / 3)
+    y = np.float32([[0.0, 0.0, np.log(3)]])
+    # Targets 0, 1 and 1/2; probabilities 1/2, 1/2 and 3/4.
+    expected = -(2 * np.log(0.5) + 0.5 * np.log(0.75) + 0.5 * np.log(0.25))
+    assert float(bernoulli.loss(x, y)) == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(bernoulli.image(y), [[0, 0, 0.5]], atol=1e-6)
+    categorical = acai_tf.Categorical(3)
+    logits = np.log(np.float32([[[1, 1, 2], [2, 1, 1]]]))
+    loss = categorical.loss(np.int32([[2, 1]]), logits)
+    assert float(loss) == pytest.approx((np.log(2) + np.log(4)) / 2, rel=1e-6)
+    np.testing.assert_allclose(categorical.image(logits)[0, 0], [0.25, 0.25, 0.5], rtol=1e-6)
+    scales = [one.scale((4, 5, 3)) for one in (squared, bernoulli, categorical)]
+    assert scales == [1, 60, 1]
+
+
+def test_whole_numbers_are_autoencoded():
+    """Sequences of tokens, with the critic on their probabilities."""
+    tokens = np.random.default_rng(0).integers(0, 5, (16, 7))
+    encoder = keras.Sequential(
+        [keras.Input((7,), dtype="int32"), layers.Embedding(5, 4), layers.Flatten(), layers.Dense(3)]
+    )
+    decoder = keras.Sequential([keras.Input((3,)), layers.Dense(35), layers.Reshape((7, 5))])
+    critic = keras.Sequential([keras.Input((7, 5)), layers.Flatten(), layers.Dense(1)])
+    model = acai_tf.Autoencoder(
+        encoder,
+        decoder,
+        reconstruction=acai_tf.Categorical(5),
+        regularizers=[acai_tf.InterpolationCritic(network=critic)],
+    )
+    model.compile()
+    model.fit(tokens, batch_size=8, verbose=0)
+    path = model.interpolate(tokens[:2], tokens[2:4], steps=3)
+    assert path.shape == (3, 2, 7, 5)
+    np.testing.assert_allclose(np.sum(path, -1), 1, rtol=1e-5)
+    assert model.estimate(tokens).shape == (16,)
+    with pytest.raises(UsageError, match="whole numbers"):
+        model.encode(tokens + 0.5)
+
+
+def test_any_keras_layer_corrupts():
+    model = acai_tf.Autoencoder(*networks(), corruption=layers.Dropout(0.5))
+    model.compile()
+    model.fit(IMAGES, batch_size=10, verbose=0)
+    np.testing.assert_array_equal(model.reconstruct(IMAGES), model.reconstruct(IMAGES))
+
+
+# By name.
+
+
+def test_names_with_arguments():
+    text = "a(x=1, y=(2, 3)), my.module:B, c(name='d')"
+    assert registry.parse_list(text) == [
+        ("a", {"x": 1, "y": (2, 3)}),
+        ("my.module:B", {}),
+        ("c", {"name": "d"}),
+    ]
+    assert registry.parse_list("") == []
+
+
+@pytest.mark.parametrize("text", ["a(", "a(1)", "a(x=open('f'))", "a b", "a)", "a(x=1) + b"])
+def test_what_is_no_name_is_refused(text):
+    with pytest.raises(UsageError):
+        registry.parse(text)
+
+
+def test_networks_of_ones_own_resume_in_another_process(tmp_path, monkeypatch):
+    """Keras counts layers: there, the same networks have other names."""
+    settings = {"dataset": "digits", "model": "acai", "networks": f"{__name__}:built(width=5)"}
+    settings |= {"latent": 3, "batch": 32, "report_kimg": 1, "run_dir": str(tmp_path / "run")}
+    acai_tf.train(Config(**settings, total_kimg=1))
+    layers.Dense(1)
+    model = acai_tf.train(Config(**settings, total_kimg=2))
+    assert int(model.optimizer.iterations) == 64
+    loaded = acai_tf.load(str(tmp_path / "run"))
+    images = IMAGES.repeat(4, 1)[:, :, :1].repeat(32, 2)
+    np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
+
+
+def built(image_shape, latent, width):
+    return (
+        keras.Sequential(
+            [
+                *(keras.Input(image_shape), layers.Flatten()),
+                *(layers.Dense(width, "relu"), layers.Dense(latent)),
+            ]
+        ),
+        keras.Sequential(
+            [
+                *(keras.Input((latent,)), layers.Dense(math.prod(image_shape))),
+                layers.Reshape(image_shape),
+            ]
+        ),
+    )
+
+
+def test_residual_networks_of_any_shape():
+    config = Config(networks="residual", depth=2, latent=3, latent_width=2)
+    model = build_model(config, (16, 24, 3), 0)
+    assert model.latent_shape == (2, 3, 3)
+    model.compile()
+    model.fit(np.zeros((4, 16, 24, 3), np.uint8), verbose=0)
+    # Networks are in a range that trains from the start.
+    wide = build_model(Config(networks="residual", depth=8), (64, 64, 3), 0)
+    colors = np.random.default_rng(0).uniform(-1, 1, (16, 1, 1, 3)).astype(np.float32)
+    assert 0.1 < float(np.std(wide.reconstruct(np.tile(colors, (1, 64, 64, 1))))) < 3
+
+
+def test_registered_names(monkeypatch):
+    from acai_tf import models
+
+    monkeypatch.setattr(models, "REGULARIZERS", dict(models.REGULARIZERS))
+    monkeypatch.setitem(models._KINDS, "regularizer", models.REGULARIZERS)
+    acai_tf.register("regularizer", "mine", f"{__name__}:Custom")
+    model = build_model(
+        Config(model="vae", regularizers=f"mine, {CRITIC}", depth=2), (16, 16, 1), 0
+    )
+    assert [type(one).__name__ for one in model.regularizers] == ["Custom", "InterpolationCritic"]
+    with pytest.raises(UsageError, match="already"):
+        acai_tf.register("regularizer", "mine", "elsewhere:Mine")
+    with pytest.raises(UsageError, match="dataset"):
+        acai_tf.register("flavour", "mine", "elsewhere:Mine")
+
+
+# What does not fit.
+
+
+def bad(**parts):
+    encoder, decoder = networks()
+    return {"encoder": encoder, "decoder": decoder, **parts}
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: acai_tf.ACAI(networks()[0], networks()[0]), "decoder takes"),
+        (lambda: acai_tf.Baseline(keras.Sequential([layers.Dense(2)]), networks()[1]), "Input"),
+        (
+            lambda: acai_tf.Autoencoder(*networks(), reconstruction=acai_tf.Categorical(4)),
+            "decoder's output",
+        ),
+        (
+            lambda: acai_tf.Autoencoder(
+                *networks(), regularizers=[acai_tf.InterpolationCritic() for _ in range(2)]
+            ),
+            "critic",
+        ),
+        (lambda: acai_tf.ACAI(*networks(), critic=networks()[1]), "critic takes"),
+        (lambda: acai_tf.ACAI(*networks(), weight=-1), "weight"),
+        (lambda: acai_tf.ACAI(*networks()).compile(loss="mse"), "loss"),
+        (lambda: settings_read("vae", "critic"), CRITIC),
+        (lambda: settings_read("gan"), "acai"),
+        (lambda: build_model(Config(regularizers="os:sep"), (16, 16, 1), 0), "os:sep"),
+        (lambda: build_model(Config(regularizers="nowhere:X"), (16, 16, 1), 0), "nowhere"),
+        (lambda: build_model(Config(networks="paper(widest=3)"), (16, 16, 1), 0), "widest"),
+        (lambda: build_model(Config(model="vae", reg=0.1), (16, 16, 1), 0), "--reg"),
+        (lambda: build_model(Config(model="acai", regularizers=CRITIC), (16, 16, 1), 0), "critic"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(make, says):
+    with pytest.raises(UsageError, match=says):
+        make()
+
+
+def test_labels_that_are_missing_are_asked_for():
+    model = acai_tf.Baseline(*networks(), classes=3)
+    model.compile()
+    with pytest.raises(UsageError, match="labels"):
+        model.fit(IMAGES, verbose=0)
