@@ -87,7 +87,7 @@ def test_fit_evaluate_predict_save_load(make, tmp_path):
     again = model.evaluate(*data, batch_size=8, verbose=0, return_dict=True)
     assert scores == again  # without noise
     if model.classes:
-        right = np.argmax(model.classify(IMAGES), -1) == LABELS
+        right = np.argmax(np.asarray(model.classify(IMAGES)), -1) == LABELS
         assert scores["probe_accuracy"] == pytest.approx(right.mean(), abs=1e-6)
     predicted = model.predict(IMAGES, verbose=0)
     assert predicted.shape == IMAGES.shape
