@@ -16,6 +16,7 @@ from acai_tf.errors import UsageError
 
 KIMG = 1024  # images; the original counts 1 kimg as 1,024 images
 LONGEST = 4096  # characters of a text; no path is longer
+MOST_STEPS = 2**31  # of a run; JAX counts steps in 32 bits
 MOST_LAYERS = 16  # that a setting may list
 
 
@@ -184,8 +185,14 @@ class Config:
         """Report periods of the whole run.
 
         Raises:
-            UsageError: the length is no whole number of report periods.
+            UsageError: the length is no whole number of report periods, or is MOST_STEPS or more.
         """
+        if self.total_kimg * KIMG >= MOST_STEPS * self.batch:
+            raise UsageError(
+                f"--total_kimg={self.total_kimg} is {self.total_kimg * KIMG // self.batch:,} steps;"
+                f" use fewer than {MOST_STEPS:,}, at most"
+                f" --total_kimg={(MOST_STEPS * self.batch - 1) // KIMG}"
+            )
         if self.total_kimg % self.report_kimg:
             raise UsageError(
                 f"--total_kimg={self.total_kimg} is not a whole number of reports of"

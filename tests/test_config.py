@@ -69,6 +69,14 @@ def test_a_length_that_is_no_whole_number_of_reports_is_refused():
         Config(total_kimg=100, report_kimg=16).reports  # noqa: B018
 
 
+def test_a_run_has_fewer_than_2_to_the_31_steps():
+    """JAX counts them in 32 bits."""
+    longest = Config(batch=2, total_kimg=2**22 - 1, report_kimg=1)
+    assert longest.reports * longest.steps_per_report == 2**31 - 512
+    with pytest.raises(UsageError, match=f"at most --total_kimg={2**22 - 1}$"):
+        Config(batch=2, total_kimg=2**22).reports  # noqa: B018
+
+
 @pytest.mark.parametrize(
     ("batch", "says"), [(100, "use 64 or 128"), (65535, "use 32768 or 65536"), (3, "use 2 or 4")]
 )

@@ -77,6 +77,7 @@ def test_embedded_datasets(name):
     assert batch["image"].shape == (8, *dataset.image_shape)
     assert batch["image"].dtype == dataset.test_images.dtype
     once, labels = dataset.train_once(20)
+    assert repr(dataset) == f"<{dataset.describe()}>"  # not all of its pixels
     assert once.shape == (20, *dataset.image_shape)
     assert labels.shape == (20,)
 
