@@ -58,6 +58,11 @@ class Config:
         maximum=256,
         datasets=("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder"),
     )
+    background: str = _setting(
+        "white",
+        "Colour that transparent pictures are laid on: a name, or #rrggbb.",
+        datasets=("tfds", "folder"),
+    )
     svhn_extra: bool = _setting(
         True, "SVHN: train on the extra images too, as published.", datasets=("svhn",)
     )
@@ -162,6 +167,7 @@ class Config:
             value = _checked(setting, getattr(self, setting.name))
             object.__setattr__(self, setting.name, value)  # frozen for everyone else
         self.steps_at_once(default=1)
+        _ = self.background_rgb
 
     @property
     def steps_per_report(self) -> int:
@@ -201,6 +207,24 @@ class Config:
                 f" or --report_kimg={math.gcd(self.total_kimg, self.report_kimg)}"
             )
         return self.total_kimg // self.report_kimg
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """--background as (red, green, blue), 0..255.
+
+        Raises:
+            UsageError: it is not a colour, or not an opaque one.
+        """
+        from PIL import ImageColor
+
+        try:
+            red, green, blue = ImageColor.getrgb(self.background)
+        except ValueError:  # unknown, or with an alpha
+            raise UsageError(
+                "--background takes a colour's name or #rrggbb, got"
+                f" {reprlib.repr(self.background)}"
+            ) from None
+        return red, green, blue
 
     @property
     def code_size(self) -> int:

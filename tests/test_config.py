@@ -57,6 +57,8 @@ def test_from_dict_names_unknown_settings():
         ("steps_per_execution", 0, "auto or a whole number"),
         ("steps_per_execution", "-1", "auto or a whole number"),
         ("on_nonfinite", "hope", "stop, rollback"),
+        ("background", "whit", "takes a colour"),
+        ("background", "#ff000080", "takes a colour"),
     ],
 )
 def test_bad_values_are_refused_by_name(setting, value, says):

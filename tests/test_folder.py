@@ -1,6 +1,7 @@
 """A folder of pictures as a dataset."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -63,12 +64,59 @@ def test_colors_and_depths():
     assert (square(grey, 16, 3) == 100).all()
     assert (square(Image.new("RGB", (16, 16), (255, 0, 0)), 16, 1) == 76).all()  # 0.299 of red
     assert (square(grey.convert("P"), 16, 3) == 100).all()
-    assert (square(Image.new("RGBA", (16, 16), (10, 20, 30, 0)), 16, 3) == [10, 20, 30]).all()
     deep = Image.fromarray(np.full((16, 16), 0x8080, np.uint16))
     assert (square(deep, 16, 1) == 0x80).all()
     assert (square(Image.new("1", (16, 16), 1), 16, 1) == 255).all()
     with pytest.raises(ValueError, match="fractions"):
         square(Image.new("F", (16, 16)), 16, 1)
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "PA", "P", "RGB"])
+def test_transparent_pictures_are_laid_on_the_background(kind, tmp_path):
+    """Black where it is opaque: in the upper half. P and RGB name a transparent colour."""
+    alpha = np.zeros((16, 16), np.uint8)
+    alpha[:8] = 255
+    hidden = np.zeros((16, 16, 3), np.uint8)
+    if kind in ("P", "RGB"):
+        hidden[8:] = 1
+        image, named = Image.fromarray(hidden), {"transparency": (1, 1, 1)}
+        if kind == "P":
+            image = image.quantize(2)
+            named = {"transparency": image.getpixel((0, 15))}
+    else:
+        image, named = Image.fromarray(np.dstack([hidden, alpha])).convert("RGBA"), {}
+        image = image.convert("LA" if kind == "LA" else "RGBA")
+    if kind == "PA":
+        image = image.convert("PA")
+    else:
+        image.save(tmp_path / "picture.png", **named)
+        image = Image.open(tmp_path / "picture.png")
+    for background in ((255, 255, 255), (10, 200, 30)):
+        made = square(image, 16, 3, background)
+        assert (made[:8] == 0).all()
+        assert (made[8:] == background).all()
+
+
+def test_a_picture_half_seen_through_is_a_mix():
+    image = Image.new("RGBA", (16, 16), (200, 100, 0, 51))  # a fifth
+    assert np.abs(square(image, 16, 3, (0, 100, 50)).astype(int) - [40, 100, 40]).max() <= 1
+    assert (square(Image.new("RGBA", (16, 16), (7, 8, 9, 255)), 16, 3) == [7, 8, 9]).all()
+
+
+def test_icons_on_a_background(tmp_path, capsys):
+    for n in range(10):
+        picture(tmp_path / f"{n}.png", level=0, mode="LA")  # nothing of it is seen
+    for background, shape, level in (
+        ("white", (32, 32, 1), 255),
+        ("black", (32, 32, 1), 0),
+        ("#0000ff", (32, 32, 3), [0, 0, 255]),
+    ):
+        images = load(tmp_path, background=background).train_images
+        assert images.shape[1:] == shape
+        assert (images == level).all()
+    load(tmp_path)  # from the cache
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert [re.search(r"are (\d+);", line)[1] for line in warnings] == ["255", "0", "255"]
 
 
 def test_a_photograph_that_lies_is_turned_upright(tmp_path):

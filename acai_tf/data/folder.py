@@ -36,6 +36,7 @@ def load(config: Config) -> ArrayDataset:
     - Each sub-folder (of those, where there are those) is a class, whatever lies below it;
       pictures beside class folders are left out. With fewer than two there are no classes, and
       all pictures are used.
+    - Transparent pictures are laid on `config.background`.
     - Grey where all pictures are, else colored. Hidden files are passed over, and folders of runs.
 
     Raises:
@@ -66,7 +67,8 @@ class FolderSource(Source):
     def __init__(self, config: Config):
         self._root = pathlib.Path(config.dataset.partition(":")[2])
         self._size = config.image_size
-        self.recipe = {"size": self._size}
+        self._background = config.background_rgb
+        self.recipe = {"size": self._size, **self.laid_on(self._background)}
         try:
             os.scandir(self._root).close()
         except OSError as error:
@@ -121,7 +123,7 @@ class FolderSource(Source):
     def _grey(self, path: str) -> bool:
         try:
             with Image.open(self._root / path, formats=FORMATS) as image:
-                return is_grey(image)
+                return is_grey(image, self._background)
         except Exception:  # it says nothing, and is left out
             return True
 
@@ -129,7 +131,7 @@ class FolderSource(Source):
         """The picture as [size, size, colors]; None where it cannot be read."""
         try:
             with Image.open(self._root / path, formats=FORMATS) as image:
-                return square(image, self._size, colors)
+                return square(image, self._size, colors, self._background)
         except Exception:  # Pillow raises many kinds at a damaged file
             return None
 

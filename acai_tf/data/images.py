@@ -104,6 +104,7 @@ class TfdsSource(Source):
             "data_dir": str(pathlib.Path(data_dir).expanduser().absolute()),
             "train": self._train,
             "size": self._size,
+            **self.laid_on(config.background_rgb),
         }
 
     def unchanged(self, origin):
@@ -151,7 +152,8 @@ class TfdsSource(Source):
             if images.shape[1:] == (self._size, self._size, colors):
                 return images
         pictures = (Image.fromarray(i[..., 0] if i.shape[-1] == 1 else i) for i in images)
-        return np.stack([square(picture, self._size, colors) for picture in pictures])
+        background = self._config.background_rgb
+        return np.stack([square(picture, self._size, colors, background) for picture in pictures])
 
 
 def _features(info) -> Features:
