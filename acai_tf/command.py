@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -16,8 +17,11 @@ from acai_tf.errors import AcaiError, Stopped, UsageError
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
 def run(main: Callable[[], None]) -> int:
-    """Run `main`; an AcaiError becomes one line on stderr.
+    """Run `main`; an AcaiError, or an OSError about a file, becomes one line on stderr.
 
     Returns:
         The exit status: 0, that of the error, or 130 when interrupted.
@@ -39,8 +43,9 @@ def run(main: Callable[[], None]) -> int:
     except OSError as error:
         if error.filename is None:  # not about a file: a defect of ours
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        # A path that the user gave: a name too long, a folder that may not be read.
+        print(f"error: {error.strerror}: {error.filename!r}", file=sys.stderr)
+        return 74 if error.errno in DISK_TROUBLE else 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

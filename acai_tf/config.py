@@ -219,7 +219,8 @@ class Config:
 
         try:
             red, green, blue = ImageColor.getrgb(self.background)
-        except ValueError:  # unknown, or with an alpha
+            bytes((red, green, blue))
+        except ValueError:  # unknown, with an alpha, or rgb(0, 0, 400)
             raise UsageError(
                 "--background takes a colour's name or #rrggbb, got"
                 f" {reprlib.repr(self.background)}"

@@ -13,7 +13,7 @@ from PIL import Image
 from acai_tf import command
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.files import new_file
+from acai_tf.files import expanded, new_file
 from acai_tf.verbs import METHODS
 
 KINDS = (".gif", ".webp", ".png")
@@ -99,7 +99,7 @@ def pictures_of(
     images = []
     for path in paths:
         try:
-            file = pathlib.Path(path).expanduser()
+            file = expanded(path)
             if not file.is_file():  # a pipe would be waited on for ever
                 raise OSError("there is no such file")
             with Image.open(file) as picture:

@@ -16,7 +16,7 @@ import time
 import numpy as np
 import pytest
 
-from acai_tf import checkpoints, watch
+from acai_tf import checkpoints, command, watch
 from acai_tf.callbacks import Report
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped, UsageError
@@ -345,6 +345,17 @@ def test_what_a_kill_left_half_written_is_removed(begun, configured):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENAMETOOLONG, 2), (errno.EACCES, 2), (errno.ENOSPC, 74)]
+)
+def test_a_path_that_does_not_work_is_bad_input(number, status, capsys):
+    def main():
+        raise OSError(number, os.strerror(number), "some/path")
+
+    assert command.run(main) == status
+    assert capsys.readouterr().err == f"error: {os.strerror(number)}: 'some/path'\n"
+
+
 def test_nobody_reading_is_no_defect(tmp_path):
     words = [*SMALL, "--model=baseline", "--total_kimg=3", f"--run_dir={tmp_path}/run"]
     command = [sys.executable, str(ROOT / "train.py"), *words]

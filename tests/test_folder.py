@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 
 import numpy as np
 import pytest
@@ -315,6 +316,31 @@ def test_links_in_a_circle(tmp_path):
     (tmp_path / "a" / "above").symlink_to(tmp_path)
     dataset = load(tmp_path)
     assert len(dataset.train_images) + len(dataset.test_images) == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_only_files_are_pictures(tmp_path, capsys):
+    """A pipe would be waited on for ever."""
+    for n in range(4):
+        picture(tmp_path / f"{n}.png", level=n)
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "socket.png"))
+    dataset = load(tmp_path)
+    assert len(dataset.train_images) + len(dataset.test_images) == 4
+    assert "left out: 3: loop.png, pipe.png, socket.png" in capsys.readouterr().out
+    (tmp_path / "pipe.png").unlink()
+    picture(tmp_path / "pipe.png", level=9)  # a file now
+    dataset = load(tmp_path)
+    assert len(dataset.train_images) + len(dataset.test_images) == 5
+
+
+def test_a_long_name(tmp_path):
+    folder = tmp_path / ("x" * 255)
+    for n in range(4):
+        picture(folder / f"{n}.png", level=n)
+    assert load(folder).name == f"folder:{folder}"
 
 
 def test_names_of_any_bytes(tmp_path, capsys):

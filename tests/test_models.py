@@ -1,5 +1,7 @@
 """One kit, run over every registered model."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -476,3 +478,21 @@ def test_acai_partners_are_the_batch_in_reverse():
     model.critic.call = lambda images, **kwargs: seen.append(images) or original(images, **kwargs)
     model.objectives(x, np.zeros(4, int), {"uniform": np.zeros((4, 1, 1, 1), np.float32)})
     np.testing.assert_allclose(seen[0], model.reconstruct(x[::-1]), atol=1e-6)
+
+
+def test_float_images_in_0_to_1_are_warned_of_once():
+    unit = np.random.default_rng(0).random((2, *SHAPE))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for images in (2 * unit - 1, unit - 0.01, 1.5 * unit, 0 * unit, np.uint8(unit)):
+            verbs.check_images(images, SHAPE)
+        assert not caught
+        for _ in range(2):
+            verbs.check_images(unit, SHAPE)
+    assert len(caught) == 1
+    assert "[-1, 1]" in str(caught[0].message)
+
+
+def test_images_that_are_not_square_are_refused():
+    with pytest.raises(UsageError, match=r"square.*16x32"):
+        build_model(Config(depth=2, latent=2), (16, 32, 1), 10)

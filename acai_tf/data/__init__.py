@@ -58,13 +58,15 @@ def config_name(name: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """A dataset's name as a folder can be called: `npz:/data/faces.npz` -> `faces`."""
+    """A dataset's name as a folder can be called: `npz:/data/faces.npz` -> `faces`; 100 bytes at
+    most, so that there is room for more in a file's name."""
     source, _, what = name.partition(":")
     if source == "npz":
         what = pathlib.Path(what).stem
     elif source == "folder":
         what = pathlib.Path(what).name
-    return re.sub(r"[^\w.-]+", "-", what or name)
+    short = re.sub(r"[^\w.-]+", "-", what or name)
+    return short.encode()[:100].decode(errors="ignore")
 
 
 def refuse_unread(dataset: str, given: set[str]) -> None:

@@ -29,7 +29,7 @@ from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.rows import AGAIN, Rows
 from acai_tf.data.source import SPLITS, Source, Writer, explained, paths
 from acai_tf.errors import DataLost
-from acai_tf.files import hold, write_atomically
+from acai_tf.files import expanded, hold, write_atomically
 
 FORMAT = 1  # of the cache, and of how images are prepared: raise it to have all of them made again
 CONTAINER_LIMIT = pathlib.Path("/sys/fs/cgroup/memory.max")
@@ -73,9 +73,10 @@ def load(config: Config, source: Source) -> ArrayDataset:
 
 
 def cache_dir(config: Config) -> pathlib.Path:
-    """Where decoded images are kept: --cache_dir, or the user's own cache."""
+    """Where decoded images are kept: --cache_dir, or the user's own cache; raises UsageError where
+    that is in a home folder that there is not."""
     own = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "acai_tf"
-    return pathlib.Path(config.cache_dir or own).expanduser().absolute()
+    return expanded(config.cache_dir or own).absolute()
 
 
 def _open(folder: pathlib.Path, name: str, source: Source) -> tuple[dict, ArrayDataset] | None:

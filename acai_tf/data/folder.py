@@ -137,7 +137,8 @@ class FolderSource(Source):
 
 
 def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
-    """All pictures below a folder, links followed, and the folders that cannot be read."""
+    """All pictures below a folder, links followed, and what cannot be read: folders that are closed
+    to us, and what is called like a picture and is no regular file."""
     found, closed = [], []
 
     def look(folder: str, above: frozenset[str]) -> None:
@@ -152,12 +153,14 @@ def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
         for entry in entries:
             if entry.name.startswith((".", "__MACOSX")):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry.path):
                 look(entry.path, above | {real})
             elif entry.name.lower().endswith(SUFFIXES):
-                readable = os.access(entry.path, os.R_OK)
-                status = entry.stat(follow_symlinks=readable)  # a link may lead nowhere
                 path = os.path.relpath(entry.path, root)
+                if not os.path.isfile(entry.path):  # a pipe, or a link that leads nowhere
+                    closed.append(path)
+                    continue
+                status, readable = entry.stat(), os.access(entry.path, os.R_OK)
                 found.append(Found(path, status.st_size, status.st_mtime_ns, readable))
 
     look(str(root), frozenset())

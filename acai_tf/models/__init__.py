@@ -69,7 +69,11 @@ def build_model(config: Config, image_shape: tuple[int, int, int], classes: int)
         classes: number of classes the probe tells apart.
 
     Raises:
-        UsageError: unknown model, a setting it does not read, a latent_width that does not fit.
+        UsageError: unknown model, a setting it does not read, a latent_width that does not fit,
+            images that are not square.
     """
+    height, width, _ = image_shape
+    if height != width:
+        raise UsageError(f"images must be square, these are {height}x{width}; crop or pad them")
     refuse_unread(config.model, changed_settings(config))
     return model_class(config.model)(config=config, image_shape=image_shape, classes=classes)
