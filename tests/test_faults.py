@@ -344,7 +344,6 @@ def test_what_a_kill_left_half_written_is_removed(begun, configured):
     assert not list(begun.checkpoints.iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"), [(errno.ENAMETOOLONG, 2), (errno.EACCES, 2), (errno.ENOSPC, 74)]
 )
@@ -356,6 +355,7 @@ def test_a_path_that_does_not_work_is_bad_input(number, status, capsys):
     assert capsys.readouterr().err == f"error: {os.strerror(number)}: 'some/path'\n"
 
 
+@pytest.mark.slow
 def test_nobody_reading_is_no_defect(tmp_path):
     words = [*SMALL, "--model=baseline", "--total_kimg=3", f"--run_dir={tmp_path}/run"]
     command = [sys.executable, str(ROOT / "train.py"), *words]
