@@ -9,7 +9,14 @@ import numpy as np
 from acai_tf import checkpoints, devices, workers
 from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report
-from acai_tf.config import KIMG, Config, changed_settings, settings_unread_by, specific_settings
+from acai_tf.config import (
+    KIMG,
+    Config,
+    changed_settings,
+    configured,
+    settings_unread_by,
+    specific_settings,
+)
 from acai_tf.data import canonical_name, config_name, load_dataset
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
@@ -26,8 +33,12 @@ from acai_tf.watch import KeepMeans, Signals, StopOnNonFinite, StopOnSignal
 ROLLBACKS = 3  # to one checkpoint, before it is clear that chance will not help
 
 
-def train(config: Config) -> Autoencoder:
-    """Train `config`, or go on with it where its run folder left off.
+def train(config: Config | None = None, **settings) -> Autoencoder:
+    """Train a model, or resume its run where the run folder left off: what train.py does.
+
+    Args:
+        config: the run's settings.
+        settings: of `Config`: those to change, or without `config` all that are not the defaults.
 
     Returns:
         The trained model.
@@ -39,6 +50,7 @@ def train(config: Config) -> Autoencoder:
         CannotSave: the run folder can no longer be written.
         WorkerLost: another worker is gone.
     """
+    config = configured(config, settings)
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     if config.original:
         config = dataclasses.replace(config, original=str(absolute(config.original)))
@@ -153,7 +165,8 @@ def _roll_back(model: Autoencoder, config: Config, run: RunFolder, trouble: Dive
 
 
 def describe(config: Config) -> str:
-    """The settings that the run reads, one a line; * marks what is not the default."""
+    """The settings that the run reads, one a line; * marks what is not the default for its
+    dataset and model."""
     changed = changed_settings(config)
     unread = specific_settings() - set(MODELS[config.model].reads)
     unread |= settings_unread_by(config_name(config.dataset))

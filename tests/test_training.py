@@ -10,11 +10,12 @@ from PIL import Image
 
 from acai_tf import checkpoints
 from acai_tf.callbacks import Report
+from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.errors import DivergedError, UsageError
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.run_folder import RunFolder
-from acai_tf.training import train
+from acai_tf.training import describe, train
 
 TIMES = ("images_per_second",)  # what may differ between two runs of the same thing
 
@@ -255,6 +256,22 @@ def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
     saved = json.loads((pathlib.Path(unbroken.run_dir) / "eval.json").read_text())
     assert saved["about"]["step"] == values["step"] == 128
     assert "probe_accuracy" in capsys.readouterr().out
+
+
+def test_what_is_not_the_datasets_default_is_marked():
+    def marked(**settings):
+        lines = describe(Config(**settings)).splitlines()
+        return {line.split()[0] for line in lines[1:] if line.endswith("*")}
+
+    assert marked(dataset="mnist") == {"dataset"}
+    assert marked(dataset="mnist", depth=64, latent=2) == {"dataset", "depth"}
+
+
+def test_settings_may_be_given_by_name(configured):
+    with pytest.raises(UsageError, match="unknown dataset"):
+        train(dataset="imagenet")
+    with pytest.raises(UsageError, match="baseline does not read --reg"):
+        train(configured(), model="baseline", reg=0.5)
 
 
 def test_other_images_of_the_same_name_are_refused(configured, tmp_path):
