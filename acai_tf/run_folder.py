@@ -182,9 +182,9 @@ class RunFolder:
         self._reports += line
 
     def remake_if_gone(self) -> None:
-        """Make the folder again, with what `begin` and `append` wrote, if somebody removed it.
+        """Write what `begin` and `append` wrote again where somebody removed it.
 
-        What training has reached is then in memory alone, and worth more than an empty place.
+        What training has reached is then in memory alone.
         """
         with saving(self.path, "give this run another --run_dir"):
             lock, ours = self.path / _LOCK, os.fstat(self._lock.fileno())
@@ -195,11 +195,10 @@ class RunFolder:
             if not lock.exists():
                 self.path.mkdir(parents=True, exist_ok=True)
                 self._lock = hold(lock)
-            if self._config.exists():
-                return
-            write_atomically(self._metrics, self._reports)
-            write_atomically(self._config, self._about)
-        print(f"{self.path} was removed, all or in part, during this run; made again from memory")
+            for path, text in ((self._metrics, self._reports), (self._config, self._about)):
+                if text and not path.exists():
+                    write_atomically(path, text)
+                    print(f"{path} was removed during this run; written again")
 
     def records(self) -> list[dict]:
         """The reports so far; a last line that a kill cut short is left out.
