@@ -4,11 +4,12 @@ import json
 import pathlib
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import checkpoints
+from acai_tf import checkpoints, devices
 from acai_tf.callbacks import Report
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
@@ -182,16 +183,36 @@ def test_a_metrics_line_that_is_no_report_is_named_not_dropped(line, configured,
     assert [record["kimg"] for record in folder.records()] == [1]
 
 
-def test_versions_that_changed_are_said(configured, unbroken, capsys):
-    folder = configured().run_dir
-    shutil.copytree(unbroken.run_dir, folder)
-    path = pathlib.Path(folder) / "config.json"
-    saved = json.loads(path.read_text())
-    path.write_text(json.dumps({**saved, "versions": {**saved["versions"], "keras": "3.0"}}))
-    train(configured())
-    assert "versions changed since this run began: keras 3.0 ->" in capsys.readouterr().out
-    path.write_text(json.dumps({**saved, "versions": None}))
-    train(configured())
+@pytest.mark.parametrize(
+    ("threads", "versions", "says"),
+    [
+        (7, {"keras": "3.0"}, ("keras 3.0 -> ", "threads 7 -> ")),
+        (None, None, ("python None -> ",)),  # edited by hand
+    ],
+)
+def test_what_may_change_the_last_bits_is_said(threads, versions, says, configured, capsys):
+    folder = RunFolder(configured().run_dir)
+    with folder.held():
+        folder.begin(configured(), "images")
+        saved = folder.saved()
+        assert saved["threads"] == devices.threads()
+        folder.begin(configured(), "images")
+        assert not capsys.readouterr().out
+        versions = {**saved["versions"], **versions} if versions else None
+        changed = json.dumps({**saved, "versions": versions, "threads": threads})
+        (folder.path / "config.json").write_text(changed)
+        folder.begin(configured(), "images")
+    out = capsys.readouterr().out
+    assert all(word in out for word in says)
+    assert folder.saved() == saved
+
+
+def test_the_number_of_threads_is_the_backends(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    assert devices.threads() >= 1
+    if keras.backend.backend() == "tensorflow":
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+        assert devices.threads() == 3
 
 
 def test_another_configuration_is_refused_with_what_differs(configured, unbroken):
