@@ -8,6 +8,11 @@ exported as a SavedModel.
 import pathlib
 import sys
 
+from acai_tf import signals
+
+if __name__ == "__main__":
+    signals.end_at_once()  # during the imports too
+
 from absl import app, flags
 
 import acai_tf.flags

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import absl.logging
 
+from acai_tf import signals
 from acai_tf.config import Config
 from acai_tf.errors import AcaiError, Stopped, UsageError
 
@@ -17,11 +18,12 @@ SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCAT
 
 
 def run(main: Callable[[], None]) -> int:
-    """Run `main`; an AcaiError becomes one line on stderr.
+    """Run `main`; an AcaiError becomes one line on stderr, SIGINT and SIGTERM end the process.
 
     Returns:
-        The exit status: 0, that of the error, or 130 when interrupted.
+        The exit status: 0, or that of the error.
     """
+    before = signals.end_at_once()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stream of the caller's own
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text
@@ -41,9 +43,8 @@ def run(main: Callable[[], None]) -> int:
             raise
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    finally:
+        signals.restore(before)
     return 0
 
 

@@ -28,7 +28,8 @@ from acai_tf.optimizer import adam
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
 from acai_tf.run_folder import RunFolder, default_run_dir
-from acai_tf.watch import KeepMeans, Signals, StopOnNonFinite, StopOnSignal
+from acai_tf.signals import Signals
+from acai_tf.watch import KeepMeans, StopOnNonFinite, StopOnSignal
 
 ROLLBACKS = 3  # to one checkpoint, before it is clear that chance will not help
 

@@ -378,7 +378,7 @@ def test_zero_debias_changes_the_codebook_alone():
 
 def test_aae_discriminator_learns_at_its_own_rate():
     def first_step(**settings):
-        config = Config(model="aae", depth=4, latent=3, lr=1e-4, **settings)
+        config = Config(model="aae", depth=4, latent=3, latent_width=4, lr=1e-4, **settings)
         seed_weights(0)
         model = build_model(config, SHAPE, CLASSES)
         model.compile(optimizer=adam(model))
