@@ -28,15 +28,9 @@ def main() -> None:
     config = acai_tf.flags.parse(sys.argv, flags.FLAGS, QUICKSTART)
     # Only now: --help and a mistyped flag are answered at once.
     command.load_backend(config)
-    import keras
-
-    from acai_tf import devices
-    from acai_tf.export import export_run
     from acai_tf.training import train
 
-    run_dir = train(config).config.run_dir
-    if keras.backend.backend() == "tensorflow" and devices.is_chief(config):
-        print(f"exported: {export_run(run_dir, f'{run_dir}/saved_model', overwrite=True)}")
+    train(config)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -11,14 +12,14 @@ import absl.logging
 
 from acai_tf import signals
 from acai_tf.config import Config
-from acai_tf.errors import AcaiError, Stopped, UsageError
+from acai_tf.errors import AcaiError, CannotSave, Stopped, UsageError
 
 # Of processes, or rivals, that share a GPU: none takes all of its memory when it starts.
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 def run(main: Callable[[], None]) -> int:
-    """Run `main`; an AcaiError becomes one line on stderr, SIGINT and SIGTERM end the process.
+    """Run `main`; an AcaiError becomes one line on stderr. SIGINT and SIGTERM end the process.
 
     Returns:
         The exit status: 0, or that of the error.
@@ -31,7 +32,7 @@ def run(main: Callable[[], None]) -> int:
         main()
     except Stopped as stop:
         print(stop, file=sys.stderr)
-        return stop.exit_status
+        signals.leave(stop.exit_status)
     except AcaiError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_status
@@ -42,7 +43,7 @@ def run(main: Callable[[], None]) -> int:
         if error.filename is None:  # not about a file: a defect of ours
             raise
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return CannotSave.exit_status if error.errno == errno.ENOSPC else 1
     finally:
         signals.restore(before)
     return 0

@@ -133,6 +133,10 @@ class Config:
         choices=("stop", "rollback"),
     )
 
+    export: bool = _setting(
+        True, "Export the finished model as a SavedModel into the run folder (with TensorFlow)."
+    )
+
     # Settings that only some models read (named in its line of acai_tf.models.MODELS).
     advweight: float = _setting(
         0.5, "ACAI: weight lambda of the adversarial loss.", minimum=0.0, specific=True
@@ -293,7 +297,7 @@ class Config:
 # Settings that say where things lie and how they are computed, not what.
 CIRCUMSTANCES = frozenset(
     ("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla", "fused")
-    + ("steps_per_execution", "on_nonfinite")
+    + ("steps_per_execution", "on_nonfinite", "export")
 )
 
 

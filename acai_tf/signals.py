@@ -44,13 +44,19 @@ def end_at_once() -> dict:
     stderr = os.dup(2)  # which is muted while the backend is imported
 
     def end(number, frame):
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
         with contextlib.suppress(OSError):
             os.write(stderr, f"{signal.Signals(number).name}: interrupted\n".encode())
-        os._exit(128 + number)
+        leave(128 + number)
 
     return handle(end)
+
+
+def leave(status: int) -> None:
+    """End the process now: while the interpreter winds down, one more signal would kill it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status)
 
 
 class Signals:

@@ -22,6 +22,9 @@ from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
 from acai_tf.draws import seed_weights
 from acai_tf.errors import DivergedError, UsageError
+from acai_tf.export import export_run
+from acai_tf.exported import read_about
+from acai_tf.files import saving
 from acai_tf.models import MODELS, build_model, refuse_unread
 from acai_tf.models.base import Autoencoder
 from acai_tf.optimizer import adam
@@ -35,7 +38,7 @@ ROLLBACKS = 3  # to one checkpoint, before it is clear that chance will not help
 
 
 def train(config: Config | None = None, **settings) -> Autoencoder:
-    """Train a model, or resume its run where the run folder left off: what train.py does.
+    """Train a model and export it, or resume its run where it stopped: what train.py does.
 
     Args:
         config: the run's settings.
@@ -97,10 +100,14 @@ def train(config: Config | None = None, **settings) -> Autoencoder:
         if chief:
             run.rewind(saved, steps)
             run.begin(config, images, dataset.class_names)
-        if step:
+        if step == reports * steps:
+            print(f"{run.path} is finished; a larger --total_kimg lengthens it")
+        elif step:
             print(f"continuing {run.path if saved else config.original} from step {step}")
         _fit(model, dataset, config, step, run)
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
+    if config.export and chief and keras.backend.backend() == "tensorflow":
+        _export(run, reports * steps)
     return model
 
 
@@ -139,6 +146,17 @@ def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: R
             if failures:  # of the data, before TensorFlow made another error of it
                 raise failures[0] from None
             raise
+
+
+def _export(run: RunFolder, step: int) -> None:
+    """Export the run's end, unless it has been."""
+    folder = run.path / "saved_model"
+    with contextlib.suppress(UsageError):  # none is there, or a damaged one
+        if read_about(str(folder))["step"] == step:
+            return
+    # What a signal would leave behind is half an export.
+    with Signals().heeded(), saving(folder, "the run is saved; the same command exports it"):
+        print(f"exported: {export_run(run.path, folder, overwrite=True)}")
 
 
 def _roll_back(model: Autoencoder, config: Config, run: RunFolder, trouble: DivergedError) -> int:

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import checkpoints, devices
+from acai_tf import checkpoints, command, devices
 from acai_tf.callbacks import Report
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
-from acai_tf.errors import DivergedError, UsageError
+from acai_tf.errors import CannotSave, DivergedError, UsageError
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.export import export_run
+from acai_tf.exported import read_about
 from acai_tf.run_folder import RunFolder
 from acai_tf.training import describe, train
 
@@ -90,13 +92,61 @@ def test_the_sheets_show_the_images_beside_their_reconstructions(unbroken):
     assert not np.array_equal(pixels[:, 1::2], pixels[:, ::2])
 
 
-def test_a_finished_run_is_left_as_it_is(unbroken):
+def test_a_finished_run_is_left_as_it_is(unbroken, capsys):
     folder = pathlib.Path(unbroken.run_dir)
     before = {p: p.read_bytes() for p in folder.rglob("*.npz")}
     records = RunFolder(folder).records()
     train(unbroken)
+    out = capsys.readouterr().out
+    assert "is finished" in out
+    assert "continuing" not in out
     assert {p: p.read_bytes() for p in folder.rglob("*.npz")} == before
     assert RunFolder(folder).records() == records
+    assert not (folder / "saved_model").exists()  # --export=false
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
+def test_a_finished_run_is_exported_once(configured, unbroken, monkeypatch):
+    config = configured(export=True)
+    shutil.copytree(unbroken.run_dir, config.run_dir)
+    folder, exported = pathlib.Path(config.run_dir) / "saved_model", []
+
+    def write(model, folder, critic):
+        exported.append(folder)
+
+    monkeypatch.setattr("acai_tf.export.saved_model.write", write)
+    train(config)
+    assert read_about(str(folder))["step"] == 128
+    train(config)
+    assert len(exported) == 1
+    about = json.loads((folder / "acai_tf.json").read_text())
+    for changed in (json.dumps({**about, "step": 64}), "{"):  # of an older step, or damaged
+        (folder / "acai_tf.json").write_text(changed)
+        train(config)
+        assert read_about(str(folder))["step"] == 128
+    assert len(exported) == 3
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
+def test_a_disk_that_is_full_at_the_export(configured, unbroken, monkeypatch):
+    import tensorflow as tf
+
+    config = configured(export=True)
+    shutil.copytree(unbroken.run_dir, config.run_dir)
+
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "part-0; No space left on device")
+
+    monkeypatch.setattr("acai_tf.export.saved_model.trace", lambda *_: {})
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(CannotSave, match="No space left"):
+        train(config)
+    assert not list(pathlib.Path(config.run_dir).glob("*saved_model*"))
+
+    def command_that_exports():
+        export_run(config.run_dir, f"{config.run_dir}/out")
+
+    assert command.run(command_that_exports) == CannotSave.exit_status
 
 
 class Killed(BaseException):

@@ -124,7 +124,7 @@ def _jobs(rows: list[grid.Row], table: Table, arguments: argparse.Namespace) -> 
         for row in rows:
             config = row.configs[seed]
             folder, commands = RunFolder(config.run_dir), []
-            if not _trained(folder, row.kimg):
+            if not _trained(folder, row.kimg, config.export):
                 words = [*row.command(seed), f"--run_dir={config.run_dir}"]
                 commands.append([str(grid.ROOT / "train.py"), *words])
             if table.evaluators and not measured(folder.path, row.kimg, arguments.n_init):
@@ -140,8 +140,8 @@ def _jobs(rows: list[grid.Row], table: Table, arguments: argparse.Namespace) -> 
     return todo
 
 
-def _trained(folder: RunFolder, kimg: int) -> bool:
-    """Whether a run has come to this length, its last checkpoint and export written too."""
+def _trained(folder: RunFolder, kimg: int, export: bool) -> bool:
+    """Whether a run has come to this length, its last checkpoint and any export written too."""
     records = folder.records()
     if not records or records[-1]["kimg"] < kimg:
         return False
@@ -149,7 +149,7 @@ def _trained(folder: RunFolder, kimg: int) -> bool:
         return True
     saved = checkpoints.checkpoints(folder.checkpoints)
     last = saved and saved[-1].stem == f"step-{records[-1]['step']:08d}"
-    exports = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
+    exports = export and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
     return bool(last) and (not exports or (folder.path / "saved_model").exists())
 
 
