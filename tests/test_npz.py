@@ -127,6 +127,7 @@ def test_few_images_without_classes_train_and_report(tmp_path, capsys):
         batch=16,
         total_kimg=1,
         report_kimg=1,
+        export=False,
         run_dir=str(tmp_path / "run"),
     )
     train(config)

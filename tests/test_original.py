@@ -161,6 +161,7 @@ def continued(folder, **changes) -> Config:
         advdepth=4,
         total_kimg=2,
         report_kimg=1,
+        export=False,
         **changes,
     )
 
