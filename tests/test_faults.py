@@ -184,6 +184,7 @@ def test_a_signal_at_any_moment_of_the_start_ends_a_command(script, tmp_path, un
     for moment in range(20):
         process = start(script, *words, preexec_fn=hear)
         while not caught(signal.SIGTERM, process):  # Python itself handles SIGINT alone
+            assert process.poll() is None, process.communicate()
             time.sleep(0.002)
         time.sleep(moment * 0.4)
         process.send_signal(signal.SIGINT)
