@@ -1,10 +1,10 @@
 """acai_tf: Adversarially Constrained Autoencoder Interpolation in Keras 3, on TensorFlow or JAX.
 
-Config(...): the settings of a run.
-train(config): train, or go on where the run folder left off; the model.
+Config(...): the settings of a run; what is not given is as published for the dataset.
+train(config), train(dataset="mnist", ...): what train.py does; the model.
 load(path): the model of a run folder, of an exported one, of the original program, or a pretrained
     one by its name: "acai/mnist-d32".
-load_dataset(config): its images.
+load_dataset(config), load_dataset(dataset="mnist", ...): its images.
 load_original(path): the latter, compiled, with the optimizer's state.
 evaluate(run_dir, ...): what evaluate.py does; the scores.
 LatentTransformer(...): codes in scikit-learn's pipelines.

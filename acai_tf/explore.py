@@ -1,7 +1,7 @@
 """Look at interpolations in a browser: python -m acai_tf.explore --run_dir=R
 
 Serves a page on this machine alone (--host=0.0.0.0 to others too): choose test images or upload
-pictures, and move between their codes. Needs Gradio: pip install "acai_tf[explore]".
+pictures, and move between their codes. Needs Gradio: pip install -e ".[explore]" in the clone.
 """
 
 import functools
@@ -117,7 +117,9 @@ def page(explorer: Explorer, title: str):
     try:
         import gradio
     except ImportError as error:
-        raise UsageError('exploring needs Gradio: pip install "acai_tf[explore]"') from error
+        raise UsageError(
+            'exploring needs Gradio: pip install -e ".[explore]" in the clone'
+        ) from error
 
     def safely(function):
         """What is wrong with a picture is said on the page."""

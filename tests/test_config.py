@@ -9,6 +9,7 @@ from acai_tf.errors import UsageError
 
 def test_defaults_are_the_originals():
     config = Config()
+    assert config == Config.from_dict({}) == Config(depth=None, total_kimg=None)
     assert (config.batch, config.lr, config.total_kimg, config.report_kimg) == (64, 1e-4, 16384, 64)
     assert (config.advweight, config.reg, config.advdepth) == (0.5, 0.2, 0)
     assert config.steps_per_report == 1024
@@ -47,6 +48,8 @@ def test_from_dict_names_unknown_settings():
         ("lr", float("nan"), "finite"),
         ("lr", "fast", "a number"),
         ("dropout", 1.5, "at most 1"),
+        ("dropout", 0, "at least 0.01"),
+        ("beta", -1, "at least 0"),
         ("seed", -1, "at least 0"),
         ("seed", 2**32, "at most"),
         ("batch", 10**8, "at most"),

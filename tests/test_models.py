@@ -380,7 +380,7 @@ def test_zero_debias_changes_the_codebook_alone():
 
 def test_aae_discriminator_learns_at_its_own_rate():
     def first_step(**settings):
-        config = Config(model="aae", depth=4, latent=3, lr=1e-4, **settings)
+        config = Config(model="aae", depth=4, latent=3, latent_width=4, lr=1e-4, **settings)
         seed_weights(0)
         model = build_model(config, SHAPE, CLASSES)
         model.compile(optimizer=adam(model))
@@ -404,7 +404,7 @@ def test_a_learning_rate_of_zero_stops_its_players_alone():
     assert moved == {v.path for v in model.players()["discriminator"]}
 
 
-@pytest.mark.parametrize("sizes", ["", "100,", "0", "a", "10,-3"])
+@pytest.mark.parametrize("sizes", ["", "100,", "0", "a", "10,-3", "99999999999"])
 def test_bad_layer_sizes_are_refused(sizes):
     with pytest.raises(UsageError, match="--disc_layer_sizes takes layer sizes such as 100,100"):
         build_model(Config(model="aae", disc_layer_sizes=sizes), SHAPE, CLASSES)

@@ -109,9 +109,9 @@ def samples(dataset: Dataset) -> np.ndarray:
     from acai_tf import figures
     from acai_tf.models.base import to_unit
 
-    side = figures.side(dataset.image_shape[0])
-    images, _ = dataset.train_once(side * side)
-    images = np.resize(images, (side, side, *dataset.image_shape))  # few: over again
+    rows, columns = figures.layout(dataset.image_shape[0])
+    images, _ = dataset.train_once(rows * columns)
+    images = np.resize(images, (rows, columns, *dataset.image_shape))  # few: over again
     return figures.grid(np.asarray(to_unit(images)))
 
 
