@@ -7,6 +7,11 @@ before of the same weights is kept.
 import pathlib
 import sys
 
+from acai_tf import signals
+
+if __name__ == "__main__":
+    signals.end_at_once()  # during the imports too
+
 from absl import app, flags
 
 import acai_tf.flags

@@ -8,11 +8,13 @@ Models, of any Keras networks:
     InterpolationCritic, PriorDiscriminator: regularizers; Regularizer to write one's own
 
 Runs:
-    Config(...): the settings of a run
-    train(config): train, or resume where the run folder left off; the model
+    Config(...): the settings of a run; what is not given is as published for the dataset
+    train(config), train(dataset="mnist", ...): what train.py does; the model
     load(path): the model of a run folder, of an export, of the original program, or a pretrained
         one by its name: "acai/mnist-d32"
-    load_dataset(config), load_original(path), evaluate(run_dir, ...)
+    load_dataset(config), load_dataset(dataset="mnist", ...): its images
+    load_original(path): a model of the original program, compiled, with the optimizer's state
+    evaluate(run_dir, ...): what evaluate.py does; the scores
     LatentTransformer(...): codes in scikit-learn's pipelines
     register(kind, name, where): a part of one's own by a name
 """

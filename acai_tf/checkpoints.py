@@ -144,6 +144,7 @@ def restore(path: pathlib.Path, model) -> None:
     try:
         arrays = archive.read(path, most=path.stat().st_size)  # it is not compressed
         rollbacks = int(arrays.get(_ROLLBACKS, 0))
+        _check(path, arrays)
     except Exception as error:  # one flipped bit makes zipfile and numpy raise some ten kinds
         raise UsageError(f"checkpoint {path} is damaged ({error})") from error
     variables, running = state(model), running_means(model)
@@ -164,6 +165,16 @@ def restore(path: pathlib.Path, model) -> None:
         # Of this machine's byte order, too.
         variable.assign((arrays[name] * scale).astype(variable.dtype))
     model.rollbacks = rollbacks
+
+
+def _check(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
+    """Raises ValueError where `save` cannot have written these arrays under this name."""
+    named = _NAME.fullmatch(path.name)
+    for name, array in arrays.items():
+        if not np.all(np.isfinite(array)):
+            raise ValueError(f"{name} is not finite")
+        if named and name.endswith("/iteration") and array.item() != int(named[1]):
+            raise ValueError(f"it is of step {array}")
 
 
 def restore_newest(folder: pathlib.Path, model) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -9,19 +10,26 @@ from collections.abc import Callable
 
 import absl.logging
 
+from acai_tf import signals
 from acai_tf.config import Config
-from acai_tf.errors import AcaiError, Stopped, UsageError
+from acai_tf.errors import AcaiError, CannotSave, Stopped, UsageError
 
 # Of processes, or rivals, that share a GPU: none takes all of its memory when it starts.
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
 def run(main: Callable[[], None]) -> int:
-    """Run `main`; an AcaiError becomes one line on stderr.
+    """Run `main`; an AcaiError, or an OSError about a file, becomes one line on stderr.
+
+    SIGINT and SIGTERM end the process.
 
     Returns:
-        The exit status: 0, that of the error, or 130 when interrupted.
+        The exit status: 0, or that of the error.
     """
+    before = signals.end_at_once()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stream of the caller's own
             stream.reconfigure(errors="backslashreplace")  # names of files may be no text
@@ -29,7 +37,7 @@ def run(main: Callable[[], None]) -> int:
         main()
     except Stopped as stop:
         print(stop, file=sys.stderr)
-        return stop.exit_status
+        signals.leave(stop.exit_status)
     except AcaiError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_status
@@ -39,11 +47,11 @@ def run(main: Callable[[], None]) -> int:
     except OSError as error:
         if error.filename is None:  # not about a file: a defect of ours
             raise
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        # A path that the user gave: a name too long, a folder that may not be read.
+        print(f"error: {error.strerror}: {error.filename!r}", file=sys.stderr)
+        return CannotSave.exit_status if error.errno in DISK_TROUBLE else 2
+    finally:
+        signals.restore(before)
     return 0
 
 

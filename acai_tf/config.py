@@ -16,7 +16,20 @@ from acai_tf.errors import UsageError
 
 KIMG = 1024  # images; the original counts 1 kimg as 1,024 images
 LONGEST = 4096  # characters of a text; no path is longer
+MOST_STEPS = 2**31  # of a run; JAX counts steps in 32 bits
 MOST_LAYERS = 16  # that a setting may list
+WIDEST_LAYER = 2**14
+
+# Defaults that depend on the dataset, and on the model trained on it, as published where the paper
+# has the dataset; "" is any. What is named in a later line wins.
+DEFAULTS = {
+    ("", ""): {"depth": 64, "latent": 16, "latent_width": 4, "total_kimg": 1 << 14, "dropout": 0.5},
+    ("lines", ""): {"depth": 16, "latent_width": 2},
+    ("lines", "vqvae"): {"latent_width": 4},  # the one model that the original gave a wider map
+    ("digits", ""): {"depth": 16, "latent": 2, "total_kimg": 1024},  # 730 epochs
+    ("mnist", ""): {"depth": 16, "latent": 2},
+    ("cifar10", "dropout"): {"dropout": 0.75},
+}
 
 
 def _setting(
@@ -41,6 +54,8 @@ def _setting(
 class Config:
     """Settings of one training run; names as in the original program where it had them.
 
+    A setting in DEFAULTS that is not given, or None, gets its dataset's and model's default.
+
     Raises:
         UsageError: a value of the wrong type or outside its range.
     """
@@ -57,6 +72,11 @@ class Config:
         maximum=256,
         datasets=("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder"),
     )
+    background: str = _setting(
+        "white",
+        "Colour that transparent pictures are laid on: a name, or #rrggbb.",
+        datasets=("tfds", "folder"),
+    )
     svhn_extra: bool = _setting(
         True, "SVHN: train on the extra images too, as published.", datasets=("svhn",)
     )
@@ -70,7 +90,7 @@ class Config:
 
     # Length and optimiser. 2**14 kimg = 16,777,216 images is the published length.
     total_kimg: int = _setting(
-        1 << 14, "Length of training in units of 1,024 images.", minimum=1, maximum=2**32
+        None, "Length of training in units of 1,024 images.", minimum=1, maximum=2**32
     )
     report_kimg: int = _setting(
         64, "Report, evaluate and checkpoint this often.", minimum=1, maximum=2**32
@@ -79,9 +99,11 @@ class Config:
     lr: float = _setting(1e-4, "Learning rate of Adam.", minimum=0.0)
 
     # The autoencoder's shape: code size d = latent * latent_width**2.
-    depth: int = _setting(64, "Channels of the first convolution.", minimum=1, maximum=2**12)
-    latent: int = _setting(16, "Channels of the latent map.", minimum=1, maximum=2**16)
-    latent_width: int = _setting(4, "Height and width of the latent map.", minimum=1, maximum=2**12)
+    depth: int = _setting(None, "Channels of the first convolution.", minimum=1, maximum=2**12)
+    latent: int = _setting(None, "Channels of the latent map.", minimum=1, maximum=2**16)
+    latent_width: int = _setting(
+        None, "Height and width of the latent map.", minimum=1, maximum=2**12
+    )
 
     networks: str = _setting("paper", "Encoder and decoder (see acai_tf.models.NETWORKS).")
     regularizers: str = _setting(
@@ -122,6 +144,10 @@ class Config:
         choices=("stop", "rollback"),
     )
 
+    export: bool = _setting(
+        True, "Export the finished model as a SavedModel into the run folder (with TensorFlow)."
+    )
+
     # Settings that only some models read (named in its line of acai_tf.models.MODELS).
     advweight: float = _setting(
         0.5, "ACAI: weight lambda of the adversarial loss.", minimum=0.0, specific=True
@@ -140,10 +166,17 @@ class Config:
         1.0, "Denoising: standard deviation of the noise.", minimum=0.0, specific=True
     )
     dropout: float = _setting(
-        0.5, "Dropout: probability to KEEP a latent value.", minimum=0.0, maximum=1.0, specific=True
+        None,
+        "Dropout: probability to KEEP a latent value.",
+        minimum=0.01,
+        maximum=1.0,
+        specific=True,
     )
     beta: float | None = _setting(
-        None, "VAE: weight of the KL term (1); VQ-VAE: of the commitment (10).", specific=True
+        None,
+        "VAE: weight of the KL term (1); VQ-VAE: of the commitment (10).",
+        minimum=0.0,
+        specific=True,
     )
     adversary_lr: float = _setting(
         1e-4, "AAE: the discriminator's learning rate.", minimum=0.0, specific=True
@@ -165,7 +198,11 @@ class Config:
         for setting in dataclasses.fields(self):
             value = _checked(setting, getattr(self, setting.name))
             object.__setattr__(self, setting.name, value)  # frozen for everyone else
+        for name, value in defaults(self.dataset, self.model).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         self.steps_at_once(default=1)
+        _ = self.background_rgb
 
     @property
     def steps_per_report(self) -> int:
@@ -189,8 +226,14 @@ class Config:
         """Report periods of the whole run.
 
         Raises:
-            UsageError: the length is no whole number of report periods.
+            UsageError: the length is no whole number of report periods, or is MOST_STEPS or more.
         """
+        if self.total_kimg * KIMG >= MOST_STEPS * self.batch:
+            raise UsageError(
+                f"--total_kimg={self.total_kimg} is {self.total_kimg * KIMG // self.batch:,} steps;"
+                f" use fewer than {MOST_STEPS:,}, at most"
+                f" --total_kimg={(MOST_STEPS * self.batch - 1) // KIMG}"
+            )
         if self.total_kimg % self.report_kimg:
             raise UsageError(
                 f"--total_kimg={self.total_kimg} is not a whole number of reports of"
@@ -199,6 +242,25 @@ class Config:
                 f" or --report_kimg={math.gcd(self.total_kimg, self.report_kimg)}"
             )
         return self.total_kimg // self.report_kimg
+
+    @property
+    def background_rgb(self) -> tuple[int, int, int]:
+        """--background as (red, green, blue), 0..255.
+
+        Raises:
+            UsageError: it is not a colour, or not an opaque one.
+        """
+        from PIL import ImageColor
+
+        try:
+            red, green, blue = ImageColor.getrgb(self.background)
+            bytes((red, green, blue))
+        except ValueError:  # unknown, with an alpha, or rgb(0, 0, 400)
+            raise UsageError(
+                "--background takes a colour's name or #rrggbb, got"
+                f" {reprlib.repr(self.background)}"
+            ) from None
+        return red, green, blue
 
     @property
     def code_size(self) -> int:
@@ -224,14 +286,15 @@ class Config:
         """A setting that lists layer sizes, "100,100", as numbers.
 
         Raises:
-            UsageError: it is no list of positive whole numbers, or a very long one.
+            UsageError: it is no list of positive whole numbers, or one of them or their count is
+                very large.
         """
         words = getattr(self, setting).split(",")
-        numbers = all(word.strip().isdecimal() and int(word) > 0 for word in words)
+        numbers = all(w.strip().isdecimal() and 0 < int(w) <= WIDEST_LAYER for w in words)
         if not numbers or len(words) > MOST_LAYERS:
             raise UsageError(
-                f"--{setting} takes layer sizes such as 100,100, {MOST_LAYERS} at most, got"
-                f" {reprlib.repr(getattr(self, setting))}"
+                f"--{setting} takes layer sizes such as 100,100, {MOST_LAYERS} at most, each"
+                f" 1 to {WIDEST_LAYER}, got {reprlib.repr(getattr(self, setting))}"
             )
         return [int(word) for word in words]
 
@@ -277,7 +340,7 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
 # Settings that say where things lie and how they are computed, not what.
 CIRCUMSTANCES = frozenset(
     ("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla", "fused")
-    + ("steps_per_execution", "on_nonfinite")
+    + ("steps_per_execution", "on_nonfinite", "export")
 )
 
 
@@ -292,7 +355,7 @@ def specific_settings() -> set[str]:
 
 
 def settings_unread_by(dataset: str) -> set[str]:
-    """Names of the settings that a dataset, of this name in configs/, does not read."""
+    """Names of the settings that a dataset, or a source such as folder, does not read."""
     return {
         f.name
         for f in dataclasses.fields(Config)
@@ -300,9 +363,26 @@ def settings_unread_by(dataset: str) -> set[str]:
     }
 
 
+def defaults(dataset: str, model: str) -> dict:
+    """The settings in DEFAULTS, as they are for a model on a dataset."""
+    dataset = dataset.removesuffix("32")  # the original's names
+    named = {}
+    for (on, of), settings in DEFAULTS.items():
+        if on in ("", dataset) and of in ("", model):
+            named |= settings
+    return named
+
+
 def changed_settings(config: Config) -> set[str]:
-    """Names of the settings whose value is not the default."""
-    return {f.name for f in dataclasses.fields(config) if getattr(config, f.name) != f.default}
+    """Names of the settings whose value is not the default for their dataset and model."""
+    plain = {f.name: f.default for f in dataclasses.fields(config)}
+    plain |= defaults(config.dataset, config.model)
+    return {name for name, value in plain.items() if getattr(config, name) != value}
+
+
+def configured(config: Config | None, settings: dict) -> Config:
+    """`config` with some settings changed; the `Config` of `settings` alone where it is None."""
+    return Config(**settings) if config is None else dataclasses.replace(config, **settings)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 
 import keras
 import numpy as np
@@ -9,6 +10,22 @@ import numpy as np
 from acai_tf import workers
 from acai_tf.config import Config
 from acai_tf.errors import UsageError, WorkerLost
+
+
+def threads() -> int:
+    """The threads that the backend computes one operation with on the CPU.
+
+    Sums are split among them, so that results are the same bit for bit for one number of threads.
+    """
+    given = 0
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        given = tf.config.threading.get_intra_op_parallelism_threads()
+        with contextlib.suppress(ValueError):  # TensorFlow passes over what is no number, too
+            given = given or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return given if given > 0 else cores
 
 
 def prepare(config: Config) -> None:

@@ -1,7 +1,7 @@
 """Look at interpolations in a browser: python -m acai_tf.explore --run_dir=R
 
 Serves a page on this machine alone (--host=0.0.0.0 to others too): choose test images or upload
-pictures, and move between their codes. Needs Gradio: pip install "acai_tf[explore]".
+pictures, and move between their codes. Needs Gradio: pip install -e ".[explore]" in the clone.
 """
 
 import functools
@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from acai_tf import command, verbs
-from acai_tf.data.square import square
+from acai_tf.config import Config
+from acai_tf.data.square import WHITE, square
 from acai_tf.errors import UsageError
 from acai_tf.render import enlarged, tour
 
@@ -31,11 +32,19 @@ class Explorer:
         images: test images [N, H, W, C] to choose from.
         labels: their classes, whole numbers [N].
         class_names: of the classes.
+        background: (red, green, blue), 0..255, seen where an uploaded picture is transparent.
     """
 
-    def __init__(self, model, images: np.ndarray, labels: np.ndarray, class_names: tuple[str, ...]):
+    def __init__(
+        self,
+        model,
+        images: np.ndarray,
+        labels: np.ndarray,
+        class_names: tuple[str, ...],
+        background: tuple[int, int, int] = WHITE,
+    ):
         self.model, self.images, self.labels = model, images, labels
-        self.class_names = class_names
+        self.class_names, self.background = class_names, background
 
     def picture(self, number: int) -> Image.Image:
         """A test image, enlarged; numbers beyond the last begin again from the first."""
@@ -96,7 +105,7 @@ class Explorer:
         if picture is None:
             raise UsageError("there is no picture")
         height, _, colors = self.model.image_shape
-        return square(picture, height, colors)[None]
+        return square(picture, height, colors, self.background)[None]
 
 
 def page(explorer: Explorer, title: str):
@@ -108,7 +117,9 @@ def page(explorer: Explorer, title: str):
     try:
         import gradio
     except ImportError as error:
-        raise UsageError('exploring needs Gradio: pip install "acai_tf[explore]"') from error
+        raise UsageError(
+            'exploring needs Gradio: pip install -e ".[explore]" in the clone'
+        ) from error
 
     def safely(function):
         """What is wrong with a picture is said on the page."""
@@ -131,6 +142,7 @@ def page(explorer: Explorer, title: str):
             picture = gradio.Image(
                 explorer.picture(number),
                 type="pil",
+                image_mode="RGBA",  # what is transparent is not lost on the way here
                 label=f"{name} (or upload one)",
                 sources=["upload", "clipboard"],
                 height=SHOWN + 40,
@@ -201,9 +213,13 @@ def main() -> None:
     parser.add_argument("--dataset", help="whose test images; default: as in training")
     parser.add_argument("--data_dir", help="default: as in training")
     parser.add_argument("--cache_dir", help="default: as in training")
+    parser.add_argument(
+        "--background", help="seen where uploads are transparent; default: as in training"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="whom to serve; default: this machine")
     parser.add_argument("--port", type=int, help="default: the first that is free from 7860 on")
     arguments = parser.parse_args()
+    background = arguments.background and Config(background=arguments.background).background_rgb
     command.load_backend()
     from acai_tf.evaluation.opening import open_subject
 
@@ -211,7 +227,10 @@ def main() -> None:
     changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
     subject, about, _ = open_subject(arguments.run_dir, changes, raw_pixels=False)
     data = subject.dataset
-    explorer = Explorer(subject.model, data.test_images, data.test_labels, data.class_names)
+    explorer = Explorer(
+        *(subject.model, data.test_images, data.test_labels, data.class_names),
+        background or subject.model.config.background_rgb,
+    )
     blocks = page(explorer, f"{about['model']} on {about['dataset']}")
     try:
         blocks.launch(

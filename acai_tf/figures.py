@@ -1,4 +1,4 @@
-"""Picture sheets: 16 x 16 grids of images, as in the original; 8 x 8 of large ones."""
+"""Picture sheets: 16 x 16 grids of images, as in the original; fewer of large ones."""
 
 import pathlib
 
@@ -8,8 +8,10 @@ from PIL import Image
 
 from acai_tf.models.reconstruction import to_unit
 
-SIDE, SMALLEST_SIDE = 16, 8  # images in a row, and rows; fewer where they are large
-PIXELS = 2048  # that a sheet may be wide and high
+SIDE = 16  # images in a row, and rows; fewer where they are large
+FEWEST = 2, 8  # rows and columns
+WIDTH = 1024  # pixels that a sheet is wide where more images than the fewest fit
+PIXELS = 640 * 1024  # in a sheet, so that the four of a report take 2 or 3 MB for photographs
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -30,12 +32,14 @@ def save_png(image: np.ndarray, path: pathlib.Path) -> None:
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, format="PNG")
 
 
-def side(width: int) -> int:
-    """How many images of a width a sheet has in a row, and rows: 16, as in the original, to 8.
+def layout(width: int) -> tuple[int, int]:
+    """How many rows and columns a sheet of images of a width has: 16 x 16, as in the original, to
+    2 x 8.
 
-    An even number: images stand beside their reconstructions.
+    Columns are even: images are beside their reconstructions.
     """
-    return min(SIDE, max(SMALLEST_SIDE, PIXELS // width // 2 * 2))
+    columns = min(SIDE, max(FEWEST[1], WIDTH // width // 2 * 2))
+    return min(SIDE, max(FEWEST[0], PIXELS // (columns * width**2))), columns
 
 
 def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -50,7 +54,7 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
          "lerp", "slerp": in each row the way from one test image's code to another's,
          "prior": decoded draws from N(0, I)}, each [rows * H, columns * W, C] uint8.
     """
-    rows = columns = side(images.shape[2])
+    rows, columns = layout(images.shape[2])
     pairs = rows * columns // 2
     if len(images) < pairs:
         images = np.resize(images, (pairs, *images.shape[1:]))  # over again from the first

@@ -39,13 +39,23 @@ def saving(path: pathlib.Path, mend: str):
         raise CannotSave(f"cannot write {error.filename or path} ({reason}); {mend}") from error
 
 
+def expanded(path: str | os.PathLike) -> pathlib.Path:
+    """A path whose ~ is the user's home; raises UsageError where there is no such home."""
+    try:
+        return pathlib.Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"there is no home folder for the ~ of {path}; give the whole path"
+        ) from None
+
+
 def new_file(path: str) -> pathlib.Path:
     """A file to write.
 
     Raises:
         UsageError: there is such a file already, or no folder for it.
     """
-    path = pathlib.Path(path).expanduser()
+    path = expanded(path)
     if path.exists():
         raise UsageError(f"{path} exists; give another name or remove it")
     if not path.absolute().parent.is_dir():

@@ -1,9 +1,7 @@
 """absl flags generated from Config, and how a command line becomes a Config.
 
-Later wins: Config's defaults, then configs/<dataset>.cfg, then what configs/<dataset>-<model>.cfg
-says of one model, then the settings of the run that --original names, then the command line (flag
-files named there are expanded in place).
-Where no dataset is named the command line is preceded by configs/quickstart.cfg.
+Later wins: Config's defaults, then the settings of the run that --original names, then the command
+line (flag files named there are expanded in place).
 """
 
 import dataclasses
@@ -12,13 +10,12 @@ import pathlib
 from absl import flags
 
 from acai_tf import data
-from acai_tf.config import Config, poolings, setting_kinds
+from acai_tf.config import DEFAULTS, Config, poolings, setting_kinds
 from acai_tf.data import canonical_name, config_name
 from acai_tf.errors import UsageError
 from acai_tf.models import refuse_unread
 from acai_tf.original import folder
 
-QUICKSTART = "quickstart"
 _DEFINE = {
     int: flags.DEFINE_integer,
     float: flags.DEFINE_float,
@@ -31,20 +28,32 @@ def define(flag_values: flags.FlagValues) -> None:
     """Define one flag for each setting of Config."""
     for setting in dataclasses.fields(Config):
         holder = _DEFINE[setting_kinds()[setting.name]](
-            setting.name, setting.default, setting.metadata["help"], flag_values=flag_values
+            setting.name, setting.default, _help(setting), flag_values=flag_values
         )
         flags.declare_key_flag(holder.name, flag_values=flag_values)
 
 
+def _help(setting: dataclasses.Field) -> str:
+    """A setting's help, with the defaults that depend on the dataset."""
+    by_dataset = [
+        f"{' '.join(where).strip() or 'default'} {settings[setting.name]}"
+        for where, settings in DEFAULTS.items()
+        if setting.name in settings
+    ]
+    return setting.metadata["help"] + (f" ({', '.join(by_dataset)})" if by_dataset else "")
+
+
 def parse(
-    argv: list[str], configs: pathlib.Path, flag_values: flags.FlagValues | None = None
+    argv: list[str],
+    flag_values: flags.FlagValues | None = None,
+    quickstart: pathlib.Path | None = None,
 ) -> Config:
     """The Config of a command line.
 
     Args:
         argv: the command line, program name first.
-        configs: the folder of the flag files.
         flag_values: flags defined by `define`; made here if not given.
+        quickstart: a flag file that precedes a command line which names no dataset.
 
     Raises:
         UsageError: an unknown flag, dataset or model, a bad value, a flag file that is not there,
@@ -54,22 +63,18 @@ def parse(
     named = _scan(argv)
     if named["original"].value:
         given = [*_of_the_original(named), *given]
-    elif not named["dataset"].present:
-        given = [f"--flagfile={configs / QUICKSTART}.cfg", *given]
-    named = _scan([program, *given])
-    dataset, model = config_name(named["dataset"].value), named["model"].value
-    recipes = [configs / f"{dataset}.cfg", configs / f"{dataset}-{model}.cfg"]
-    recipes = [f"--flagfile={path}" for path in recipes if path.exists()]
+    elif quickstart and not named["dataset"].present:
+        given = [f"--flagfile={quickstart}", *given]
     if flag_values is None:
         flag_values = flags.FlagValues()
         define(flag_values)
-    read(flag_values, [program, *recipes, *given])
+    read(flag_values, [program, *given])
     values = {s.name: flag_values[s.name].value for s in dataclasses.fields(Config)}
     values["dataset"] = canonical_name(values["dataset"])
     config = Config(**values)
     # Refuse what does not fit now, not in a minute.
     _ = config.reports, config.steps_per_report
-    if dataset != "npz":  # such a file says itself how wide its images are
+    if config_name(config.dataset) != "npz":  # such a file says itself how wide its images are
         poolings((config.image_size,) * 2, config.latent_width)
     present = {name for name in values if flag_values[name].present}
     refuse_unread(config.model, present, config.regularizers)

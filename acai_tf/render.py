@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from acai_tf import command
+from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.files import new_file
+from acai_tf.files import expanded, new_file
 from acai_tf.verbs import METHODS
 
 KINDS = (".gif", ".webp", ".png")
@@ -78,8 +79,17 @@ def enlarged(
     return picture.resize((picture.width * zoom, picture.height * zoom), resampling)
 
 
-def pictures_of(paths: list[str], image_shape: tuple[int, int, int]) -> np.ndarray:
+def pictures_of(
+    paths: list[str],
+    image_shape: tuple[int, int, int],
+    background: tuple[int, int, int] = (255, 255, 255),
+) -> np.ndarray:
     """Picture files as a model takes them: the middle square, resized, in its colors.
+
+    Args:
+        paths: of the files.
+        image_shape: (height, width, colors).
+        background: (red, green, blue), 0..255, seen where a picture is transparent.
 
     Raises:
         UsageError: a file that cannot be read.
@@ -89,8 +99,11 @@ def pictures_of(paths: list[str], image_shape: tuple[int, int, int]) -> np.ndarr
     images = []
     for path in paths:
         try:
-            with Image.open(pathlib.Path(path).expanduser()) as picture:
-                images.append(square(picture, image_shape[0], image_shape[2]))
+            file = expanded(path)
+            if not file.is_file():  # a pipe would be waited on for ever
+                raise OSError("there is no such file")
+            with Image.open(file) as picture:
+                images.append(square(picture, image_shape[0], image_shape[2], background))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise UsageError(f"{path} cannot be read as a picture ({error})") from error
     return np.stack(images)
@@ -106,6 +119,9 @@ def main() -> None:
     parser.add_argument("--run_dir", required=True, help="a run, an export, or a pretrained model")
     parser.add_argument("--out", required=True, help=f"the file to write: {', '.join(KINDS)}")
     parser.add_argument("--files", nargs="+", help="pictures to visit; default: test images")
+    parser.add_argument(
+        "--background", help="seen where --files are transparent; default: as in training"
+    )
     parser.add_argument("--images", type=int, default=5, help="test images that a way visits")
     parser.add_argument("--ways", type=int, default=6, help="ways beside each other")
     parser.add_argument("--seed", type=int, default=0, help="which test images")
@@ -125,13 +141,15 @@ def main() -> None:
     for name in ("images", "ways", "steps", "zoom", "fps"):
         if getattr(arguments, name) < 1:
             raise UsageError(f"--{name} must be at least 1")
+    background = arguments.background and Config(background=arguments.background).background_rgb
     command.load_backend()
     from acai_tf.evaluation.opening import open_subject
     from acai_tf.loading import load
 
     if arguments.files:
         model = load(arguments.run_dir)
-        chosen = [pictures_of(arguments.files, model.image_shape)]
+        background = background or model.config.background_rgb
+        chosen = [pictures_of(arguments.files, model.image_shape, background)]
     else:
         named = ("dataset", "data_dir", "cache_dir")
         changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}

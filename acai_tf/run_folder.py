@@ -1,6 +1,6 @@
 """One folder per run: what is in it, and whose it is.
 
-config.json       the configuration, the images' fingerprint, the package versions
+config.json       the configuration, the images' fingerprint, package versions, threads
 metrics.jsonl     one line per report
 checkpoints/      step-N.npz
 sheets/           reconstructions, lerp, slerp and prior samples at every report
@@ -57,8 +57,8 @@ class RunFolder:
         return self._read()[0]
 
     def saved(self) -> dict:
-        """All of config.json: "config", the images' fingerprint, "class_names", "versions"; raises
-        as `config`."""
+        """All of config.json: "config", the images' fingerprint, "class_names", "versions" and
+        "threads"; raises as `config`."""
         return self._read()[1]
 
     def _read(self) -> tuple[Config, dict]:
@@ -169,8 +169,10 @@ class RunFolder:
         image_shape: tuple[int, ...] | None = None,
     ) -> None:
         """Record the configuration, the training images' fingerprint and shape, what their labels
-        mean, and the versions."""
-        versions = _versions()
+        mean, the versions and the number of threads."""
+        from acai_tf import devices
+
+        versions, threads = _versions(), devices.threads()
         if self._config.exists():
             dataset = self.config().dataset
             if dataset != config.dataset:
@@ -178,19 +180,23 @@ class RunFolder:
             if self.images() not in (None, images):
                 print("the training images are not those that this run began with")
             images = self.images() or images
-            before = json.loads(self._config.read_text()).get("versions")
-            before = before if isinstance(before, dict) else {}
-            changed = [
-                f"{n} {before.get(n)} -> {v}" for n, v in versions.items() if v != before.get(n)
-            ]
+            saved = json.loads(self._config.read_text())
+            before = saved.get("versions") if isinstance(saved.get("versions"), dict) else {}
+            before["threads"] = saved.get("threads", threads)  # older runs do not say
+            now = {**versions, "threads": threads}
+            changed = [f"{n} {before.get(n)} -> {v}" for n, v in now.items() if v != before.get(n)]
             if changed:
-                print(f"versions changed since this run began: {', '.join(changed)}")
+                print(
+                    f"warning: {', '.join(changed)} since this run began; its end may differ in the"
+                    " last bits from that of an unbroken run"
+                )
         saved = {
             "config": config.to_dict(),
             "images": images,
             "class_names": list(class_names),
             **({"image_shape": list(image_shape)} if image_shape else {}),
             "versions": versions,
+            "threads": threads,
         }
         self._about = json.dumps(saved, indent=2) + "\n"
         for half_written in self.checkpoints.glob("*.partial"):  # by a run that was killed
@@ -207,9 +213,9 @@ class RunFolder:
         self._reports += line
 
     def remake_if_gone(self) -> None:
-        """Make the folder again, with what `begin` and `append` wrote, if somebody removed it.
+        """Write what `begin` and `append` wrote again where somebody removed it.
 
-        What training has reached is then in memory alone, and worth more than an empty place.
+        What training has reached is then in memory alone.
         """
         with saving(self.path, "give this run another --run_dir"):
             lock, ours = self.path / _LOCK, os.fstat(self._lock.fileno())
@@ -220,11 +226,10 @@ class RunFolder:
             if not lock.exists():
                 self.path.mkdir(parents=True, exist_ok=True)
                 self._lock = hold(lock)
-            if self._config.exists():
-                return
-            write_atomically(self._metrics, self._reports)
-            write_atomically(self._config, self._about)
-        print(f"{self.path} was removed, all or in part, during this run; made again from memory")
+            for path, text in ((self._metrics, self._reports), (self._config, self._about)):
+                if text and not path.exists():
+                    write_atomically(path, text)
+                    print(f"{path} was removed during this run; written again")
 
     def records(self) -> list[dict]:
         """The reports so far; a last line that a kill cut short is left out.

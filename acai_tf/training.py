@@ -9,25 +9,40 @@ import numpy as np
 from acai_tf import checkpoints, devices, workers
 from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report
-from acai_tf.config import KIMG, Config, changed_settings, settings_unread_by, specific_settings
+from acai_tf.config import (
+    KIMG,
+    Config,
+    changed_settings,
+    configured,
+    settings_unread_by,
+    specific_settings,
+)
 from acai_tf.data import canonical_name, config_name, load_dataset
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
 from acai_tf.draws import seed_weights
 from acai_tf.errors import DivergedError, UsageError
+from acai_tf.export import export_run
+from acai_tf.exported import read_about
+from acai_tf.files import saving
 from acai_tf.models import build_model, refuse_unread, settings_read
 from acai_tf.models.autoencoder import Autoencoder
 from acai_tf.optimizer import adam
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
 from acai_tf.run_folder import RunFolder, default_run_dir
-from acai_tf.watch import KeepMeans, Signals, StopOnNonFinite, StopOnSignal
+from acai_tf.signals import Signals
+from acai_tf.watch import KeepMeans, StopOnNonFinite, StopOnSignal
 
 ROLLBACKS = 3  # to one checkpoint, before it is clear that chance will not help
 
 
-def train(config: Config) -> Autoencoder:
-    """Train `config`, or go on with it where its run folder left off.
+def train(config: Config | None = None, **settings) -> Autoencoder:
+    """Train a model and export it, or resume its run where it stopped: what train.py does.
+
+    Args:
+        config: the run's settings.
+        settings: of `Config`: those to change, or without `config` all that are not the defaults.
 
     Returns:
         The trained model.
@@ -39,6 +54,7 @@ def train(config: Config) -> Autoencoder:
         CannotSave: the run folder can no longer be written.
         WorkerLost: another worker is gone.
     """
+    config = configured(config, settings)
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     if config.original:
         config = dataclasses.replace(config, original=str(absolute(config.original)))
@@ -84,10 +100,14 @@ def train(config: Config) -> Autoencoder:
         if chief:
             run.rewind(saved, steps)
             run.begin(config, images, dataset.class_names, dataset.image_shape)
-        if step:
+        if step == reports * steps:
+            print(f"{run.path} is finished; a larger --total_kimg lengthens it")
+        elif step:
             print(f"continuing {run.path if saved else config.original} from step {step}")
         _fit(model, dataset, config, step, run)
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
+    if config.export and chief and keras.backend.backend() == "tensorflow":
+        _export(run, reports * steps)
     return model
 
 
@@ -128,6 +148,17 @@ def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: R
             raise
 
 
+def _export(run: RunFolder, step: int) -> None:
+    """Export the run's end, unless it has been."""
+    folder = run.path / "saved_model"
+    with contextlib.suppress(UsageError):  # none is there, or a damaged one
+        if read_about(str(folder))["step"] == step:
+            return
+    # What a signal would leave behind is half an export.
+    with Signals().heeded(), saving(folder, "the run is saved; the same command exports it"):
+        print(f"exported: {export_run(run.path, folder, overwrite=True)}")
+
+
 def _roll_back(model: Autoencoder, config: Config, run: RunFolder, trouble: DivergedError) -> int:
     """Go back to the newest checkpoint, from where other batches and draws follow.
 
@@ -153,7 +184,8 @@ def _roll_back(model: Autoencoder, config: Config, run: RunFolder, trouble: Dive
 
 
 def describe(config: Config) -> str:
-    """The settings that the run reads, one a line; * marks what is not the default."""
+    """The settings that the run reads, one a line; * marks what is not the default for its
+    dataset and model."""
     changed = changed_settings(config)
     unread = specific_settings() - set(settings_read(config.model, config.regularizers))
     unread |= settings_unread_by(config_name(config.dataset))

@@ -1,6 +1,7 @@
 """What all models share that have the verbs: `Autoencoder`, exported ones, raw pixels."""
 
 import math
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -22,6 +23,8 @@ def check_images(images, image_shape: tuple[int, int, int]) -> None:
     Raises:
         UsageError: another shape or type, no images, a value that is not finite, or far outside
             [-1, 1].
+
+    Warns, once a process, where all values are in [0, 1].
     """
     if not hasattr(images, "shape"):
         raise UsageError(f"images are an array [B, H, W, C], not a {type(images).__name__}")
@@ -35,12 +38,19 @@ def check_images(images, image_shape: tuple[int, int, int]) -> None:
         return
     if not np.issubdtype(images.dtype, np.floating):
         raise UsageError(f"images are uint8, or float in [-1, 1]; these are {images.dtype}")
-    largest = float(np.max(np.abs(images), initial=0))
+    low, high = float(images.min()), float(images.max())
+    largest = max(-low, high)
     if not math.isfinite(largest):
         raise UsageError("the images hold values that are not finite numbers")
     if largest > FLOAT_LIMIT:
         raise UsageError(
             f"float images are in [-1, 1], these reach {largest:g}; give 0..255 as uint8"
+        )
+    if low >= 0 and 0 < high <= 1:
+        warnings.warn(
+            "all values of these float images are in [0, 1]; if that is their range, bring them to"
+            " [-1, 1], which the model takes: 2 * images - 1",
+            stacklevel=1,  # one place, so that it is said once
         )
 
 

@@ -1,18 +1,15 @@
 """What watches over a run between its reports: signals, losses that are not finite."""
 
-import contextlib
 import math
-import os
 import signal
-import time
 
 import keras
 
 from acai_tf import checkpoints, devices, workers
 from acai_tf.errors import DivergedError, Stopped
 from acai_tf.run_folder import RunFolder
+from acai_tf.signals import Signals
 
-TOGETHER = 1.0  # seconds within which two signals are one: some tell a process and its group
 CHECK_EVERY = 32  # steps between looks at the losses; a look waits for the device
 
 
@@ -62,47 +59,6 @@ class StopOnNonFinite(Watch):
                 f" reports are kept. Try a lower --lr (it was {config.lr:g}), or"
                 " --on_nonfinite=rollback if it took long to come to this"
             )
-
-
-class Signals:
-    """SIGTERM and SIGINT, remembered instead of obeyed; a second one is obeyed at once.
-
-    Attributes:
-        received: the number of the signal; 0: none.
-    """
-
-    def __init__(self):
-        self.received = 0
-        self._before = {}
-
-    @contextlib.contextmanager
-    def heeded(self):
-        """Listen within this context; in another thread than the main one Python cannot."""
-        with contextlib.suppress(ValueError):
-            for number in (signal.SIGTERM, signal.SIGINT):
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                    self._before[number] = signal.signal(number, self._receive)
-        try:
-            yield
-        finally:
-            self._obey()
-
-    def _receive(self, number, frame):
-        now = time.monotonic()
-        if not self.received:
-            self.received, self._when = number, now
-            # Not print: this may come in the midst of another one, or nobody may listen any more.
-            with contextlib.suppress(OSError):
-                name = signal.Signals(number).name
-                os.write(2, f"\n{name}: saving; once more to stop at once\n".encode())
-        elif now - self._when > TOGETHER:
-            self._obey()
-            signal.raise_signal(number)
-
-    def _obey(self):
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before = {}
 
 
 class StopOnSignal(Watch):

@@ -55,6 +55,7 @@ def tiny(tmp_path) -> Config:
         lr=1e-3,
         total_kimg=2,
         report_kimg=1,
+        export=False,
         run_dir=str(tmp_path / "run"),
     )
 

@@ -75,8 +75,22 @@ def flip_in_directory(offset, bit):
     return flip
 
 
+def changed(path, name, value):
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, name: np.full_like(arrays[name], value)})
+
+
+def not_finite(path):
+    changed(path, "encoder/conv0/kernel", np.nan)
+
+
+def of_another_step(path):
+    changed(path, "adam/iteration", 1)
+
+
 DAMAGES = [
-    *(truncate, flip_a_bit, empty, other_file),
+    *(truncate, flip_a_bit, empty, other_file, not_finite, of_another_step),
     flip_in_directory(6, 0x40),  # version needed: zipfile raises NotImplementedError
     flip_in_directory(8, 0x01),  # encrypted: RuntimeError
     flip_in_directory(48, 0x01),  # a variable's name

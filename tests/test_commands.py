@@ -61,7 +61,7 @@ def run(script, *words, **kwargs):
             "cannot write to --run_dir",
             marks=pytest.mark.slow,
         ),
-        ("train.py", ["--dataset=npz:/nowhere.npz"], "there is no /nowhere.npz"),
+        ("train.py", ["--dataset=npz:/nowhere.npz"], "there is no file /nowhere.npz"),
         ("train.py", ["--original=/TRAIN/mnist32/VAE"], "is not a run folder of the original"),
         (
             "train.py",

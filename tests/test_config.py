@@ -9,6 +9,7 @@ from acai_tf.errors import UsageError
 
 def test_defaults_are_the_originals():
     config = Config()
+    assert config == Config.from_dict({}) == Config(depth=None, total_kimg=None)
     assert (config.batch, config.lr, config.total_kimg, config.report_kimg) == (64, 1e-4, 16384, 64)
     assert (config.advweight, config.reg, config.advdepth) == (0.5, 0.2, 0)
     assert config.steps_per_report == 1024
@@ -47,6 +48,8 @@ def test_from_dict_names_unknown_settings():
         ("lr", float("nan"), "finite"),
         ("lr", "fast", "a number"),
         ("dropout", 1.5, "at most 1"),
+        ("dropout", 0, "at least 0.01"),
+        ("beta", -1, "at least 0"),
         ("seed", -1, "at least 0"),
         ("seed", 2**32, "at most"),
         ("batch", 10**8, "at most"),
@@ -57,6 +60,8 @@ def test_from_dict_names_unknown_settings():
         ("steps_per_execution", 0, "auto or a whole number"),
         ("steps_per_execution", "-1", "auto or a whole number"),
         ("on_nonfinite", "hope", "stop, rollback"),
+        ("background", "whit", "takes a colour"),
+        ("background", "#ff000080", "takes a colour"),
     ],
 )
 def test_bad_values_are_refused_by_name(setting, value, says):
@@ -67,6 +72,14 @@ def test_bad_values_are_refused_by_name(setting, value, says):
 def test_a_length_that_is_no_whole_number_of_reports_is_refused():
     with pytest.raises(UsageError, match=r"--total_kimg=112 or --report_kimg=4"):
         Config(total_kimg=100, report_kimg=16).reports  # noqa: B018
+
+
+def test_a_run_has_fewer_than_2_to_the_31_steps():
+    """JAX counts them in 32 bits."""
+    longest = Config(batch=2, total_kimg=2**22 - 1, report_kimg=1)
+    assert longest.reports * longest.steps_per_report == 2**31 - 512
+    with pytest.raises(UsageError, match=f"at most --total_kimg={2**22 - 1}$"):
+        Config(batch=2, total_kimg=2**22).reports  # noqa: B018
 
 
 @pytest.mark.parametrize(

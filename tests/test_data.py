@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acai_tf import command
 from acai_tf.config import Config
 from acai_tf.data import DATASETS, canonical_name, load_dataset, short_name
 from acai_tf.data.__main__ import main, summary
@@ -77,6 +78,7 @@ def test_embedded_datasets(name):
     assert batch["image"].shape == (8, *dataset.image_shape)
     assert batch["image"].dtype == dataset.test_images.dtype
     once, labels = dataset.train_once(20)
+    assert repr(dataset) == f"<{dataset.describe()}>"  # not all of its pixels
     assert once.shape == (20, *dataset.image_shape)
     assert labels.shape == (20,)
 
@@ -178,6 +180,8 @@ def test_names():
         ("folder:/data/my faces.v2", "my-faces.v2"),
         ("folder:/", "folder-"),
         ("tfds:imagenet_resized/32x32", "imagenet_resized-32x32"),
+        (f"folder:/{'x' * 255}", "x" * 100),
+        (f"folder:/x{'é' * 127}", "x" + "é" * 49),  # two bytes each
     ],
 )
 def test_a_name_that_a_folder_can_have(name, short):
@@ -240,6 +244,9 @@ def test_the_command_on_lines(monkeypatch, capsys, tmp_path):
     assert sheet.name == "lines-32-lines.png"
 
 
+LONG = "x" * 300
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -247,12 +254,35 @@ def test_the_command_on_lines(monkeypatch, capsys, tmp_path):
         (["digits", "--image_size=x"], "--image_size: invalid int value: 'x'"),
         (["digits", "--svhn_extra=maybe"], "--svhn_extra"),
         (["digits", "--svhn_extra=false"], "digits does not read --svhn_extra"),
+        (["mnist", "--background=red"], "mnist does not read --background"),
+        (["folder:pictures", "--background=rgb(0,0,400)"], "takes a colour"),
+        (["npz:pipe"], "no file"),
+        (["npz:pictures"], "no file"),
+        (["folder:pipe"], "Not a directory"),
+        ([f"npz:{LONG}"], "no file"),
+        ([f"folder:{LONG}"], "File name too long"),
+        ([f"tfds:{LONG}"], "tfds"),
+        (["folder:pictures", f"--cache_dir={LONG}"], "File name too long"),
+        (["folder:pictures", "--cache_dir=text"], "--cache_dir"),
+        (["folder:pictures", "--cache_dir=~nosuchuser/cache"], "home"),
+        (["digits", f"--sheet={LONG}"], "File name too long"),
+        (["digits", "--npz=none/digits.npz"], "no folder"),
     ],
 )
-def test_bad_words_for_the_command(words, says, monkeypatch):
+def test_bad_words_for_the_command(words, says, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").touch()
+    (tmp_path / "pictures").mkdir()
+    for n in range(4):
+        Image.new("RGB", (9, 9), (n, n, n)).save(tmp_path / "pictures" / f"{n}.png")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
     monkeypatch.setattr("sys.argv", ["data", *words])
-    with pytest.raises(UsageError, match=says):
-        main()
+    assert command.run(main) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert says in err
+    assert err.count("\n") == 1
 
 
 def test_the_range_of_values_is_of_all_images():

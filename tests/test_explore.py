@@ -86,5 +86,5 @@ def test_without_gradio_it_says_what_to_install(monkeypatch):
     from acai_tf.errors import UsageError
 
     monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(UsageError, match=r'pip install "acai_tf\[explore\]"'):
+    with pytest.raises(UsageError, match=r'pip install -e "\.\[explore\]"'):
         explore.page(None, "title")

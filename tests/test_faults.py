@@ -6,6 +6,7 @@ import itertools
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,14 +17,14 @@ import time
 import numpy as np
 import pytest
 
-from acai_tf import checkpoints, watch
+from acai_tf import checkpoints, command, signals
 from acai_tf.callbacks import Report
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped, UsageError
 from acai_tf.evaluation import critic
 from acai_tf.run_folder import RunFolder
+from acai_tf.signals import Signals
 from acai_tf.training import train
-from acai_tf.watch import Signals
 from tests.conftest import ROOT
 from tests.test_commands import SMALL, start
 from tests.test_training import assert_same_outcome
@@ -108,12 +109,12 @@ def test_a_stop_during_a_report_waits_for_its_end(configured, monkeypatch):
 
 
 def test_a_second_signal_is_obeyed_at_once(monkeypatch, capfd):
-    signals, before = Signals(), signal.getsignal(signal.SIGINT)
-    with signals.heeded():
+    heard, before = Signals(), signal.getsignal(signal.SIGINT)
+    with heard.heeded():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)  # some tell a process and its group: that is one
-        assert signals.received == signal.SIGINT
-        monkeypatch.setattr(watch, "TOGETHER", 0)
+        assert heard.received == signal.SIGINT
+        monkeypatch.setattr(signals, "TOGETHER", 0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) == before
@@ -123,11 +124,11 @@ def test_a_second_signal_is_obeyed_at_once(monkeypatch, capfd):
 def test_signals_are_given_back_and_what_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        signals, term = Signals(), signal.getsignal(signal.SIGTERM)
-        with signals.heeded():
+        heard, term = Signals(), signal.getsignal(signal.SIGTERM)
+        with heard.heeded():
             signal.raise_signal(signal.SIGINT)
             assert signal.getsignal(signal.SIGTERM) != term
-        assert not signals.received
+        assert not heard.received
         assert signal.getsignal(signal.SIGTERM) == term
     finally:
         signal.signal(signal.SIGINT, before)
@@ -147,6 +148,52 @@ def test_in_another_thread_signals_are_left_alone():
     thread.start()
     thread.join()
     assert not failed
+
+
+def test_a_command_ends_at_once_whatever_it_is_at(monkeypatch, capfd):
+    monkeypatch.setattr(os, "_exit", sys.exit)
+
+    def main():
+        with command.muted_stderr():  # as while the backend is imported
+            signal.raise_signal(signal.SIGTERM)
+
+    before = [signal.getsignal(number) for number in signals.NUMBERS]
+    with pytest.raises(SystemExit) as ended:
+        command.run(main)
+    assert ended.value.code == 143
+    assert capfd.readouterr().err == "SIGTERM: interrupted\n"
+    assert [signal.getsignal(number) for number in signals.NUMBERS] == before
+
+
+def caught(number: int, process) -> bool:
+    """Whether a process has a handler for a signal, as /proc says it."""
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return bool(int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) >> (number - 1) & 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_a_signal_at_any_moment_of_the_start_ends_a_command(script, tmp_path, unbroken):
+    """SIGINT, and once more a tenth of a second later: importing, loading data, compiling."""
+    if not pathlib.Path("/proc/self/status").exists():
+        pytest.skip("there is no /proc here")
+    words = {
+        "train.py": [*SMALL, "--total_kimg=64", f"--run_dir={tmp_path}/run"],
+        "evaluate.py": [f"--run_dir={unbroken.run_dir}", f"--out={tmp_path}/out", "--again"],
+    }[script]
+    for moment in range(20):
+        process = start(script, *words, preexec_fn=hear)
+        while not caught(signal.SIGTERM, process):  # Python itself handles SIGINT alone
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.002)
+        time.sleep(moment * 0.4)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 130, (moment, out, err)
+        assert "Traceback" not in out + err, (moment, err)
+        assert err.strip().count("\n") <= 1, (moment, err)
 
 
 @pytest.mark.slow
@@ -291,7 +338,7 @@ def test_a_removed_run_folder_is_made_again(configured, unbroken, monkeypatch, c
     gone = at_call(2, lambda: shutil.rmtree(config.run_dir), RunFolder.remake_if_gone)
     monkeypatch.setattr(RunFolder, "remake_if_gone", gone)
     train(config)
-    assert "was removed, all or in part, during this run; made again" in capsys.readouterr().out
+    assert "metrics.jsonl was removed during this run; written again" in capsys.readouterr().out
     assert names_in(config) == ["step-00000128.npz"]
     assert_same_outcome(config.run_dir, unbroken.run_dir)  # all reports among it
     assert RunFolder(config.run_dir).config() == config
@@ -307,7 +354,7 @@ def begun(configured):
         yield folder
 
 
-@pytest.mark.parametrize("removed", [["config.json"], ["lock"], ["config.json", "metrics.jsonl"]])
+@pytest.mark.parametrize("removed", [["config.json"], ["lock"], ["metrics.jsonl"]])
 def test_parts_of_a_run_folder_are_made_again(removed, begun, configured):
     record = {"step": 64, "kimg": 1}
     begun.append(record)
@@ -342,6 +389,17 @@ def test_what_a_kill_left_half_written_is_removed(begun, configured):
     (begun.checkpoints / "step-00000021.partial").write_bytes(b"half")
     begun.begin(configured(), "images")
     assert not list(begun.checkpoints.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENAMETOOLONG, 2), (errno.EACCES, 2), (errno.ENOSPC, 74)]
+)
+def test_a_path_that_does_not_work_is_bad_input(number, status, capsys):
+    def main():
+        raise OSError(number, os.strerror(number), "some/path")
+
+    assert command.run(main) == status
+    assert capsys.readouterr().err == f"error: {os.strerror(number)}: 'some/path'\n"
 
 
 @pytest.mark.slow

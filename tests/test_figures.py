@@ -32,22 +32,26 @@ class Flat:
 
 
 @pytest.mark.parametrize(
-    ("width", "side"), [(16, 16), (32, 16), (128, 16), (129, 14), (144, 14), (224, 8), (256, 8)]
+    ("width", "rows", "columns"),
+    [(16, 16, 16), (32, 16, 16), (64, 10, 16), (128, 5, 8), (224, 2, 8), (256, 2, 8)],
 )
-def test_sheets_of_every_width(width, side):
+def test_sheets_of_every_width(width, rows, columns):
     levels = np.linspace(-1, 1, 130, dtype=np.float32)
     images = np.broadcast_to(levels[:, None, None, None], (130, width, width, 1))
     sheets = figures.sheets(Flat(width), images)
     assert set(sheets) == {"reconstruction", "lerp", "slerp", "prior"}
-    assert all(sheet.shape == (side * width, side * width, 1) for sheet in sheets.values())
+    assert all(sheet.shape == (rows * width, columns * width, 1) for sheet in sheets.values())
     tiles = sheets["reconstruction"][width // 2 :: width, width // 2 :: width, 0]
     np.testing.assert_array_equal(tiles[:, ::2], tiles[:, 1::2])  # each beside its reconstruction
     path = sheets["lerp"][width // 2 :: width, width // 2 :: width, 0]
-    np.testing.assert_allclose(path[0, [0, -1]], figures.to_uint8(levels[[0, side]]), atol=1)
+    np.testing.assert_allclose(path[0, [0, -1]], figures.to_uint8(levels[[0, rows]]), atol=1)
 
 
-def test_every_width_has_a_side_that_pairs_fill():
+def test_every_width_has_rows_that_pairs_fill_and_few_pixels():
     for width in range(1, 257):
-        side = figures.side(width)
-        assert side % 2 == 0
-        assert 8 <= side <= 16
+        rows, columns = figures.layout(width)
+        assert columns % 2 == 0
+        assert 8 <= columns <= 16
+        assert 2 <= rows <= 16
+        assert rows * columns * width**2 <= 2**20
+        assert width > 48 or rows == columns == 16

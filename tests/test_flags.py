@@ -4,16 +4,17 @@ import pytest
 from absl import flags
 
 from acai_tf import flags as our_flags
-from acai_tf.config import Config
-from acai_tf.data import DATASETS, SOURCES
+from acai_tf.config import Config, changed_settings
+from acai_tf.data import DATASETS
 from acai_tf.errors import UsageError
+from acai_tf.models import MODELS
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs"
 
 
 def parse(*words: str) -> Config:
-    return our_flags.parse(["train.py", *words], CONFIGS)
+    return our_flags.parse(["train.py", *words], quickstart=CONFIGS / "quickstart.cfg")
 
 
 def test_every_setting_is_a_flag_with_its_default_and_a_help_text():
@@ -24,19 +25,39 @@ def test_every_setting_is_a_flag_with_its_default_and_a_help_text():
         assert values[setting.name].help
 
 
-@pytest.mark.parametrize("name", [*DATASETS, *SOURCES])
-def test_every_dataset_has_a_config_that_says_how_to_use_it(name):
-    config = parse(f"--dataset={name}" if name in DATASETS else f"--dataset={name}:/some/thing")
-    assert config.dataset.partition(":")[0] == name
-    assert config.reports > 0
-    assert f"--dataset={name}" in (CONFIGS / f"{name}.cfg").read_text()
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("dataset", [*DATASETS, "folder:/a", "npz:/a.npz", "tfds:a"])
+def test_python_and_the_command_line_mean_the_same_run(dataset, model):
+    config = Config(dataset=dataset, model=model)
+    assert config == parse(f"--dataset={dataset}", f"--model={model}")
+    assert changed_settings(config) <= {"dataset", "model"}  # nothing else counts as given
+    if dataset in DATASETS:
+        assert config == parse(f"--flagfile={CONFIGS}/{dataset}.cfg", f"--model={model}")
 
 
-def test_published_shapes():
-    assert (parse("--dataset=mnist").depth, parse("--dataset=mnist").latent) == (16, 2)
-    assert (parse("--dataset=svhn").depth, parse("--dataset=svhn").latent) == (64, 16)
-    lines = parse("--dataset=lines")
-    assert (lines.depth, lines.latent, lines.latent_width) == (16, 16, 2)
+@pytest.mark.parametrize(
+    ("dataset", "model", "shape"),
+    [
+        ("lines", "acai", (16, 16, 2)),
+        ("lines", "vqvae", (16, 16, 4)),
+        ("mnist", "acai", (16, 2, 4)),
+        ("mnist32", "acai", (16, 2, 4)),
+        ("svhn", "acai", (64, 16, 4)),
+        ("cifar10", "acai", (64, 16, 4)),
+        ("folder:/a", "vqvae", (64, 16, 4)),
+    ],
+)
+def test_published_shapes(dataset, model, shape):
+    config = Config(dataset=dataset, model=model)
+    assert (config.depth, config.latent, config.latent_width) == shape
+    assert config.total_kimg == 1 << 14
+    assert Config(dataset=dataset, model=model, latent=5).latent == 5
+
+
+def test_what_a_model_keeps_of_its_code_is_published_by_dataset():
+    assert Config(dataset="cifar10", model="dropout").dropout == 0.75
+    assert Config(dataset="mnist", model="dropout").dropout == 0.5
+    assert Config(dataset="cifar10").dropout == 0.5
 
 
 @pytest.mark.parametrize(
@@ -47,7 +68,7 @@ def test_explicit_flags_win_wherever_they_stand(words):
     assert (config.latent, config.depth) == (5, 16)
 
 
-def test_a_flag_file_on_the_command_line_wins_over_the_datasets(tmp_path):
+def test_a_flag_file_on_the_command_line_wins_over_the_defaults(tmp_path):
     file = tmp_path / "mine.cfg"
     file.write_text("# mine\n--dataset=mnist\n--depth=3\n")
     config = parse(f"--flagfile={file}")

@@ -1,11 +1,14 @@
 """A folder of pictures as a dataset."""
 
 import os
+import re
+import socket
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from acai_tf import figures
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.square import square
@@ -63,12 +66,59 @@ def test_colors_and_depths():
     assert (square(grey, 16, 3) == 100).all()
     assert (square(Image.new("RGB", (16, 16), (255, 0, 0)), 16, 1) == 76).all()  # 0.299 of red
     assert (square(grey.convert("P"), 16, 3) == 100).all()
-    assert (square(Image.new("RGBA", (16, 16), (10, 20, 30, 0)), 16, 3) == [10, 20, 30]).all()
     deep = Image.fromarray(np.full((16, 16), 0x8080, np.uint16))
     assert (square(deep, 16, 1) == 0x80).all()
     assert (square(Image.new("1", (16, 16), 1), 16, 1) == 255).all()
     with pytest.raises(ValueError, match="fractions"):
         square(Image.new("F", (16, 16)), 16, 1)
+
+
+@pytest.mark.parametrize("kind", ["RGBA", "LA", "PA", "P", "RGB"])
+def test_transparent_pictures_are_laid_on_the_background(kind, tmp_path):
+    """Black where it is opaque: in the upper half. P and RGB name a transparent colour."""
+    alpha = np.zeros((16, 16), np.uint8)
+    alpha[:8] = 255
+    hidden = np.zeros((16, 16, 3), np.uint8)
+    if kind in ("P", "RGB"):
+        hidden[8:] = 1
+        image, named = Image.fromarray(hidden), {"transparency": (1, 1, 1)}
+        if kind == "P":
+            image = image.quantize(2)
+            named = {"transparency": image.getpixel((0, 15))}
+    else:
+        image, named = Image.fromarray(np.dstack([hidden, alpha])).convert("RGBA"), {}
+        image = image.convert("LA" if kind == "LA" else "RGBA")
+    if kind == "PA":
+        image = image.convert("PA")
+    else:
+        image.save(tmp_path / "picture.png", **named)
+        image = Image.open(tmp_path / "picture.png")
+    for background in ((255, 255, 255), (10, 200, 30)):
+        made = square(image, 16, 3, background)
+        assert (made[:8] == 0).all()
+        assert (made[8:] == background).all()
+
+
+def test_a_picture_half_seen_through_is_a_mix():
+    image = Image.new("RGBA", (16, 16), (200, 100, 0, 51))  # a fifth
+    assert np.abs(square(image, 16, 3, (0, 100, 50)).astype(int) - [40, 100, 40]).max() <= 1
+    assert (square(Image.new("RGBA", (16, 16), (7, 8, 9, 255)), 16, 3) == [7, 8, 9]).all()
+
+
+def test_icons_on_a_background(tmp_path, capsys):
+    for n in range(10):
+        picture(tmp_path / f"{n}.png", level=0, mode="LA")  # nothing of it is seen
+    for background, shape, level in (
+        ("white", (32, 32, 1), 255),
+        ("black", (32, 32, 1), 0),
+        ("#0000ff", (32, 32, 3), [0, 0, 255]),
+    ):
+        images = load(tmp_path, background=background).train_images
+        assert images.shape[1:] == shape
+        assert (images == level).all()
+    load(tmp_path)  # from the cache
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert [re.search(r"are (\d+);", line)[1] for line in warnings] == ["255", "0", "255"]
 
 
 def test_a_photograph_that_lies_is_turned_upright(tmp_path):
@@ -269,6 +319,31 @@ def test_links_in_a_circle(tmp_path):
     assert len(dataset.train_images) + len(dataset.test_images) == 4
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_only_files_are_pictures(tmp_path, capsys):
+    """A pipe would be waited on for ever."""
+    for n in range(4):
+        picture(tmp_path / f"{n}.png", level=n)
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(tmp_path / "socket.png"))
+    dataset = load(tmp_path)
+    assert len(dataset.train_images) + len(dataset.test_images) == 4
+    assert "left out: 3: loop.png, pipe.png, socket.png" in capsys.readouterr().out
+    (tmp_path / "pipe.png").unlink()
+    picture(tmp_path / "pipe.png", level=9)  # a file now
+    dataset = load(tmp_path)
+    assert len(dataset.train_images) + len(dataset.test_images) == 5
+
+
+def test_a_long_name(tmp_path):
+    folder = tmp_path / ("x" * 255)
+    for n in range(4):
+        picture(folder / f"{n}.png", level=n)
+    assert load(folder).name == f"folder:{folder}"
+
+
 def test_names_of_any_bytes(tmp_path, capsys):
     root = tmp_path / "my pictures é"
     for n in range(4):
@@ -298,8 +373,8 @@ def test_a_changed_picture_is_decoded_again(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("size", "side"), [(48, 16), (224, 8), (256, 8)])
-def test_a_run_on_large_pictures_without_classes(size, side, tmp_path):
+@pytest.mark.parametrize("size", [48, 224, 256])
+def test_a_run_on_large_pictures_without_classes(size, tmp_path):
     """Through training, sheets, checkpoint and evaluation."""
     rng = np.random.default_rng(0)
     pictures = tmp_path / "pictures"
@@ -317,6 +392,7 @@ def test_a_run_on_large_pictures_without_classes(size, side, tmp_path):
         batch=16,
         total_kimg=1,
         report_kimg=1,
+        export=False,
         run_dir=str(tmp_path / "run"),
     )
     folder = RunFolder(config.run_dir)
@@ -326,7 +402,8 @@ def test_a_run_on_large_pictures_without_classes(size, side, tmp_path):
     assert "probe_accuracy" not in record
     for name in ("reconstruction", "lerp", "slerp", "prior"):
         with Image.open(folder.sheets / f"{name}-000001.png") as sheet:
-            assert sheet.size == (side * size, side * size)
+            rows, columns = figures.layout(size)
+            assert sheet.size == (columns * size, rows * size)
     values = evaluate_run(config.run_dir, ["reconstruction", "realism", "map", "clustering"])
     assert values["test_rmse"] == pytest.approx(record["test_rmse"], rel=1e-6)
     assert "clustering_accuracy" not in values

@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds
 
 from acai_tf.config import Config
 from acai_tf.data import builders, load_dataset
+from acai_tf.data.images import TfdsSource
 from acai_tf.errors import UsageError
 from tests.conftest import ROOT
 
@@ -184,6 +185,19 @@ def test_any_dataset_of_tfds(fake):
     order = np.argsort(levels)
     assert np.abs(levels[order].astype(int) - 5 * np.arange(40)).max() <= 2  # through a JPEG
     np.testing.assert_array_equal(labels[order], np.arange(40) % 2)
+
+
+def test_transparent_images_of_tfds():
+    """Only their background, where it is not the default, is part of what a cache is known by."""
+    white, blue = (
+        TfdsSource(Config(dataset="tfds:icons", background=color, data_dir="/tfds"), "icons")
+        for color in ("#fff", "blue")
+    )
+    clear = np.zeros((2, 32, 32, 4), np.uint8)
+    assert (white._squares(clear, 3) == 255).all()
+    assert (blue._squares(clear, 3) == [0, 0, 255]).all()
+    assert white.recipe == {"tfds": "icons", "data_dir": "/tfds", "train": ["train"], "size": 32}
+    assert blue.recipe == {**white.recipe, "background": (0, 0, 255)}
 
 
 def test_a_test_split_without_labels(fake):

@@ -1,5 +1,7 @@
 """One kit, run over every registered model."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -377,7 +379,7 @@ def test_zero_debias_changes_the_codebook_alone():
 
 def test_aae_discriminator_learns_at_its_own_rate():
     def first_step(**settings):
-        config = Config(model="aae", depth=4, latent=3, lr=1e-4, **settings)
+        config = Config(model="aae", depth=4, latent=3, latent_width=4, lr=1e-4, **settings)
         seed_weights(0)
         model = build_model(config, SHAPE, CLASSES)
         model.compile(optimizer=adam(model, model.config.lr))
@@ -401,7 +403,7 @@ def test_a_learning_rate_of_zero_stops_its_players_alone():
     assert moved == {v.path for v in model.players()["discriminator"]}
 
 
-@pytest.mark.parametrize("sizes", ["", "100,", "0", "a", "10,-3"])
+@pytest.mark.parametrize("sizes", ["", "100,", "0", "a", "10,-3", "99999999999"])
 def test_bad_layer_sizes_are_refused(sizes):
     with pytest.raises(UsageError, match="--disc_layer_sizes takes layer sizes such as 100,100"):
         build_model(Config(model="aae", disc_layer_sizes=sizes), SHAPE, CLASSES)
@@ -477,3 +479,21 @@ def test_acai_partners_are_the_batch_in_reverse():
     noise = {"bottleneck": {}, "critic": {"uniform": np.zeros((4, 1, 1, 1), np.float32)}}
     model.objectives(x, np.zeros(4, int), noise)
     np.testing.assert_allclose(seen[0], model.reconstruct(x[::-1]), atol=1e-6)
+
+
+def test_float_images_in_0_to_1_are_warned_of_once():
+    unit = np.random.default_rng(0).random((2, *SHAPE))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for images in (2 * unit - 1, unit - 0.01, 1.5 * unit, 0 * unit, np.uint8(unit)):
+            verbs.check_images(images, SHAPE)
+        assert not caught
+        for _ in range(2):
+            verbs.check_images(unit, SHAPE)
+    assert len(caught) == 1
+    assert "[-1, 1]" in str(caught[0].message)
+
+
+def test_images_that_are_not_square_are_refused():
+    with pytest.raises(UsageError, match=r"square.*16x32"):
+        build_model(Config(depth=2, latent=2), (16, 32, 1), 10)

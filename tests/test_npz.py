@@ -14,7 +14,6 @@ from acai_tf.errors import UsageError
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.run_folder import RunFolder, default_run_dir
 from acai_tf.training import train
-from tests.conftest import ROOT
 
 
 def arrays(**changes):
@@ -109,11 +108,11 @@ def test_a_dataset_written_is_the_dataset_read(tmp_path, monkeypatch, capsys):
 
 def test_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    config = flags.parse(["train.py", "--dataset=npz:faces.npz", "--latent=3"], ROOT / "configs")
+    config = flags.parse(["train.py", "--dataset=npz:faces.npz", "--latent=3"])
     assert config.dataset == f"npz:{tmp_path}/faces.npz"
     assert default_run_dir(config) == "runs/faces/acai-d48-seed0"
     with pytest.raises(UsageError, match=r"unknown dataset 'npz:'; known: lines, .*npz:<file>"):
-        flags.parse(["train.py", "--dataset=npz:"], ROOT / "configs")
+        flags.parse(["train.py", "--dataset=npz:"])
 
 
 @pytest.mark.slow
@@ -128,6 +127,7 @@ def test_few_images_without_classes_train_and_report(tmp_path, capsys):
         batch=16,
         total_kimg=1,
         report_kimg=1,
+        export=False,
         run_dir=str(tmp_path / "run"),
     )
     train(config)

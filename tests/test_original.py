@@ -19,7 +19,6 @@ from acai_tf.original import checkpoint
 from acai_tf.original.folder import dataset_of
 from acai_tf.run_folder import RunFolder
 from acai_tf.training import train
-from tests.conftest import ROOT
 from tests.reference import FOLDER, Golden
 from tests.test_golden import assert_near
 from tests.test_training import Killed, assert_same_outcome
@@ -162,6 +161,7 @@ def continued(folder, **changes) -> Config:
         advdepth=4,
         total_kimg=2,
         report_kimg=1,
+        export=False,
         **changes,
     )
 
@@ -227,7 +227,7 @@ def test_a_run_that_has_its_own_checkpoints_needs_the_original_no_more(unbroken,
 
 
 def parsed(*words):
-    return flags.parse(["train.py", *words], ROOT / "configs")
+    return flags.parse(["train.py", *words])
 
 
 def test_the_command_line_takes_the_sizes_from_the_name():

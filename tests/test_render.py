@@ -1,6 +1,7 @@
 """Animations and the explorer's pictures."""
 
 import dataclasses
+import os
 import sys
 
 import numpy as np
@@ -106,6 +107,23 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     assert run(f"--out={out}", "--files", str(picture), str(picture), "--steps=1", "--zoom=1") == 0
     with Image.open(out) as strip:
         assert strip.size == (64, 32)
+
+
+def test_transparent_pictures(explorer, tmp_path):
+    clear = Image.new("RGBA", (20, 20))
+    clear.save(tmp_path / "clear.png")
+    assert (render.pictures_of([tmp_path / "clear.png"], (8, 8, 3)) == 255).all()
+    assert (render.pictures_of([tmp_path / "clear.png"], (8, 8, 3), (1, 2, 3)) == [1, 2, 3]).all()
+    assert (explorer._image(clear) == 255).all()
+    explorer.background = (0, 0, 0)
+    assert (explorer._image(clear) == 0).all()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_is_no_picture(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(UsageError, match=r"pipe\.png cannot be read"):
+        render.pictures_of([tmp_path / "pipe.png"], (8, 8, 3))
 
 
 @pytest.fixture

@@ -162,11 +162,19 @@ def test_bad_words_are_one_line(words, message, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_commands_can_be_listed(tmp_path):
-    words = ("--table=lines", "--models=acai,vae", "--seeds=2", "--scale=1/16", "--list")
-    ended = run(*words, cwd=tmp_path)
+def test_the_tables_and_their_commands_can_be_listed(tmp_path, monkeypatch, capsys):
+    from acai_tf.reproduce import __main__ as reproduce
+
+    def listed(*words):
+        monkeypatch.setattr(sys, "argv", ["reproduce", *words])
+        reproduce.main()
+        return capsys.readouterr().out.splitlines()
+
+    monkeypatch.chdir(tmp_path)
+    assert [line.split(":")[0] for line in listed("--list")] == [f"--table={t}" for t in TABLES]
     base = "python train.py --dataset=lines --model"
-    assert ended.stdout.splitlines() == [
+    words = ("--table=lines", "--models=acai,vae", "--seeds=2", "--scale=1/16", "--list")
+    assert listed(*words) == [
         f"{base}={model} --total_kimg=1024 --seed={seed}" for model in ("vae", "acai")
         for seed in (0, 1)
     ]  # fmt: skip

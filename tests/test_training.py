@@ -4,17 +4,21 @@ import json
 import pathlib
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import checkpoints
+from acai_tf import checkpoints, command, devices
 from acai_tf.callbacks import Report
+from acai_tf.config import Config
 from acai_tf.data import load_dataset
-from acai_tf.errors import DivergedError, UsageError
+from acai_tf.errors import CannotSave, DivergedError, UsageError
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.export import export_run
+from acai_tf.exported import read_about
 from acai_tf.run_folder import RunFolder
-from acai_tf.training import train
+from acai_tf.training import describe, train
 
 TIMES = ("images_per_second",)  # what may differ between two runs of the same thing
 
@@ -88,13 +92,61 @@ def test_the_sheets_show_the_images_beside_their_reconstructions(unbroken):
     assert not np.array_equal(pixels[:, 1::2], pixels[:, ::2])
 
 
-def test_a_finished_run_is_left_as_it_is(unbroken):
+def test_a_finished_run_is_left_as_it_is(unbroken, capsys):
     folder = pathlib.Path(unbroken.run_dir)
     before = {p: p.read_bytes() for p in folder.rglob("*.npz")}
     records = RunFolder(folder).records()
     train(unbroken)
+    out = capsys.readouterr().out
+    assert "is finished" in out
+    assert "continuing" not in out
     assert {p: p.read_bytes() for p in folder.rglob("*.npz")} == before
     assert RunFolder(folder).records() == records
+    assert not (folder / "saved_model").exists()  # --export=false
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
+def test_a_finished_run_is_exported_once(configured, unbroken, monkeypatch):
+    config = configured(export=True)
+    shutil.copytree(unbroken.run_dir, config.run_dir)
+    folder, exported = pathlib.Path(config.run_dir) / "saved_model", []
+
+    def write(model, folder, critic):
+        exported.append(folder)
+
+    monkeypatch.setattr("acai_tf.export.saved_model.write", write)
+    train(config)
+    assert read_about(str(folder))["step"] == 128
+    train(config)
+    assert len(exported) == 1
+    about = json.loads((folder / "acai_tf.json").read_text())
+    for changed in (json.dumps({**about, "step": 64}), "{"):  # of an older step, or damaged
+        (folder / "acai_tf.json").write_text(changed)
+        train(config)
+        assert read_about(str(folder))["step"] == 128
+    assert len(exported) == 3
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
+def test_a_disk_that_is_full_at_the_export(configured, unbroken, monkeypatch):
+    import tensorflow as tf
+
+    config = configured(export=True)
+    shutil.copytree(unbroken.run_dir, config.run_dir)
+
+    def full(*_):
+        raise tf.errors.ResourceExhaustedError(None, None, "part-0; No space left on device")
+
+    monkeypatch.setattr("acai_tf.export.saved_model.trace", lambda *_: {})
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(CannotSave, match="No space left"):
+        train(config)
+    assert not list(pathlib.Path(config.run_dir).glob("*saved_model*"))
+
+    def command_that_exports():
+        export_run(config.run_dir, f"{config.run_dir}/out")
+
+    assert command.run(command_that_exports) == CannotSave.exit_status
 
 
 class Killed(BaseException):
@@ -181,16 +233,36 @@ def test_a_metrics_line_that_is_no_report_is_named_not_dropped(line, configured,
     assert [record["kimg"] for record in folder.records()] == [1]
 
 
-def test_versions_that_changed_are_said(configured, unbroken, capsys):
-    folder = configured().run_dir
-    shutil.copytree(unbroken.run_dir, folder)
-    path = pathlib.Path(folder) / "config.json"
-    saved = json.loads(path.read_text())
-    path.write_text(json.dumps({**saved, "versions": {**saved["versions"], "keras": "3.0"}}))
-    train(configured())
-    assert "versions changed since this run began: keras 3.0 ->" in capsys.readouterr().out
-    path.write_text(json.dumps({**saved, "versions": None}))
-    train(configured())
+@pytest.mark.parametrize(
+    ("threads", "versions", "says"),
+    [
+        (7, {"keras": "3.0"}, ("keras 3.0 -> ", "threads 7 -> ")),
+        (None, None, ("python None -> ",)),  # edited by hand
+    ],
+)
+def test_what_may_change_the_last_bits_is_said(threads, versions, says, configured, capsys):
+    folder = RunFolder(configured().run_dir)
+    with folder.held():
+        folder.begin(configured(), "images")
+        saved = folder.saved()
+        assert saved["threads"] == devices.threads()
+        folder.begin(configured(), "images")
+        assert not capsys.readouterr().out
+        versions = {**saved["versions"], **versions} if versions else None
+        changed = json.dumps({**saved, "versions": versions, "threads": threads})
+        (folder.path / "config.json").write_text(changed)
+        folder.begin(configured(), "images")
+    out = capsys.readouterr().out
+    assert all(word in out for word in says)
+    assert folder.saved() == saved
+
+
+def test_the_number_of_threads_is_the_backends(monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    assert devices.threads() >= 1
+    if keras.backend.backend() == "tensorflow":
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+        assert devices.threads() == 3
 
 
 def test_another_configuration_is_refused_with_what_differs(configured, unbroken):
@@ -255,6 +327,22 @@ def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
     saved = json.loads((pathlib.Path(unbroken.run_dir) / "eval.json").read_text())
     assert saved["about"]["step"] == values["step"] == 128
     assert "probe_accuracy" in capsys.readouterr().out
+
+
+def test_what_is_not_the_datasets_default_is_marked():
+    def marked(**settings):
+        lines = describe(Config(**settings)).splitlines()
+        return {line.split()[0] for line in lines[1:] if line.endswith("*")}
+
+    assert marked(dataset="mnist") == {"dataset"}
+    assert marked(dataset="mnist", depth=64, latent=2) == {"dataset", "depth"}
+
+
+def test_settings_may_be_given_by_name(configured):
+    with pytest.raises(UsageError, match="unknown dataset"):
+        train(dataset="imagenet")
+    with pytest.raises(UsageError, match="baseline does not read --reg"):
+        train(configured(), model="baseline", reg=0.5)
 
 
 def test_other_images_of_the_same_name_are_refused(configured, tmp_path):

@@ -22,7 +22,7 @@ def data(arguments) -> Rows:
     from acai_tf.data.rows import Rows as FileRows
 
     model = "acai" if arguments.model == "all" else arguments.model
-    config = Config(model=model, depth=16, latent=2)
+    config = Config(model=model, dataset="mnist")
     in_memory = random_images(arguments.images, (32, 32, 3))
     images = in_memory.train_images
     with tempfile.TemporaryDirectory() as folder:

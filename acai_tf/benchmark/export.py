@@ -18,7 +18,7 @@ def export(arguments) -> Rows:
 
     rows = []
     for size in ("mnist", "svhn") if arguments.size == "all" else (arguments.size,):
-        shape = SIZES[size][0]
+        shape = SIZES[size]
         config = config_of(arguments, "acai" if arguments.model == "all" else arguments.model, size)
         model = build_model(config, shape, CLASSES)
         with tempfile.TemporaryDirectory() as folder:

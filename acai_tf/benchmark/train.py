@@ -16,11 +16,7 @@ from acai_tf.benchmark import timing, work
 from acai_tf.benchmark.timing import Rows
 from acai_tf.config import Config
 
-SIZES = {  # as published: the images, and the settings of configs/*.cfg
-    "lines": ((32, 32, 1), {"depth": 16, "latent": 16, "latent_width": 2}),
-    "mnist": ((32, 32, 1), {"depth": 16, "latent": 2}),
-    "svhn": ((32, 32, 3), {"depth": 64, "latent": 16}),
-}
+SIZES = {"lines": (32, 32, 1), "mnist": (32, 32, 1), "svhn": (32, 32, 3)}  # a dataset's images
 CLASSES = 10
 
 
@@ -47,11 +43,11 @@ def _turn(arguments, size: str) -> int:
 
 def config_of(arguments, model: str, size: str) -> Config:
     """A model at a published size."""
-    return Config(model=model, dtype_policy=arguments.dtype_policy, **SIZES[size][1])
+    return Config(model=model, dataset=size, dtype_policy=arguments.dtype_policy)
 
 
 def _steps(config: Config, size: str, arguments) -> Rows:
-    shape = SIZES[size][0]
+    shape = SIZES[size]
     steps, kind = _turn(arguments, size), config.dtype_policy.removeprefix("mixed_")
     product, product_flops = work.matmul(kind, arguments.matmul)
     names = ["ours", "straightforward"]
@@ -242,7 +238,7 @@ def fit(arguments) -> Rows:
     rows = []
     for size in ("lines", "svhn") if arguments.size == "all" else (arguments.size,):
         config = config_of(arguments, "acai" if arguments.model == "all" else arguments.model, size)
-        dataset = load_dataset(config) if size == "lines" else random_images(4096, SIZES[size][0])
+        dataset = load_dataset(config) if size == "lines" else random_images(4096, SIZES[size])
         steps = _turn(arguments, size)
         model, take = fitted_steps(dataset, config, steps)
         bare = bare_steps(model, next(iter(pipeline(dataset, config, 0))))

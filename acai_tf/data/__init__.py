@@ -7,7 +7,7 @@ import pathlib
 import re
 from typing import TYPE_CHECKING
 
-from acai_tf.config import Config, changed_settings, settings_unread_by
+from acai_tf.config import Config, changed_settings, configured, settings_unread_by
 from acai_tf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,18 +53,20 @@ def canonical_name(name: str) -> str:
 
 
 def config_name(name: str) -> str:
-    """What a dataset's file in configs/ is called: its name, or its source's."""
+    """A dataset's registered name, or its source's: `folder:/data/faces` -> `folder`."""
     return canonical_name(name).partition(":")[0]
 
 
 def short_name(name: str) -> str:
-    """A dataset's name as a folder can be called: `npz:/data/faces.npz` -> `faces`."""
+    """A dataset's name as a folder can be called: `npz:/data/faces.npz` -> `faces`; 100 bytes at
+    most, so that there is room for more in a file's name."""
     source, _, what = name.partition(":")
     if source == "npz":
         what = pathlib.Path(what).stem
     elif source == "folder":
         what = pathlib.Path(what).name
-    return re.sub(r"[^\w.-]+", "-", what or name)
+    short = re.sub(r"[^\w.-]+", "-", what or name)
+    return short.encode()[:100].decode(errors="ignore")
 
 
 def refuse_unread(dataset: str, given: set[str]) -> None:
@@ -84,12 +86,17 @@ def refuse_unread(dataset: str, given: set[str]) -> None:
         )
 
 
-def load_dataset(config: Config) -> "Dataset":
+def load_dataset(config: Config | None = None, **settings) -> "Dataset":
     """The dataset that `config` names; one line says where its images are.
+
+    Args:
+        config: a run's settings.
+        settings: of `Config`: those to change, or without `config` all that are not the defaults.
 
     Raises:
         UsageError: no such dataset, a setting it does not read, or its data are missing.
     """
+    config = configured(config, settings)
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     refuse_unread(config.dataset, changed_settings(config))
     where = {**DATASETS, **SOURCES}[config_name(config.dataset)]

@@ -21,7 +21,13 @@ from acai_tf.data.dataset import ArrayDataset, Dataset
 from acai_tf.errors import UsageError
 from acai_tf.files import new_file
 
-SETTINGS = ("image_size", "svhn_extra", "data_dir", "cache_dir")  # of Config, that data read
+SETTINGS = (
+    "image_size",
+    "background",
+    "svhn_extra",
+    "data_dir",
+    "cache_dir",
+)  # of Config
 PART = 100  # images whose values are summed up at a time
 COUNTED = 20  # classes whose images are counted a line each
 
@@ -103,9 +109,9 @@ def samples(dataset: Dataset) -> np.ndarray:
     from acai_tf import figures
     from acai_tf.models.reconstruction import to_unit
 
-    side = figures.side(dataset.image_shape[0])
-    images, _ = dataset.train_once(side * side)
-    images = np.resize(images, (side, side, *dataset.image_shape))  # few: over again
+    rows, columns = figures.layout(dataset.image_shape[0])
+    images, _ = dataset.train_once(rows * columns)
+    images = np.resize(images, (rows, columns, *dataset.image_shape))  # few: over again
     return figures.grid(np.asarray(to_unit(images)))
 
 

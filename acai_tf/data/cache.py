@@ -6,15 +6,19 @@ contents.json                            shape, counts, classes, and what the im
 <id>-train_images, <id>-test_images      uint8 [N, H, W, C], nothing else
 <id>-train_labels, <id>-test_labels      int64 [N], nothing else
 
-contents.json is written last and in one step, so that images cut short by a kill are never used;
-the next start begins them again.
+contents.json is written last and in one step, and holds checksums of the other files and of
+itself. What is not whole, for whatever reason, is decoded again. Sizes, labels and contents.json
+are checked at each start, and images where they are held in memory; pixels that are read as they
+are needed are not.
 """
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pathlib
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -22,9 +26,10 @@ import numpy as np
 from acai_tf.config import Config
 from acai_tf.data import short_name
 from acai_tf.data.dataset import ArrayDataset
-from acai_tf.data.rows import Rows
+from acai_tf.data.rows import AGAIN, Rows
 from acai_tf.data.source import SPLITS, Source, Writer, explained, paths
-from acai_tf.files import hold, write_atomically
+from acai_tf.errors import DataLost
+from acai_tf.files import expanded, hold, write_atomically
 
 FORMAT = 1  # of the cache, and of how images are prepared: raise it to have all of them made again
 CONTAINER_LIMIT = pathlib.Path("/sys/fs/cgroup/memory.max")
@@ -40,43 +45,56 @@ def load(config: Config, source: Source) -> ArrayDataset:
     """
     root = cache_dir(config)
     key = hashlib.sha256(json.dumps([FORMAT, config.dataset, source.recipe]).encode()).hexdigest()
-    folder = root / f"{short_name(config.dataset)[:100]}-{key[:8]}"
-    contents = _contents(folder, source)  # a cache that is complete need not be writable
-    if contents is None:
+    folder = root / f"{short_name(config.dataset)}-{key[:8]}"
+    found = _open(folder, config.dataset, source)  # a cache that is complete need not be writable
+    if found is None:
         with explained(root):
             folder.mkdir(parents=True, exist_ok=True)
             lock = hold(folder / "lock", f"another process is decoding {config.dataset}; waiting")
         with lock:
-            contents = _contents(folder, source) or _decode(folder, config.dataset, source)
+            found = _open(folder, config.dataset, source)
+            if found is None:
+                contents = _decode(folder, config.dataset, source)
+                found = contents, _dataset(folder, contents, config.dataset)
+    contents, dataset = found
     if left_out := contents["left_out"]:
         more = f", and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         print(
             f"could not be read and left out: {len(left_out)}:"
             f" {', '.join(left_out[:NAMED])}{more} (all in {folder / 'contents.json'})"
         )
-    return _open(folder, contents, config.dataset)
+    low, high = contents["levels"]
+    if low == high:
+        print(
+            f"warning: all pixels of all images are {low}; where they are transparent, another"
+            " --background may show more"
+        )
+    return dataset
 
 
 def cache_dir(config: Config) -> pathlib.Path:
-    """Where decoded images are kept: --cache_dir, or the user's own cache."""
+    """Where decoded images are kept: --cache_dir, or the user's own cache; raises UsageError where
+    that is in a home folder that there is not."""
     own = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "acai_tf"
-    return pathlib.Path(config.cache_dir or own).expanduser().absolute()
+    return expanded(config.cache_dir or own).absolute()
 
 
-def _contents(folder: pathlib.Path, source: Source) -> dict | None:
-    """What is in a folder; None where it is not whole, or not what the source holds now."""
+def _open(folder: pathlib.Path, name: str, source: Source) -> tuple[dict, ArrayDataset] | None:
+    """What contents.json says, and the images; None where anything is damaged or missing, or is not
+    what the source holds now."""
     try:
         contents = json.loads((folder / "contents.json").read_text())
-        pixels = int(np.prod(contents["image_shape"]))
-        for split in SPLITS:
-            images, labels = paths(folder, contents["id"], split)
-            count = contents["counts"][split]
-            if images.stat().st_size != count * pixels or labels.stat().st_size != count * 8:
-                return None
-        current = isinstance(contents["left_out"], list) and source.unchanged(contents["origin"])
-    except (OSError, ValueError, TypeError, KeyError):
+        if contents.pop("checksum") != _checksum(contents):
+            return None
+        if not source.unchanged(contents["origin"]):
+            return None
+        return contents, _dataset(folder, contents, name)
+    except Exception:  # a damaged file makes json and numpy raise many kinds
         return None
-    return contents if current else None
+
+
+def _checksum(contents: dict) -> int:
+    return zlib.crc32(json.dumps(contents).encode())
 
 
 def _decode(folder: pathlib.Path, name: str, source: Source) -> dict:
@@ -97,12 +115,15 @@ def _decode(folder: pathlib.Path, name: str, source: Source) -> dict:
         "id": writer.id,
         "image_shape": list(decoded.image_shape),
         "counts": writer.counts,
+        "levels": writer.levels,
+        "checksums": writer.checksums,
         "class_names": list(decoded.class_names),
         "origin": decoded.origin,
         "left_out": decoded.left_out,
     }
+    text = json.dumps({**contents, "checksum": _checksum(contents)}, indent=1)
     with explained(folder.parent):
-        write_atomically(folder / "contents.json", json.dumps(contents, indent=1) + "\n")
+        write_atomically(folder / "contents.json", text + "\n")
     _remove(folder, lambda file: not file.name.startswith(writer.id))
     return contents
 
@@ -113,12 +134,19 @@ def _remove(folder: pathlib.Path, which: Callable[[pathlib.Path], bool]) -> None
             file.unlink()
 
 
-def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
-    shape = tuple(contents["image_shape"])
+def _dataset(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
+    """The images that contents.json describes, checked.
+
+    Raises:
+        DataLost: a file is not as it was written.
+        OSError: a file cannot be read.
+    """
+    shape, counts = tuple(contents["image_shape"]), contents["counts"]
     files = {split: paths(folder, contents["id"], split) for split in SPLITS}
-    images = {
-        split: Rows(path, (contents["counts"][split], *shape)) for split, (path, _) in files.items()
-    }
+    images = {split: Rows(path, (counts[split], *shape)) for split, (path, _) in files.items()}
+    for split, (path, _) in files.items():
+        if path.stat().st_size != images[split].nbytes:
+            raise DataLost(f"{path} was cut short; {AGAIN}")
     size, free = sum(rows.nbytes for rows in images.values()), free_memory()
     if size <= SHARE * free:
         images = {split: np.asarray(rows) for split, rows in images.items()}
@@ -128,6 +156,11 @@ def _open(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
             f"read from {folder} as they are needed, for {free / 1e6:,.0f} MB of memory are free"
         )
     labels = {split: np.fromfile(path, np.int64) for split, (_, path) in files.items()}
+    for split, held in itertools.product(SPLITS, (images, labels)):
+        path = files[split][held is labels]
+        checked = isinstance(held[split], np.ndarray)  # else it would have to be read at once
+        if checked and zlib.crc32(held[split]) != contents["checksums"][path.name]:
+            raise DataLost(f"{path} is damaged; {AGAIN}")
     if len(contents["class_names"]) < 2:  # nothing to tell apart, whatever the labels were
         labels = {split: np.zeros_like(values) for split, values in labels.items()}
     return ArrayDataset(

@@ -14,7 +14,7 @@ from acai_tf.errors import UsageError
 SEEN = 256  # images that a fingerprint looks at
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Base of all datasets.
 
@@ -41,6 +41,9 @@ class Dataset:
         """One line: how many images of what size, and where they are."""
         raise NotImplementedError
 
+    def __repr__(self):
+        return f"<{self.describe()}>"
+
     def fingerprint(self) -> str:
         """What tells the training images from others, by looking at some of them."""
         return self.name
@@ -65,7 +68,7 @@ class Dataset:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ArrayDataset(Dataset):
     """A dataset in arrays, held in memory or read from files.
 

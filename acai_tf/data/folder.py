@@ -36,6 +36,7 @@ def load(config: Config) -> ArrayDataset:
     - Each sub-folder (of those, where there are those) is a class, whatever lies below it;
       pictures beside class folders are left out. With fewer than two there are no classes, and
       all pictures are used.
+    - Transparent pictures are laid on `config.background`.
     - Grey where all pictures are, else colored. Hidden files are passed over, and folders of runs.
 
     Raises:
@@ -66,7 +67,8 @@ class FolderSource(Source):
     def __init__(self, config: Config):
         self._root = pathlib.Path(config.dataset.partition(":")[2])
         self._size = config.image_size
-        self.recipe = {"size": self._size}
+        self._background = config.background_rgb
+        self.recipe = {"size": self._size, **self.laid_on(self._background)}
         try:
             os.scandir(self._root).close()
         except OSError as error:
@@ -121,7 +123,7 @@ class FolderSource(Source):
     def _grey(self, path: str) -> bool:
         try:
             with Image.open(self._root / path, formats=FORMATS) as image:
-                return is_grey(image)
+                return is_grey(image, self._background)
         except Exception:  # it says nothing, and is left out
             return True
 
@@ -129,13 +131,14 @@ class FolderSource(Source):
         """The picture as [size, size, colors]; None where it cannot be read."""
         try:
             with Image.open(self._root / path, formats=FORMATS) as image:
-                return square(image, self._size, colors)
+                return square(image, self._size, colors, self._background)
         except Exception:  # Pillow raises many kinds at a damaged file
             return None
 
 
 def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
-    """All pictures below a folder, links followed, and the folders that cannot be read."""
+    """All pictures below a folder, links followed, and what cannot be read: folders that are closed
+    to us, and what is called like a picture and is no regular file."""
     found, closed = [], []
 
     def look(folder: str, above: frozenset[str]) -> None:
@@ -150,12 +153,14 @@ def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
         for entry in entries:
             if entry.name.startswith((".", "__MACOSX")):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry.path):
                 look(entry.path, above | {real})
             elif entry.name.lower().endswith(SUFFIXES):
-                readable = os.access(entry.path, os.R_OK)
-                status = entry.stat(follow_symlinks=readable)  # a link may lead nowhere
                 path = os.path.relpath(entry.path, root)
+                if not os.path.isfile(entry.path):  # a pipe, or a link that leads nowhere
+                    closed.append(path)
+                    continue
+                status, readable = entry.stat(), os.access(entry.path, os.R_OK)
                 found.append(Found(path, status.st_size, status.st_mtime_ns, readable))
 
     look(str(root), frozenset())

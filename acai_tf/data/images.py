@@ -16,6 +16,7 @@ from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.source import Decoded, Source
 from acai_tf.data.square import square
 from acai_tf.errors import UsageError
+from acai_tf.files import expanded
 
 PART = 500  # images of equal size decoded at a time
 FEW = 16  # and of any size, which may be photographs
@@ -101,9 +102,10 @@ class TfdsSource(Source):
         data_dir = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
         self.recipe = {
             "tfds": tfds_name,
-            "data_dir": str(pathlib.Path(data_dir).expanduser().absolute()),
+            "data_dir": str(expanded(data_dir).absolute()),
             "train": self._train,
             "size": self._size,
+            **self.laid_on(config.background_rgb),
         }
 
     def unchanged(self, origin):
@@ -151,7 +153,8 @@ class TfdsSource(Source):
             if images.shape[1:] == (self._size, self._size, colors):
                 return images
         pictures = (Image.fromarray(i[..., 0] if i.shape[-1] == 1 else i) for i in images)
-        return np.stack([square(picture, self._size, colors) for picture in pictures])
+        background = self._config.background_rgb
+        return np.stack([square(picture, self._size, colors, background) for picture in pictures])
 
 
 def _features(info) -> Features:

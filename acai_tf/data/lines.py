@@ -57,11 +57,14 @@ def draw_lines(angles: np.ndarray) -> np.ndarray:
 
 
 def line_class(angles: np.ndarray) -> np.ndarray:
-    """Which tenth of the circle: [N] radians in [0, 2 pi) -> whole numbers 0..9."""
-    return (CLASSES * angles / (2 * np.pi - 1e-6)).astype(np.int64)
+    """Which tenth of the circle: [N] radians in [0, 2 pi] -> whole numbers 0..9.
+
+    The formula is the original's, which gives 10 for the last millionth of a radian.
+    """
+    return np.minimum(CLASSES * angles / (2 * np.pi - 1e-6), CLASSES - 1).astype(np.int64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Lines(Dataset):
     """Endless lines at uniformly random angles."""
 
@@ -77,8 +80,13 @@ class Lines(Dataset):
 
 
 def _random_lines(count: int, seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-    angles = np.random.default_rng([seed, step]).uniform(0, 2 * np.pi, count)
+    angles = random_angles(count, seed, step)
     return draw_lines(angles).astype(np.float32), line_class(angles)
+
+
+def random_angles(count: int, seed: int, step: int) -> np.ndarray:
+    """The angles of a step's lines, [count] radians."""
+    return np.random.default_rng([seed, step]).uniform(0, 2 * np.pi, count)
 
 
 def load(config: Config) -> Lines:

@@ -30,12 +30,13 @@ def load(config: Config) -> ArrayDataset:
         UsageError: it cannot be read, or does not hold what it should; says what.
     """
     path = pathlib.Path(config.dataset.partition(":")[2])
+    if not os.path.isfile(path):  # a pipe would be waited on for ever
+        raise UsageError(
+            f"there is no file {path}; python -m acai_tf.data <dataset> --npz={path.name} writes"
+            " one"
+        )
     try:
         arrays = read(path, most=free_memory())
-    except FileNotFoundError:
-        raise UsageError(
-            f"there is no {path}; python -m acai_tf.data <dataset> --npz={path.name} writes one"
-        ) from None
     except Exception as error:  # zipfile and numpy raise many kinds
         raise UsageError(f"{path} is not a readable .npz ({error})") from error
     images = {split: _images(path, arrays, split) for split in SPLITS}

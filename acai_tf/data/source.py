@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import sys
 import uuid
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from tqdm import tqdm
 
+from acai_tf.data.square import WHITE
 from acai_tf.errors import UsageError
 
 SPLITS = ("train", "test")
@@ -40,6 +42,12 @@ class Source(ABC):
     """Where images come from and how they are made square."""
 
     recipe: dict  # with the dataset's name, what distinguishes one decoding from another; JSON
+
+    @staticmethod
+    def laid_on(background: tuple[int, int, int]) -> dict:
+        """The part of a recipe that names the background; empty for white, so that what was decoded
+        before there was a choice keeps its place."""
+        return {} if background == WHITE else {"background": background}
 
     @abstractmethod
     def unchanged(self, origin: dict) -> bool:
@@ -82,6 +90,8 @@ class Writer:
         self._folder, self._name = folder, name
         self.id = uuid.uuid4().hex[:8]
         self.counts = dict.fromkeys(SPLITS, 0)
+        self.levels = [255, 0]  # the lowest and the highest of all pixels
+        self.checksums = {}  # file name -> CRC-32
         self._files, self._bar = {}, None
 
     def expect(self, count: int, image_shape: tuple[int, int, int]) -> None:
@@ -108,7 +118,10 @@ class Writer:
                 if path not in self._files:
                     self._files[path] = open(path, "wb")  # noqa: SIM115 - closed by `close`
                 self._files[path].write(array)
+                self.checksums[path.name] = zlib.crc32(array, self.checksums.get(path.name, 0))
         self.counts[split] += len(images)
+        low, high = self.levels
+        self.levels = [int(arrays[0].min(initial=low)), int(arrays[0].max(initial=high))]
 
     def advance(self, count: int) -> None:
         """Move the bar on by `count` images, those that were left out among them."""

@@ -146,5 +146,5 @@ def _weights(model) -> str:
 
 def _cache(config: Config, data: Dataset) -> pathlib.Path:
     """Where what is the same for all models on these images is kept, for this version."""
-    name = f"{short_name(config.dataset)[:100]}-{_images(data)}"
+    name = f"{short_name(config.dataset)}-{_images(data)}"
     return cache_dir(config) / "evaluation" / acai_tf.__version__ / name

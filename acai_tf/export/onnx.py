@@ -22,7 +22,9 @@ def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:
     try:
         import tf2onnx.convert
     except ImportError as error:
-        raise UsageError('--formats=onnx needs tf2onnx: pip install "acai_tf[onnx]"') from error
+        raise UsageError(
+            '--formats=onnx needs tf2onnx: pip install -e ".[onnx]" in the clone'
+        ) from error
     for name, (function, inputs) in verbs(model, critic).items():
         tf2onnx.convert.from_function(
             tf.function(function),

@@ -1,6 +1,8 @@
 """TensorFlow's SavedModel."""
 
+import errno
 import functools
+import os
 import pathlib
 from typing import TYPE_CHECKING
 
@@ -22,13 +24,20 @@ def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:
 
 
 def save(signatures: dict, folder: str | pathlib.Path) -> None:
-    """Write concrete functions, {signature: function}, as a SavedModel."""
+    """Write concrete functions, {signature: function}, as a SavedModel.
+
+    Raises:
+        OSError: the disk is full.
+    """
     tf = tensorflow()
     module = tf.Module()
     # Variables of other players are in none of these functions, and so are left out.
     variables = {id(v): v for function in signatures.values() for v in function.graph.variables}
     module.own_variables = list(variables.values())
-    tf.saved_model.save(module, str(folder), signatures)
+    try:
+        tf.saved_model.save(module, str(folder), signatures)
+    except tf.errors.ResourceExhaustedError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
 
 
 def tensorflow():

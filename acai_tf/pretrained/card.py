@@ -8,7 +8,6 @@ from acai_tf import flags, report
 from acai_tf.config import CIRCUMSTANCES, KIMG, Config
 from acai_tf.evaluation import EVALUATORS, load_evaluator
 from acai_tf.exported import read_about
-from acai_tf.reproduce.grid import ROOT
 
 CARD, PICTURE = "README.md", "lerp.png"
 _PLACES = {"original", *CIRCUMSTANCES}
@@ -17,7 +16,7 @@ _PLACES = {"original", *CIRCUMSTANCES}
 def training_command(config: Config) -> str:
     """The shortest command line that trains `config`, anywhere."""
     words = ["train.py", f"--dataset={config.dataset}", f"--model={config.model}"]
-    plain = flags.parse(words, ROOT / "configs")
+    plain = flags.parse(words)
     for setting in dataclasses.fields(Config):
         value = getattr(config, setting.name)
         if setting.name not in _PLACES and value != getattr(plain, setting.name):

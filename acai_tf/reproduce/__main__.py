@@ -40,6 +40,10 @@ def main() -> None:
         AcaiError: some runs failed; the others were run, and the table is written.
     """
     arguments, given = _arguments()
+    if not arguments.table:  # --list alone
+        for name, table in TABLES.items():
+            print(f"--table={name}: {', '.join(f'{d} {size}' for d, size in table.cells)}")
+        return
     table, choice = TABLES[arguments.table], {"scale": arguments.scale, "given": given}
     rows = grid.rows(
         table,
@@ -88,7 +92,7 @@ def main() -> None:
 def _arguments() -> tuple[argparse.Namespace, tuple[str, ...]]:
     """The command line: its own options, and the settings for all runs."""
     parser = command.Parser("acai_tf.reproduce", __doc__)
-    parser.add_argument("--table", required=True, choices=TABLES)
+    parser.add_argument("--table", choices=TABLES)
     parser.add_argument("--seeds", type=int, default=SEEDS, help="runs a row: 0, 1, ... (5)")
     parser.add_argument("--scale", type=_scale, default=1.0, help="of the published length (1.0)")
     parser.add_argument("--datasets", type=_list, help="only these rows: mnist,svhn")
@@ -100,9 +104,15 @@ def _arguments() -> tuple[argparse.Namespace, tuple[str, ...]]:
     )
     parser.add_argument("--runs_dir", type=_folder, default="runs", help="of all runs (runs)")
     parser.add_argument("--out", type=_folder, default="results", help="for the table (results)")
-    parser.add_argument("--list", action="store_true", help="print the runs' commands, run nothing")
+    parser.add_argument(
+        "--list",
+        action="store_true",
+        help="print the commands of a table's runs, or all tables; run nothing",
+    )
     parser.add_argument("--no_train", action="store_true", help="only write what is there")
     arguments, words = parser.parse_known_args()
+    if not (arguments.table or arguments.list):
+        parser.error(f"--table is needed: {', '.join(TABLES)}")
     for name in ("seeds", "jobs", "n_init"):
         if (number := getattr(arguments, name)) is not None and number < 1:
             raise UsageError(f"--{name} must be at least 1, got {number}")
@@ -124,7 +134,7 @@ def _jobs(rows: list[grid.Row], table: Table, arguments: argparse.Namespace) -> 
         for row in rows:
             config = row.configs[seed]
             folder, commands = RunFolder(config.run_dir), []
-            if not _trained(folder, row.kimg):
+            if not _trained(folder, row.kimg, config.export):
                 words = [*row.command(seed), f"--run_dir={config.run_dir}"]
                 commands.append([str(grid.ROOT / "train.py"), *words])
             if table.evaluators and not measured(folder.path, row.kimg, arguments.n_init):
@@ -140,8 +150,8 @@ def _jobs(rows: list[grid.Row], table: Table, arguments: argparse.Namespace) -> 
     return todo
 
 
-def _trained(folder: RunFolder, kimg: int) -> bool:
-    """Whether a run has come to this length, its last checkpoint and export written too."""
+def _trained(folder: RunFolder, kimg: int, export: bool) -> bool:
+    """Whether a run has come to this length, its last checkpoint and any export written too."""
     records = folder.records()
     if not records or records[-1]["kimg"] < kimg:
         return False
@@ -149,7 +159,7 @@ def _trained(folder: RunFolder, kimg: int) -> bool:
         return True
     saved = checkpoints.checkpoints(folder.checkpoints)
     last = saved and saved[-1].stem == f"step-{records[-1]['step']:08d}"
-    exports = os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
+    exports = export and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
     return bool(last) and (not exports or (folder.path / "saved_model").exists())
 
 

@@ -14,9 +14,8 @@ from acai_tf.errors import UsageError
 from acai_tf.models import MODELS
 from acai_tf.reproduce.published import KIMG, Published, Table
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]  # of the clone: train.py and configs/ lie there
-CONFIGS = ROOT / "configs"
-LATENT = {  # code sizes other than those of configs/*.cfg
+ROOT = pathlib.Path(__file__).resolve().parents[2]  # of the clone: train.py is there
+LATENT = {  # code sizes other than the defaults of a dataset
     ("mnist", 256): ("--latent=16",),
     ("svhn", 32): ("--latent=2",),
     ("cifar10", 1024): ("--latent=64",),
@@ -150,8 +149,8 @@ def rows(
 def _differing(row: Row, period: int) -> tuple[str, ...]:
     """Those words of `row.told` that make another run than the published settings do."""
     base = ["train.py", f"--dataset={row.dataset}", f"--model={row.model}"]
-    plain = acai_tf.flags.parse([*base, f"--total_kimg={Config.report_kimg}"], CONFIGS)
-    ours = acai_tf.flags.parse([*base, *row.settings, f"--total_kimg={period}"], CONFIGS)
+    plain = acai_tf.flags.parse([*base, f"--total_kimg={Config.report_kimg}"])
+    ours = acai_tf.flags.parse([*base, *row.settings, f"--total_kimg={period}"])
     return tuple(
         word
         for word in row.told
@@ -167,7 +166,7 @@ def mark(word: str) -> str:
 
 
 def _configs(row: Row, seeds: int, runs_dir: pathlib.Path) -> tuple[Config, ...]:
-    config = acai_tf.flags.parse(["train.py", *row.command(0)], CONFIGS)
+    config = acai_tf.flags.parse(["train.py", *row.command(0)])
     marks = map(mark, (*row.told, *row.variant))
     name = "-".join([row.model, f"d{config.code_size}", *marks])
     run = runs_dir / short_name(row.dataset) / name
