@@ -25,42 +25,29 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what editors and type checkers see
-    from acai_tf.config import Config as Config
-    from acai_tf.data import load_dataset as load_dataset
+    from acai_tf.config import Config
+    from acai_tf.data import load_dataset
     from acai_tf.evaluation.run import evaluate_run as evaluate
-    from acai_tf.loading import load as load
-    from acai_tf.models import register as register
-    from acai_tf.models.autoencoder import Autoencoder as Autoencoder
-    from acai_tf.models.bottlenecks import Bottleneck as Bottleneck
-    from acai_tf.models.bottlenecks import CodeDropout as CodeDropout
-    from acai_tf.models.bottlenecks import Deterministic as Deterministic
-    from acai_tf.models.bottlenecks import Gaussian as Gaussian
-    from acai_tf.models.bottlenecks import VectorQuantized as VectorQuantized
-    from acai_tf.models.compositions import AAE as AAE
-    from acai_tf.models.compositions import ACAI as ACAI
-    from acai_tf.models.compositions import VAE as VAE
-    from acai_tf.models.compositions import VQVAE as VQVAE
-    from acai_tf.models.compositions import Baseline as Baseline
-    from acai_tf.models.compositions import Denoising as Denoising
-    from acai_tf.models.compositions import Dropout as Dropout
-    from acai_tf.models.corruption import GaussianNoise as GaussianNoise
-    from acai_tf.models.reconstruction import Bernoulli as Bernoulli
-    from acai_tf.models.reconstruction import Categorical as Categorical
-    from acai_tf.models.reconstruction import Reconstruction as Reconstruction
-    from acai_tf.models.reconstruction import SquaredError as SquaredError
-    from acai_tf.models.regularizers import Forward as Forward
-    from acai_tf.models.regularizers import Regularizer as Regularizer
-    from acai_tf.models.regularizers import Terms as Terms
-    from acai_tf.models.regularizers.interpolation_critic import (
-        InterpolationCritic as InterpolationCritic,
+    from acai_tf.loading import load
+    from acai_tf.models import register
+    from acai_tf.models.autoencoder import Autoencoder
+    from acai_tf.models.bottlenecks import (
+        Bottleneck,
+        CodeDropout,
+        Deterministic,
+        Gaussian,
+        VectorQuantized,
     )
-    from acai_tf.models.regularizers.prior_discriminator import (
-        PriorDiscriminator as PriorDiscriminator,
-    )
-    from acai_tf.optimizer import PlayerAdam as PlayerAdam
+    from acai_tf.models.compositions import AAE, ACAI, VAE, VQVAE, Baseline, Denoising, Dropout
+    from acai_tf.models.corruption import GaussianNoise
+    from acai_tf.models.reconstruction import Bernoulli, Categorical, Reconstruction, SquaredError
+    from acai_tf.models.regularizers import Forward, Regularizer, Terms
+    from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
+    from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
+    from acai_tf.optimizer import PlayerAdam
     from acai_tf.original.checkpoint import load as load_original
-    from acai_tf.training import train as train
-    from acai_tf.transformer import LatentTransformer as LatentTransformer
+    from acai_tf.training import train
+    from acai_tf.transformer import LatentTransformer
 
 _PARTS = {
     "autoencoder": ["Autoencoder"],
@@ -82,9 +69,7 @@ _WHERE = {
     "load_original": "acai_tf.original.checkpoint:load",
     "register": "acai_tf.models:register",
     "train": "acai_tf.training:train",
-    **{
-        name: f"acai_tf.models.{module}:{name}" for module, names in _PARTS.items() for name in names
-    },
+    **{one: f"acai_tf.models.{module}:{one}" for module, names in _PARTS.items() for one in names},
 }
 __all__ = list(_WHERE)
 

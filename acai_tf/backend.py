@@ -63,9 +63,7 @@ def _jax_gradients(model, x, label, noise):
 
     def objective(values, players):
         """The sum of some players' losses at other `values` of their variables, and all else."""
-        at = present | {
-            id(v): values[name][n] for name in players for n, v in enumerate(own[name])
-        }
+        at = present | {id(v): values[name][n] for name in players for n, v in enumerate(own[name])}
         mapping = [(v, at[id(v)]) for v in [*model.trainable_variables, *others]]
         with keras.StatelessScope(state_mapping=mapping) as scope:
             losses, logs = model.objectives(x, label, noise)

@@ -34,7 +34,7 @@ def read_about(path: str) -> dict:
             "config": config,
             "image_shape": (height, width, colors),
             "latent_shape": latent_shape,
-            "classes": _count(about["classes"]),
+            "classes": _count(about["classes"], least=0),
             "critic": bool(about["critic"]),
             "step": _count(about.get("step", 0), least=0),
         }

@@ -186,23 +186,17 @@ def residual(
 
 def probe(latent_shape: tuple[int, ...], classes: int, name: str = "probe"):
     """Linear probe: latent map [B, w, w, latent] -> logits [B, classes]."""
-    return keras.Sequential(
-        [
-            keras.Input(latent_shape),
-            layers.Flatten(name="flatten"),
-            layers.Dense(classes, name="dense"),
-        ],
-        name=name,
-    )
+    stack = [keras.Input(latent_shape), layers.Flatten(name="flatten")]
+    return Network([*stack, layers.Dense(classes, name="dense")], name=name)
 
 
 def discriminator(
     latent_shape: tuple[int, ...], sizes: Sequence[int], name: str = "discriminator"
-) -> keras.Sequential:
+) -> Network:
     """The AAE's: latent map [B, w, w, latent] -> logit [B, 1] that it is a draw of the prior."""
     stack = [keras.Input(latent_shape), layers.Flatten(name="flatten")]
     for index, size in enumerate(sizes):
         activation = layers.LeakyReLU(negative_slope=SLOPE)
         stack.append(layers.Dense(size, activation=activation, name=f"dense{index}"))
     stack.append(layers.Dense(1, name=f"dense{len(sizes)}"))
-    return keras.Sequential(stack, name=name)
+    return Network(stack, name=name)

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from acai_tf.checkpoints import weights
 from acai_tf.config import KIMG, Config
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.pipeline import pipeline
@@ -128,7 +129,8 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """The weights as arrays: to unpickle, no code but this file's is run."""
         state = super().__getstate__().copy()
         if model := state.pop("model_", None):
-            state["_saved"] = model.get_config(), {v.path: np.asarray(v) for v in model.weights}
+            arrays = {name: np.asarray(v) for name, v in weights(model).items()}
+            state["_saved"] = model.config.to_dict(), model.image_shape, arrays
         return state
 
     def __setstate__(self, state):
@@ -136,16 +138,16 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         saved = state.pop("_saved", None)
         super().__setstate__(state)
         if saved:
-            settings, weights = saved
-            self.model_ = self._build(Config.from_dict(settings["config"]), settings["image_shape"])
-            for variable in self.model_.weights:
-                variable.assign(weights[variable.path])
+            settings, image_shape, arrays = saved
+            self.model_ = self._build(Config.from_dict(settings), image_shape)
+            for name, variable in weights(self.model_).items():
+                variable.assign(arrays[name])
 
     def _build(self, config: Config, image_shape):
         kept = random.getstate(), np.random.get_state()  # the caller's, which are not ours to set
         seed_weights(config.seed)
         try:
-            model = build_model(config, tuple(image_shape), 1)
+            model = build_model(config, tuple(image_shape), 0)
             model.compile(optimizer=adam(model, model.config.lr))
         finally:
             random.setstate(kept[0])

@@ -144,7 +144,9 @@ def test_straightforward_is_for_a_while():
 @pytest.mark.parametrize("fused", [True, False])
 def test_last_layers_are_not_rounded(fused):
     """Under bfloat16 everything else is, but for the sums of kernels."""
-    encoder = networks.encoder((16, 16, 1), 2, 4, 2, "encoder", dtype="mixed_bfloat16", fused=fused)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    encoder = networks.encoder((16, 16, 1), 2, 4, 2, "encoder", fused=fused)
+    keras.config.set_dtype_policy("float32")
     x = RNG.normal(size=(4, 16, 16, 1)).astype(np.float32)
     *_, of_kernel, of_bias, _ = gradients(encoder, encoder.trainable_variables, x)
     for gradient in (of_kernel, of_bias):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from acai_tf.config import CIRCUMSTANCES, Config, changed_settings
+from acai_tf.config import CIRCUMSTANCES, Config, changed_settings, poolings
 from acai_tf.errors import UsageError
 
 
@@ -91,14 +91,15 @@ def test_a_batch_that_does_not_divide_a_report_is_refused(batch, says):
 
 
 @pytest.mark.parametrize(("width", "latent_width", "scales"), [(32, 4, 3), (32, 2, 4), (64, 4, 4)])
-def test_scales(width, latent_width, scales):
-    assert Config(latent_width=latent_width).scales(width) == scales
+def test_poolings(width, latent_width, scales):
+    assert poolings((width, width), latent_width) == scales
+    assert poolings((width, 3 * width), latent_width) == scales
 
 
 @pytest.mark.parametrize("latent_width", [3, 5, 64])
 def test_latent_width_must_divide(latent_width):
     with pytest.raises(UsageError, match=r"one of 32, 16, 8, 4, 2, 1"):
-        Config(latent_width=latent_width).scales(32)
+        poolings((32, 32, 1), latent_width)
 
 
 def test_changed_settings():

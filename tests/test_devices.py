@@ -60,13 +60,13 @@ def test_the_originals_steps_on_several_replicas(name, replicas, monkeypatch):
     config = mirrored(replicas, batch=len(golden.x))
     with devices.spread(config):
         model = golden.model()
-        monkeypatch.setattr(model, "draws", lambda seed, count: drawn(count, golden))
+        monkeypatch.setattr(model, "noise", lambda seed, count: drawn(count, golden))
         for step, steps in ((1, 1), (3, 2)):
             model.fit(pipeline(dataset, config, 0), steps_per_epoch=steps, shuffle=False, verbose=0)
             golden.check_weights(model, step)
     logs = {name: float(value) for name, value in model.get_metrics_result().items()}
     one = golden.model()
-    monkeypatch.setattr(one, "draws", lambda seed, count: golden.draws)
+    monkeypatch.setattr(one, "noise", lambda seed, count: golden.noise)
     one.step(whole)
     one.reset_metrics()
     one.step(whole)
@@ -85,7 +85,7 @@ def assert_near(record, other, relative):
 
 def drawn(count, golden):
     assert count == len(golden.x)  # asked for the whole batch
-    return golden.draws
+    return golden.noise
 
 
 @pytest.mark.slow

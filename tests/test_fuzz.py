@@ -18,8 +18,7 @@ from acai_tf.evaluation.results import open_results
 from acai_tf.export import export
 from acai_tf.exported import read_about
 from acai_tf.loading import load_run
-from acai_tf.models import MODELS, build_model
-from acai_tf.models.sizes import count
+from acai_tf.models import build_model
 from acai_tf.optimizer import adam
 from acai_tf.run_folder import RunFolder
 from tests.conftest import tiny
@@ -241,28 +240,6 @@ def test_datasets(examples, folder):
         answer(file, acai_tf.load_dataset, Config(dataset=f"npz:{file}"))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [{"depth": 4000}, {"latent": 2**16}, {"latent_width": 4096}, {"advdepth": 4000}]
-    + [{"model": "vqvae", "z_log_size": 24}, {"model": "vqvae", "num_latents": 4096}]
-    + [{"model": "aae", "disc_layer_sizes": "16384,16384"}, {"model": "vae", "latent": 2**16}],
-    ids=str,
-)
-def test_no_memory_is_taken_for_a_model_that_no_file_fills(folder, settings, monkeypatch):
-    monkeypatch.setattr("acai_tf.models.build_model", None)  # nothing is built
-    run, export = folder / "run", folder / "export"
-    for path in (run / "config.json", export / "acai_tf.json"):
-        saved = json.loads(path.read_text())
-        saved["config"] |= settings
-        width, latent = (saved["config"][name] for name in ("latent_width", "latent"))
-        saved["latent_shape"] = [width, width, latent]
-        path.write_text(json.dumps(saved))
-    with pytest.raises(UsageError, match=r"config\.json: .*is larger than .*step-00000128\.npz"):
-        acai_tf.load(run)
-    with pytest.raises(UsageError, match=r"acai_tf\.json: .*(is larger than|does not divide)"):
-        acai_tf.load(export)
-
-
 def test_few_bytes_that_are_many_are_not_unpacked(folder, whole, monkeypatch):
     (folder / "some.npz").write_bytes(bomb())
     monkeypatch.setattr("acai_tf.data.npz.free_memory", lambda: 10**7)
@@ -270,12 +247,3 @@ def test_few_bytes_that_are_many_are_not_unpacked(folder, whole, monkeypatch):
         acai_tf.load_dataset(Config(dataset=f"npz:{folder / 'some.npz'}"))
     with pytest.raises(UsageError, match=r"some\.npz is damaged .*at most can be read"):
         checkpoints.restore(folder / "some.npz", whole[1])
-
-
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize(("width", "size"), [(16, 16), (2, 32)])
-def test_the_size_of_a_model_is_known_beforehand(name, width, size):
-    own = {"vqvae": {"z_log_size": 5, "num_latents": 3}, "acai": {"advdepth": 5}}.get(name, {})
-    config = Config(model=name, depth=3, latent=2, latent_width=width, **own)
-    model = build_model(config, (size, size, 3), 7)
-    assert count(config, (size, size, 3), 7) == sum(np.prod(v.shape) for v in model.weights)

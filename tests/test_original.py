@@ -111,7 +111,7 @@ def test_every_model_goes_on_from_its_first_step(name, tmp_path, monkeypatch):
     assert model.image_shape == golden.shape
     expected = dataclasses.replace(golden.config, batch=64, dataset="svhn")
     assert model.config == expected
-    monkeypatch.setattr(model, "draws", lambda seed, batch: golden.draws)
+    monkeypatch.setattr(model, "noise", lambda seed, batch: golden.noise)
     for _ in range(2):
         model.train_on_batch({"image": golden.x, "label": golden.label})
     golden.check_weights(model, 3)

@@ -40,7 +40,7 @@ def test_nothing_is_missing(name):
     saved = keras.saving.serialize_keras_object(model)
     assert saved["registered_name"] == f"acai_tf>{type(model).__name__}"
     again = keras.saving.deserialize_keras_object(json.loads(json.dumps(saved)))
-    assert again.config == golden.config
+    assert json.dumps(again.get_config()) == json.dumps(model.get_config())
     assert type(model).__doc__
 
 

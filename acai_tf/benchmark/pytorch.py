@@ -4,10 +4,11 @@ It shares nothing with the rest of the package but names: layers are called as o
 so that tests can give it the golden weights. Images are [B, C, H, W] in channels-last order.
 """
 
-from acai_tf.config import poolings
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from acai_tf.config import poolings
 
 
 def _convolution(inputs: int, outputs: int, size: int = 3) -> nn.Conv2d:
@@ -84,7 +85,8 @@ class Rival(nn.Module):
     def __init__(self, config, image_shape: tuple[int, int, int], classes: int):
         super().__init__()
         self.config, model = config, config.model
-        scales, depth, latent = poolings(image_shape, config.latent_width), config.depth, config.latent
+        scales = poolings(image_shape, config.latent_width)
+        depth, latent = config.depth, config.latent
         self.size = config.latent_width**2 * latent
         self.encoder = _Encoder(image_shape[-1], scales, depth, latent)
         self.decoder = _Decoder(latent, scales, depth, image_shape[-1])

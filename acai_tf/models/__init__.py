@@ -1,6 +1,8 @@
 """The registries of models, regularizers and networks; from a configuration to a model."""
 
 import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from acai_tf import registry
@@ -20,7 +22,7 @@ class Registered(NamedTuple):
     """
 
     where: str
-    reads: dict[str, str] = {}
+    reads: Mapping[str, str] = MappingProxyType({})
 
 
 _CRITIC = {"advweight": "weight", "advdepth": "critic", "reg": "gamma"}
@@ -101,7 +103,7 @@ def settings_read(model: str, regularizers: str = "") -> dict[str, str]:
     return reads
 
 
-def _reads(kind: str, name: str, registered: dict[str, Registered]) -> dict[str, str]:
+def _reads(kind: str, name: str, registered: dict[str, Registered]) -> Mapping[str, str]:
     if name in registered:
         return registered[name].reads
     if ":" not in name:

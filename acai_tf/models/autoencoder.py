@@ -456,8 +456,8 @@ def _shape(network, what: str) -> tuple[int, ...]:
     shape = getattr(network, "input_shape", None)
     if not isinstance(shape, tuple) or None in shape[1:]:
         raise UsageError(
-            f"the {what}'s input shape is not known: begin it with keras.Input(shape), or wrap it as"
-            " keras.Sequential([keras.Input(shape), network])"
+            f"the {what}'s input shape is not known: begin it with keras.Input(shape), or wrap it"
+            " as keras.Sequential([keras.Input(shape), network])"
         )
     return shape[1:]
 

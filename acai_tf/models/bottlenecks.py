@@ -5,14 +5,14 @@ h, codes and what the decoder reads have one shape, [B, ...]: the encoder's outp
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
 from keras import layers, ops
 
 from acai_tf import backend, losses
-
 
 DECAY = 0.999  # of the codebook's moving averages
 EPSILON = 1e-5  # keeps the counts of unused codes above 0
@@ -33,7 +33,7 @@ class Pass(NamedTuple):
     latent: Any
     probed: Any
     loss: Any = 0.0
-    logs: dict = {}
+    logs: Mapping[str, Any] = MappingProxyType({})
     update: Callable[[], None] | None = None
 
 

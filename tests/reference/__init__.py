@@ -64,10 +64,8 @@ class Golden:
         self.settings = json.loads(str(self.arrays["config"]))
         self.x = self.arrays["x"]
         self.label = self.arrays["label"]
-        self.noise = {"bottleneck": {}}
-        for key, part in DRAWS.items():
-            if key in self.arrays:
-                self.noise[part] = {key: self.arrays[key]}
+        self.draws = {key: self.arrays[key] for key in DRAWS if key in self.arrays}
+        self.noise = {"bottleneck": {}, **{DRAWS[k]: {k: v} for k, v in self.draws.items()}}
         self.original = next(c for c in CLASSES.values() if c.model == name)
         own, settings = settings, self.settings
         self.config = Config(

@@ -1,7 +1,8 @@
 """Regularizers: what an autoencoder can wear beside its reconstruction loss."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
@@ -45,7 +46,7 @@ class Terms(NamedTuple):
 
     autoencoder: Any
     adversary: Any = None
-    logs: dict = {}
+    logs: Mapping[str, Any] = MappingProxyType({})
 
 
 class Regularizer(keras.layers.Layer):
@@ -64,9 +65,7 @@ class Regularizer(keras.layers.Layer):
     log_names: tuple[str, ...] = ()
     separate = False
 
-    def __init__(
-        self, learning_rate: float | None = None, name: str | None = None, **options: Any
-    ):
+    def __init__(self, learning_rate: float | None = None, name: str | None = None, **options: Any):
         # Not Keras' automatic name, which counts: it is part of checkpoints.
         super().__init__(name=name or type(self).__name__.lower(), **options)
         self.learning_rate = learning_rate
