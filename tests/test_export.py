@@ -16,8 +16,11 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 import acai_tf
+from acai_tf.data.dataset import Dataset
 from acai_tf.errors import CannotEvaluate, UsageError
+from acai_tf.evaluation import critic
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.evaluation.subject import Subject
 from acai_tf.export import export, export_run
 from acai_tf.models import MODELS, build_model
 from acai_tf.training import train
@@ -244,6 +247,13 @@ def test_the_critic_goes_along_only_when_asked(formats, tmp_path):
     exported = acai_tf.load(folder)
     images = np.random.default_rng(0).integers(0, 256, (3, *model.image_shape), np.uint8)
     np.testing.assert_allclose(exported.estimate(images), model.estimate(images), atol=1e-6)
+    many = np.random.default_rng(0).integers(0, 256, (8, *model.image_shape), np.uint8)
+    data = Dataset("noise", model.image_shape, (), many, np.zeros(8, int))
+    expected = critic.evaluate(Subject(model, data))
+    assert critic.evaluate(Subject(exported, data)) == pytest.approx(expected, rel=1e-4)
+    exported.about["critic"] = False  # as an export without it says
+    with pytest.raises(CannotEvaluate, match="--critic"):
+        critic.evaluate(Subject(exported, data))
     golden = Golden("baseline")
     other = build_model(golden.config, golden.shape, 10)
     with pytest.raises(UsageError, match="baseline has no critic"):

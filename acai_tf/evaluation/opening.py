@@ -7,7 +7,6 @@ import pathlib
 
 import numpy as np
 
-import acai_tf
 from acai_tf import pretrained
 from acai_tf.config import KIMG, Config
 from acai_tf.data import canonical_name, load_dataset, short_name
@@ -145,6 +144,6 @@ def _weights(model) -> str:
 
 
 def _cache(config: Config, data: Dataset) -> pathlib.Path:
-    """Where what is the same for all models on these images is kept, for this version."""
+    """Where what is the same for all models on these images is kept."""
     name = f"{short_name(config.dataset)[:100]}-{_images(data)}"
-    return cache_dir(config) / "evaluation" / acai_tf.__version__ / name
+    return cache_dir(config) / "evaluation" / name

@@ -2,7 +2,7 @@
 
 {"about": what was evaluated: model, dataset, images, step, weights ...,
  "evaluators": {name: {"scores": {name: value or null}, "figures": [name], "seconds", "options",
-                       "version", "before": what it replaced}
+                       "code", "before": what it replaced}
                 or {"left_out": why}}}
 
 What was measured of other weights or images lies in evaluations/, and comes back with them.
@@ -18,8 +18,8 @@ import re
 import sys
 from collections.abc import Iterator
 
-import acai_tf
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import code_hash
 from acai_tf.files import hold, write_atomically
 
 FILE = "eval.json"
@@ -52,9 +52,9 @@ class Results:
             self.evaluators = before["evaluators"]
 
     def kept(self, name: str, options: dict) -> bool:
-        """Whether an evaluator's results are there already, of this version and these options."""
+        """Whether an evaluator's results are there already, of this code and these options."""
         entry = self.evaluators.get(name, {})
-        same = (entry.get("options"), entry.get("version")) == (options, acai_tf.__version__)
+        same = (entry.get("options"), entry.get("code")) == (options, code_hash(name))
         return same and all(self.figure(title).exists() for title in entry["figures"])
 
     def figure(self, title: str) -> pathlib.Path:

@@ -4,10 +4,9 @@ import pathlib
 import time
 import traceback
 
-import acai_tf
 from acai_tf import figures, plots, report
 from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
-from acai_tf.evaluation import EVALUATORS, check_names, load_evaluator
+from acai_tf.evaluation import EVALUATORS, check_names, code_hash, load_evaluator
 from acai_tf.evaluation.opening import open_subject
 from acai_tf.evaluation.results import Results, open_results
 from acai_tf.evaluation.subject import Subject
@@ -83,7 +82,7 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
     """
     evaluator = load_evaluator(name)
     began = time.perf_counter()
-    entry = {"scores": {}, "figures": [], "options": options, "version": acai_tf.__version__}
+    entry = {"scores": {}, "figures": [], "options": options, "code": code_hash(name)}
     try:
         if hasattr(evaluator, "evaluate"):
             entry["scores"] = evaluator.evaluate(subject, **options)
