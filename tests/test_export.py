@@ -1,7 +1,9 @@
 """Exported models: the same numbers, from TensorFlow alone."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -16,6 +18,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 import acai_tf
+from acai_tf import export as export_module
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import critic
@@ -303,6 +306,50 @@ def test_what_an_overwrite_may_take(formats, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="cannot write to"):
         export(model, tmp_path / "file" / "sub", ("weights",))
     assert {path.name for path in tmp_path.iterdir()} == {"real", "link", "file"}
+
+
+class Killed(BaseException):
+    """In place of a kill: nothing is cleaned up after it."""
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("killed", [True, False])
+def test_whatever_an_export_dies_at_nothing_is_lost(formats, tmp_path, monkeypatch, at, killed):
+    """Killed, or failing, at the first or second rename; 2: it does not die."""
+    _, model = formats
+    out = export(model, tmp_path / "out", ("weights",))
+    (out / "evaluation").mkdir()
+    (out / "evaluation" / "eval.json").write_text("measured")
+    (tmp_path / ".out.123456.partial").mkdir()  # of one that died earlier
+    (tmp_path / ".out.more.12.partial").mkdir()  # of another export
+    with monkeypatch.context() as patch:
+        left = iter([False] * at + [True])
+
+        def replace(*paths, own=os.replace):
+            if next(left, False):
+                if killed:
+                    patch.setattr(export_module, "_settle", lambda folder: None)
+                    raise Killed
+                raise OSError(5, "Input/output error", *paths)
+            own(*paths)
+
+        patch.setattr(os, "replace", replace)
+        with contextlib.suppress(Killed, OSError):
+            export(model, out, ("keras",), overwrite=True)
+    if not killed:
+        acai_tf.load(out)
+    with export_module._alone(out):  # as the next export begins
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.more.12.partial"}
+    assert (out / "model.keras").exists() == (at == 2)
+    assert (out / "weights.npz").exists() == (at < 2)
+    assert (out / "evaluation" / "eval.json").read_text() == "measured"
+    acai_tf.load(out)
+
+
+def test_two_exports_to_one_folder_at_a_time(formats, tmp_path):
+    with export_module._alone(tmp_path / "out"), pytest.raises(UsageError, match="another process"):
+        export(formats[1], tmp_path / "out", ("weights",))
 
 
 def test_images_that_are_not_the_models_are_refused(formats):
