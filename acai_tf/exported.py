@@ -9,7 +9,14 @@ from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
-from acai_tf.verbs import FLOAT_LIMIT, check_images, check_latents, check_path, in_parts
+from acai_tf.verbs import (
+    FLOAT_LIMIT,
+    check_images,
+    check_latents,
+    check_path,
+    check_points,
+    in_parts,
+)
 
 
 def read_about(path: str) -> dict:
@@ -96,6 +103,7 @@ class Exported:
     def interpolate_at(self, images_0, images_1, t, method: str = "lerp") -> np.ndarray:
         """Images decoded at any points t [K] of that path, 0..1: [K, B, H, W, C]."""
         name = "interpolate" if method == "lerp" else f"interpolate_{method}"
+        check_points(np.asarray(images_0), np.asarray(images_1), t, method)
         t = np.asarray(t, np.float32)
         return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
 

@@ -274,14 +274,32 @@ def test_paths_and_latents_that_make_no_sense_are_refused(formats):
         for words, says in (
             ((images, images, 5, "straight"), "unknown method 'straight'; known: lerp, slerp"),
             ((images, images, 1), "steps must be at least 2"),
+            ((images, images, 2.5), "whole number"),
             ((images, images[:2]), "3 and 2 images"),
         ):
             with pytest.raises(UsageError, match=says):
                 give.interpolate(*words)
+        for t in ([], [0.5, np.nan], 0.5, [[0.5]], "half"):
+            with pytest.raises(UsageError, match="t must be"):
+                give.interpolate_at(images, images, t)
+        with pytest.raises(UsageError, match="unknown method"):
+            give.interpolate_at(images, images, [0.5], "straight")
+    for verb in (lambda x: model.interpolate(x, x), model.encode):
         with pytest.raises(UsageError, match="not a list"):
-            model.encode(images.tolist())
-    with pytest.raises(UsageError, match=r"decodes latents \[B, "):
-        exported.decode(np.zeros((2, 5, 5, 3)))
+            verb(images.tolist())
+
+
+@pytest.mark.parametrize("name", ["baseline", "vae", "vqvae", "exported"])
+def test_latents_of_another_shape_are_refused(formats, name):
+    if name == "exported":
+        model = acai_tf.load(formats[0])
+    else:
+        golden = Golden(name)
+        model = build_model(golden.config, golden.shape, 10)
+    width, _, latent = model.latent_shape
+    for shape in ((2, 2 * width, width, latent), (width, width, latent), (0, width, width, latent)):
+        with pytest.raises(UsageError, match=r"decodes latents \[B, "):
+            model.decode(np.zeros(shape, np.float32))
 
 
 def test_what_an_overwrite_may_take(formats, tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ What was measured of other weights or images lies in evaluations/, and comes bac
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -18,11 +19,12 @@ import re
 import sys
 from collections.abc import Iterator
 
-from acai_tf.errors import UsageError
+from acai_tf.errors import CannotSave, UsageError
 from acai_tf.evaluation import code_hash
 from acai_tf.files import hold, write_atomically
 
 FILE = "eval.json"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 ALL = ("figures", "report.html", FILE)  # eval.json last: without the others it is measured anew
 
 
@@ -55,7 +57,7 @@ class Results:
         """Whether an evaluator's results are there already, of this code and these options."""
         entry = self.evaluators.get(name, {})
         same = (entry.get("options"), entry.get("code")) == (options, code_hash(name))
-        return same and all(self.figure(title).exists() for title in entry["figures"])
+        return same and all(self.figure(title).is_file() for title in entry["figures"])
 
     def figure(self, title: str) -> pathlib.Path:
         """Where a figure is kept."""
@@ -81,7 +83,8 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
     """The `Results` in a folder, which no other process writes meanwhile.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder or a file in it cannot be written, now or within the context.
+        CannotSave: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,12 +95,14 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
         ) from error
     with lock:
         try:
-            results = Results(folder, about)
+            yield Results(folder, about)
         except OSError as error:  # something else has the name of a file or folder of ours
-            raise UsageError(
-                f"what was measured in {folder} cannot be kept ({error}); move what is in the way"
+            path = error.filename2 or error.filename or folder
+            kind = CannotSave if error.errno in FULL else UsageError
+            raise kind(
+                f"cannot write {path} ({error.strerror or error}); move what is in the way, free"
+                " some space, or give another --out"
             ) from error
-        yield results
 
 
 def read(folder: pathlib.Path) -> dict | None:

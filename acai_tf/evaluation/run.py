@@ -8,7 +8,7 @@ from acai_tf import figures, plots, report
 from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
 from acai_tf.evaluation import EVALUATORS, check_names, code_hash, load_evaluator
 from acai_tf.evaluation.opening import open_subject
-from acai_tf.evaluation.results import Results, open_results
+from acai_tf.evaluation.results import FULL, Results, open_results
 from acai_tf.evaluation.subject import Subject
 
 
@@ -95,9 +95,10 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
     except CannotEvaluate as reason:
         results.add(name, {"left_out": str(reason)})
         return True
-    except DataLost:  # the others would miss the images too
-        raise
     except Exception as error:
+        blocked = isinstance(error, OSError) and (error.filename or error.errno in FULL)
+        if blocked or isinstance(error, DataLost):
+            raise  # the others would meet it too
         traceback.print_exc()
         if not (entry["scores"] or results.evaluators.get(name, {}).get("scores")):
             results.add(name, {"left_out": f"it failed: {error}"})
