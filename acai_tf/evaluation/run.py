@@ -86,7 +86,8 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
     try:
         if hasattr(evaluator, "evaluate"):
             entry["scores"] = evaluator.evaluate(subject, **options)
-            results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})
+            so_far = {**entry, "seconds": round(time.perf_counter() - began, 1)}
+            results.add(name, {**so_far, "code": None})  # not whole yet: its figures are missing
         if hasattr(evaluator, "draw"):
             for title, figure in evaluator.draw(subject).items():
                 save = plots.save if hasattr(figure, "savefig") else figures.save_png
@@ -100,7 +101,9 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
         if blocked or isinstance(error, DataLost):
             raise  # the others would meet it too
         traceback.print_exc()
-        if not (entry["scores"] or results.evaluators.get(name, {}).get("scores")):
+        if entry["scores"]:  # a figure failed
+            results.add(name, so_far)
+        elif not results.evaluators.get(name, {}).get("scores"):
             results.add(name, {"left_out": f"it failed: {error}"})
         return False
     results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})
