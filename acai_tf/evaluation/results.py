@@ -19,6 +19,7 @@ import re
 import sys
 from collections.abc import Iterator
 
+from acai_tf import pretrained
 from acai_tf.errors import CannotSave, UsageError
 from acai_tf.evaluation import code_hash
 from acai_tf.files import hold, write_atomically
@@ -103,6 +104,19 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
                 f"cannot write {path} ({error.strerror or error}); move what is in the way, free"
                 " some space, or give another --out"
             ) from error
+
+
+def of_export(path: str, model: str) -> pathlib.Path:
+    """The folder of an export's results: evaluation/ in it; of a pretrained one, in runs/.
+
+    Args:
+        path: its folder.
+        model: "acai", say.
+    """
+    folder = pathlib.Path(path).expanduser()
+    if pretrained.is_pretrained(path):
+        return pathlib.Path("runs", "pretrained", model, folder.name)
+    return folder / "evaluation"
 
 
 def read(folder: pathlib.Path) -> dict | None:
