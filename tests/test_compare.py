@@ -235,7 +235,7 @@ def test_a_pretrained_model_is_compared_by_its_name(make, tmp_path, monkeypatch)
         "python evaluate.py --run_dir=acai/mnist-d32 --evaluators=linear"
     ]
     # What that measures is found again.
-    about = {"model": "acai", "dataset": "mnist", "step": 16_000}
+    about = {"model": "acai", "dataset": "mnist", "step": 16_384}
     saved = {"about": about, "evaluators": entry_of({"linear_accuracy_100": 0.9})}
     folder = tmp_path / "runs" / "pretrained" / "acai" / "mnist-d32"
     folder.mkdir(parents=True)

@@ -93,6 +93,7 @@ def _read_export(path: str) -> Run:
     """An export or a pretrained model: the scores it came with, and what was measured since."""
     about = read_about(path)
     config, kimg = about["config"].to_dict(), about["step"] * about["config"].batch / KIMG
+    kimg = int(kimg) if kimg == int(kimg) else kimg
     evaluators = _evaluators(evaluation.of_export(path, config["model"]), config, about["step"])
     own = about.get("scores") if isinstance(about.get("scores"), dict) else {}
     own = {

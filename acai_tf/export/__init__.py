@@ -171,7 +171,8 @@ def _alone(folder: pathlib.Path):
             yield
         finally:
             _settle(folder)
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                path.unlink()
 
 
 def _settle(folder: pathlib.Path) -> None:
