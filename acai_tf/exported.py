@@ -9,7 +9,14 @@ from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
-from acai_tf.verbs import check_images, check_latents, check_path, in_parts
+from acai_tf.verbs import (
+    FLOAT_LIMIT,
+    check_images,
+    check_latents,
+    check_path,
+    check_points,
+    in_parts,
+)
 
 
 def read_about(path: str) -> dict:
@@ -96,14 +103,21 @@ class Exported:
     def interpolate_at(self, images_0, images_1, t, method: str = "lerp") -> np.ndarray:
         """Images decoded at any points t [K] of that path, 0..1: [K, B, H, W, C]."""
         name = "interpolate" if method == "lerp" else f"interpolate_{method}"
+        check_points(np.asarray(images_0), np.asarray(images_1), t, method)
         t = np.asarray(t, np.float32)
         return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
 
     def estimate(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> the critic's estimates of alpha [B], where it was exported."""
         if not self.about["critic"]:
-            raise NotImplementedError(f"{self.path} has no critic")
+            raise NotImplementedError(f"{self.path} was exported without --critic")
         return self._call("estimate", "alpha", images=images)
+
+    def estimate_along(self, images_0, images_1, steps: int = 16) -> np.ndarray:
+        """The critic's estimates along the paths between two batches of images, [B, steps]."""
+        path = self.interpolate(images_0, images_1, steps).reshape(-1, *self.image_shape)
+        alpha = self.estimate(np.clip(path, -FLOAT_LIMIT, FLOAT_LIMIT))
+        return alpha.reshape(steps, -1).T
 
     def classify(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""

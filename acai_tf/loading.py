@@ -60,6 +60,7 @@ def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
         weights = folder / "model.keras"
         model = _build(about["config"], *shapes, folder / ABOUT, weights)
         try:
+            archive.check_keras(weights, most=weights.stat().st_size)  # it is not compressed
             model.load_weights(weights)
         except Exception as error:  # a damaged file makes zipfile and h5py raise many kinds
             raise UsageError(f"{weights} cannot be read ({error})") from error

@@ -1,10 +1,13 @@
 """Each evaluator against values worked out by hand, independent implementations, and its limits."""
 
 import json
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
 
+from acai_tf import evaluation
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.dataset import ArrayDataset
@@ -26,7 +29,7 @@ from acai_tf.evaluation import (
     transitions,
 )
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.evaluation.subject import Subject, shrunk
+from acai_tf.evaluation.subject import Subject, shared, shrunk
 from tests.test_models import batch_of, make
 
 
@@ -65,6 +68,40 @@ def data():
 @pytest.fixture
 def digits():
     return load_dataset(Config(dataset="digits"))
+
+
+# What evaluators share.
+
+
+def test_shared_results_are_told_apart_by_their_options():
+    calls = []
+
+    @shared
+    def double(subject, n=7):
+        calls.append(n)
+        return 2 * n
+
+    subject = Subject(None, None)
+    assert [double(subject, n=1), double(subject, n=2), double(subject, n=1)] == [2, 4, 2]
+    assert double(subject) == 2  # a figure: what its evaluator had last
+    assert double(Subject(None, None)) == 14
+    assert calls == [1, 2, 7]
+
+
+def test_the_code_of_an_evaluator_is_its_modules_and_those_it_imports(tmp_path, monkeypatch):
+    copy = shutil.copytree(pathlib.Path(evaluation.__file__).parent, tmp_path / "evaluation")
+    monkeypatch.setattr(evaluation, "__file__", str(copy / "__init__.py"))
+    before = {name: evaluation.code_hash(name) for name in evaluation.EVALUATORS}
+    for edited, changed in (
+        ("kmeans", {"clustering"}),
+        ("linear", {"linear", "floor", "neighbours", "map"}),
+        ("classifier", {"transitions"}),
+    ):
+        with (copy / f"{edited}.py").open("a") as file:
+            file.write("# another\n")
+        after = {name: evaluation.code_hash(name) for name in evaluation.EVALUATORS}
+        assert {name for name in after if after[name] != before[name]} == changed
+        before = after
 
 
 # The critic.
@@ -182,6 +219,8 @@ def test_the_ends_do_not_count():
 
     scores = realism.evaluate(Subject(Verbs(data.image_shape, interpolate=jump), data))
     assert scores["realism_distance"] == pytest.approx(1, abs=1e-3)  # of an empty image
+    assert scores["realism"] < 0  # farther than the blend; no bound is claimed
+    assert "not bounded" in realism.SCORES["realism"][0]
 
 
 def test_realism_is_undefined_where_the_blend_is_as_real_as_images(data):
@@ -268,7 +307,6 @@ def test_the_classifier_learns_and_is_kept(digits, tmp_path, monkeypatch):
         again = classifier.trained(Subject(None, digits, cache=tmp_path))
     np.testing.assert_array_equal(classifier.probabilities(again, images), p)
     kept.write_bytes(kept.read_bytes()[:2000])
-    monkeypatch.setattr(classifier, "STEPS", 60)
     again = classifier.trained(Subject(None, digits, cache=tmp_path))
     np.testing.assert_allclose(classifier.probabilities(again, images), p, atol=1e-3)
 
@@ -351,7 +389,8 @@ def test_the_floor_is_measured_once(tmp_path, monkeypatch):
     anew = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
     assert floor.evaluate(Subject(None, digits)) == anew
     for damaged in ("[1", "[]", "{}", json.dumps({"other": 1})):
-        (tmp_path / "floor.json").write_text(damaged)
+        (kept,) = tmp_path.iterdir()
+        kept.write_text(damaged)
         assert floor.evaluate(Subject(None, digits, cache=tmp_path)) == anew
 
 

@@ -13,7 +13,7 @@ from keras import ops
 from acai_tf import backend, interpolation, losses, networks, opponents
 from acai_tf.config import Config
 from acai_tf.draws import StepSeed
-from acai_tf.verbs import check_images, check_path, in_parts
+from acai_tf.verbs import check_images, check_latents, check_path, check_points, in_parts
 
 
 def to_unit(images):
@@ -82,6 +82,7 @@ class Autoencoder(keras.Model):
 
     def decode(self, latents):
         """Latent maps [B, w, w, latent] -> images [B, H, W, C], about [-1, 1]."""
+        check_latents(latents, self.latent_shape)
         return self.decoder(latents)
 
     def reconstruct(self, images):
@@ -115,6 +116,7 @@ class Autoencoder(keras.Model):
         Returns:
             [K, B, H, W, C].
         """
+        check_points(images_0, images_1, t, method)
         z_0, z_1 = self.encode(images_0), self.encode(images_1)
         path = interpolation.POINTS[method](z_0, z_1, t)
         flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))

@@ -58,7 +58,7 @@ class VAE(Autoencoder):
 
     def decode(self, latents):
         """The mean of p(x | z), brought from [0, 1] to [-1, 1]."""
-        return 2 * ops.sigmoid(self.decoder(latents)) - 1
+        return 2 * ops.sigmoid(super().decode(latents)) - 1
 
     def classify(self, images):
         return self.probe(super().encode(images))

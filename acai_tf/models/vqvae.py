@@ -8,6 +8,7 @@ from keras import layers, ops
 from acai_tf import backend, losses
 from acai_tf.models import sizes
 from acai_tf.models.base import Autoencoder
+from acai_tf.verbs import check_latents
 
 DECAY = 0.999  # of the codebook's moving averages
 EPSILON = 1e-5  # keeps the counts of unused codes above 0
@@ -129,6 +130,7 @@ class VQVAE(Autoencoder):
         return ops.reshape(restored, (-1, *self.latent_shape)), vectors, index, codes
 
     def decode(self, latents):
+        check_latents(latents, self.latent_shape)
         return self.decoder(self.quantise(latents)[0])
 
     def classify(self, images):
