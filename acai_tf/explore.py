@@ -5,7 +5,9 @@ pictures, and move between their codes. Needs Gradio: pip install -e ".[explore]
 """
 
 import functools
+import os
 import sys
+import tempfile
 
 import numpy as np
 from PIL import Image
@@ -19,9 +21,13 @@ from acai_tf.render import enlarged, tour
 SIDE = 5  # images in a row of the four-corner grid, and rows
 CLASS_STEPS = 6  # from one class to the next
 SHOWN = 200  # pixels of an image on the page
-UPLOAD = "5mb"  # at most
+UPLOAD, PIXELS = "5mb", 40_000_000  # at most; a small file can hold any number of pixels
+CLEANED, KEPT = 3600, 86_400  # seconds: how often old pictures are deleted, and how old they get
 METHODS = (*verbs.METHODS, "pixel blend")
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
+
+
+Picture = Image.Image | str | None  # or the path of one's file
 
 
 class Explorer:
@@ -50,7 +56,7 @@ class Explorer:
         """A test image, enlarged; numbers beyond the last begin again from the first."""
         return _picture(self.images[int(number or 0) % len(self.images)][None])
 
-    def between(self, start: Image.Image, end: Image.Image, t: float) -> list:
+    def between(self, start: Picture, end: Picture, t: float) -> list:
         """The images at t on the three ways from start to end, and what the critic says of each.
 
         Args:
@@ -69,7 +75,7 @@ class Explorer:
         made.append((1 - t) * unit[0] + t * unit[1])
         return [shown for image in made for shown in (_picture(image[None]), self.estimate(image))]
 
-    def corners(self, corners: list[Image.Image]) -> Image.Image:
+    def corners(self, corners: list[Picture]) -> Image.Image:
         """Four pictures' reconstructions in the corners, and between them the decoded mixes."""
         codes = np.concatenate([np.asarray(self.model.encode(self._image(c))) for c in corners])
         along = np.linspace(0, 1, SIDE)
@@ -100,12 +106,21 @@ class Explorer:
             return ""
         return f"critic: alpha {alpha:.3f}"
 
-    def _image(self, picture: Image.Image) -> np.ndarray:
+    def _image(self, picture: Picture) -> np.ndarray:
         """A picture as the model takes it: [1, H, W, C] uint8."""
         if picture is None:
             raise UsageError("there is no picture")
         height, _, colors = self.model.image_shape
-        return square(picture, height, colors, self.background)[None]
+        if isinstance(picture, Image.Image):
+            return square(picture, height, colors, self.background)[None]
+        with Image.open(picture) as file:  # its pixels are not read yet
+            if file.width * file.height > PIXELS:
+                raise UsageError(
+                    f"the picture has {file.width} x {file.height} pixels;"
+                    f" {PIXELS:,} at most can be shown"
+                )
+            file.draft(None, (4 * height, 4 * height))  # a JPEG is read at a smaller scale
+            return square(file, height, colors, self.background)[None]
 
 
 def page(explorer: Explorer, title: str):
@@ -141,8 +156,8 @@ def page(explorer: Explorer, title: str):
             )
             picture = gradio.Image(
                 explorer.picture(number),
-                type="pil",
-                image_mode="RGBA",  # what is transparent is not lost on the way here
+                type="filepath",  # Gradio itself would read any number of pixels
+                image_mode=None,
                 label=f"{name} (or upload one)",
                 sources=["upload", "clipboard"],
                 height=SHOWN + 40,
@@ -150,7 +165,11 @@ def page(explorer: Explorer, title: str):
         which.change(safely(explorer.picture), which, picture)
         return picture
 
-    with gradio.Blocks(title=title, analytics_enabled=False) as blocks:  # nothing leaves
+    with gradio.Blocks(
+        title=title,
+        analytics_enabled=False,  # nothing leaves
+        delete_cache=(CLEANED, KEPT),
+    ) as blocks:
         gradio.Markdown(f"# {title}")
         with gradio.Tab("Two images"):
             with gradio.Row():
@@ -231,18 +250,23 @@ def main() -> None:
         *(subject.model, data.test_images, data.test_labels, data.class_names),
         background or subject.model.config.background_rgb,
     )
-    blocks = page(explorer, f"{about['model']} on {about['dataset']}")
-    try:
-        blocks.launch(
-            server_name=arguments.host,
-            server_port=arguments.port,
-            max_file_size=UPLOAD,
-            share=False,
-            footer_links=[],
-            theme=theme(),
-        )
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"cannot serve there ({error}); give another --port or --host") from error
+    with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # what is uploaded and shown
+        blocks = page(explorer, f"{about['model']} on {about['dataset']}")
+        try:
+            blocks.launch(
+                server_name=arguments.host,
+                server_port=arguments.port,
+                max_file_size=UPLOAD,
+                show_error=True,
+                share=False,
+                footer_links=[],
+                theme=theme(),
+            )
+        except (OSError, OverflowError) as error:
+            raise UsageError(
+                f"cannot serve there ({error}); give another --port or --host"
+            ) from error
 
 
 if __name__ == "__main__":

@@ -9,7 +9,13 @@ from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
-from acai_tf.verbs import check_images, check_latents, check_path, in_parts
+from acai_tf.verbs import (
+    check_images,
+    check_latents,
+    check_path,
+    check_points,
+    in_parts,
+)
 
 
 def read_about(path: str) -> dict:
@@ -23,17 +29,14 @@ def read_about(path: str) -> dict:
         about = json.loads(file.read_text("utf-8"))
         if about["version"] != VERSION:
             raise ValueError(f"of version {about['version']}, not {VERSION}")
-        config = Config.from_dict(about["config"])
         height, width, colors = map(_count, about["image_shape"])
-        latent_shape = (config.latent_width, config.latent_width, config.latent)
-        if height != width or tuple(about["latent_shape"]) != latent_shape:
-            raise ValueError("its shapes do not fit its settings")
         return {
             **about,
             "formats": [str(name) for name in about["formats"]],
-            "config": config,
+            # None: the model was not made from settings.
+            "config": about["config"] and Config.from_dict(about["config"]),
             "image_shape": (height, width, colors),
-            "latent_shape": latent_shape,
+            "latent_shape": tuple(map(_count, about["latent_shape"])),
             "classes": _count(about["classes"], least=0),
             "critic": bool(about["critic"]),
             "step": _count(about.get("step", 0), least=0),
@@ -96,14 +99,20 @@ class Exported:
     def interpolate_at(self, images_0, images_1, t, method: str = "lerp") -> np.ndarray:
         """Images decoded at any points t [K] of that path, 0..1: [K, B, H, W, C]."""
         name = "interpolate" if method == "lerp" else f"interpolate_{method}"
+        check_points(np.asarray(images_0), np.asarray(images_1), t, method)
         t = np.asarray(t, np.float32)
         return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
 
     def estimate(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> the critic's estimates of alpha [B], where it was exported."""
         if not self.about["critic"]:
-            raise NotImplementedError(f"{self.path} has no critic")
+            raise NotImplementedError(f"{self.path} was exported without --critic")
         return self._call("estimate", "alpha", images=images)
+
+    @property
+    def critic(self) -> bool:
+        """Whether `estimate` is there."""
+        return self.about["critic"]
 
     def classify(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""

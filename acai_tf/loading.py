@@ -51,6 +51,8 @@ def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
     about, folder = read_about(path), pathlib.Path(path).expanduser()
     if "saved_model" in about["formats"]:
         return Exported(path)
+    if about["config"] is None:
+        raise UsageError(f"{path}: load its model.keras with keras.saving.load_model")
     shapes = about["image_shape"], about["classes"]
     if "weights" in about["formats"]:
         weights = folder / "weights.npz"
@@ -60,6 +62,7 @@ def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
         weights = folder / "model.keras"
         model = _build(about["config"], *shapes, folder / ABOUT)
         try:
+            archive.check_keras(weights, most=weights.stat().st_size)  # it is not compressed
             model.load_weights(weights)
         except Exception as error:  # a damaged file makes zipfile and h5py raise many kinds
             raise UsageError(f"{weights} cannot be read ({error})") from error

@@ -8,6 +8,35 @@ from acai_tf.errors import UsageError
 SMALLEST = 1e-15  # of an upstream gradient, so that one can divide by it
 
 
+def check_separate(network) -> None:
+    """See that images do not meet in a network: each output depends on its own input alone.
+
+    Layers and operations are looked at, nested ones too, but not into a layer's own `call`.
+
+    Args:
+        network: a Keras layer or model; what is none passes.
+
+    Raises:
+        UsageError: batch normalization, or an axis 0, along which a batch is laid out.
+    """
+    for part in _parts(network):
+        axes = getattr(part, "axis", None)
+        axes = axes if isinstance(axes, (list, tuple)) else [axes]
+        if isinstance(part, keras.layers.BatchNormalization) or 0 in axes:
+            raise UsageError(
+                f"images of a batch meet in {part.name} of {network.name}, so that one backward"
+                " pass cannot serve two players; use LayerNormalization, or shared_backward=False"
+                " (--fused=false)"
+            )
+
+
+def _parts(network):
+    """All layers and operations of a network."""
+    for layer in getattr(network, "_flatten_layers", list)():
+        yield layer
+        yield from getattr(layer, "operations", ())
+
+
 def judge(network, x):
     """What a network says of x, for its own player and for the player that made x.
 
@@ -26,7 +55,11 @@ def judge(network, x):
     Returns:
         (y for losses of the network's own player, y for losses of the other one). In the gradient
         of the sum of all losses, each reaches only its own player's variables.
+
+    Raises:
+        UsageError: images meet in the network; see `check_separate`.
     """
+    check_separate(network)
     x, ratio = _entrance(x)
     return _exit(network(x), ratio)
 
@@ -58,13 +91,3 @@ def _exit(y, ratio):
 def _two(upstream):
     """Two gradients; JAX gives them as one pair."""
     return upstream[0] if len(upstream) == 1 else upstream
-
-
-def check(regularizer) -> None:
-    """Raises UsageError where images meet in one of its networks: `judge` would be wrong there."""
-    for layer in regularizer._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            raise UsageError(
-                f"{regularizer.name} has batch normalisation ({layer.name}), with which one backward"
-                " pass cannot serve two players; give shared_backward=False (--fused=false)"
-            )

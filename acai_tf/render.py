@@ -122,13 +122,17 @@ def main() -> None:
     parser.add_argument(
         "--background", help="seen where --files are transparent; default: as in training"
     )
-    parser.add_argument("--images", type=int, default=5, help="test images that a way visits")
-    parser.add_argument("--ways", type=int, default=6, help="ways beside each other")
-    parser.add_argument("--seed", type=int, default=0, help="which test images")
-    parser.add_argument("--steps", type=int, default=12, help="from one image to the next")
-    parser.add_argument("--method", choices=METHODS, default="lerp")
-    parser.add_argument("--zoom", type=int, default=3, help="enlarged by")
-    parser.add_argument("--fps", type=int, default=12, help="images a second")
+    parser.add_argument(
+        "--images", type=int, default=5, help="test images that a way visits (%(default)s)"
+    )
+    parser.add_argument("--ways", type=int, default=6, help="ways beside each other (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="which test images (%(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=12, help="from one image to the next (%(default)s)"
+    )
+    parser.add_argument("--method", choices=METHODS, default="lerp", help="(%(default)s)")
+    parser.add_argument("--zoom", type=int, default=3, help="enlarged by (%(default)s)")
+    parser.add_argument("--fps", type=int, default=12, help="images a second (%(default)s)")
     parser.add_argument("--dataset", help="whose test images; default: as in training")
     parser.add_argument("--data_dir", help="default: as in training")
     parser.add_argument("--cache_dir", help="default: as in training")

@@ -78,7 +78,7 @@ def _section(name: str, results: "Results", scores: dict[str, float]) -> dict:
         "figures": {
             title: _embedded(results.figure(title))
             for title in entry.get("figures", [])
-            if results.figure(title).exists()  # someone may have taken it away
+            if results.figure(title).is_file()  # someone may have taken it away
         },
     }
 

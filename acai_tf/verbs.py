@@ -56,11 +56,38 @@ def check_images(images, image_shape: tuple[int, int, int]) -> None:
 
 def check_path(images_0, images_1, steps: int, method: str) -> None:
     """See that there is a path between images; raises UsageError where there is none."""
-    if method not in METHODS:
-        raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    if not isinstance(steps, (int, np.integer)):
+        raise UsageError(f"steps must be a whole number, got {steps!r}")
     if steps < 2:
         raise UsageError(f"a path has both its ends: steps must be at least 2, got {steps}")
-    if images_0.shape[0] != images_1.shape[0]:
+    _check_ends(images_0, images_1, method)
+
+
+def check_points(images_0, images_1, t, method: str) -> None:
+    """See that there is a path between images, and that t [K] are points of it.
+
+    The values of a tensor are not looked at.
+
+    Raises:
+        UsageError: there is no path, or t is empty, of another shape or not finite.
+    """
+    try:
+        t = t if hasattr(t, "shape") else np.asarray(t, float)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"t must be a list of numbers, got {t!r}") from error
+    if len(t.shape) != 1 or t.shape[0] == 0:
+        raise UsageError(f"t must be points [K], one at least, got the shape {list(t.shape)}")
+    if isinstance(t, np.ndarray) and not np.all(np.isfinite(t)):
+        raise UsageError(f"t must be finite numbers, got {t}")
+    _check_ends(images_0, images_1, method)
+
+
+def _check_ends(images_0, images_1, method: str) -> None:
+    if method not in METHODS:
+        raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    if not (hasattr(images_0, "shape") and hasattr(images_1, "shape")):
+        return  # `check_images` refuses them
+    if images_0.shape[:1] != images_1.shape[:1]:
         raise UsageError(
             f"a path needs both ends: {images_0.shape[0]} and {images_1.shape[0]} images"
         )
@@ -68,7 +95,7 @@ def check_path(images_0, images_1, steps: int, method: str) -> None:
 
 def check_latents(latents, latent_shape: tuple[int, int, int]) -> None:
     """See that latents are what a model decodes; raises UsageError where their shape is another."""
-    shape = tuple(latents.shape)
+    shape = tuple(getattr(latents, "shape", ()))
     if shape[1:] != tuple(latent_shape) or shape[0] == 0:
         expected = ", ".join(map(str, latent_shape))
         raise UsageError(f"the model decodes latents [B, {expected}], these are {list(shape)}")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf.compare.runs import group, last_reports, read_run, summarise
+from acai_tf.compare.runs import commands, group, last_reports, read_run, summarise
 from acai_tf.compare.tables import table
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
@@ -199,6 +199,50 @@ def test_a_score_that_some_lack_says_of_how_many_it_is(make):
     text = table(summaries, ["probe_accuracy", "clustering_accuracy"], "markdown")
     assert "0.6 ± 0.1 " in text
     assert "0.5 (1)" in text
+
+
+def test_blank_cells_say_what_fills_them(make, tmp_path):
+    runs = [
+        make("a", [0.1], {"clustering_accuracy": 0.5}),
+        make("b", [0.3], seed=1),
+        make("c", [0.3], seed=2),
+    ]
+    about = {"model": "acai", "dataset": "digits", "step": 16}
+    entries = {"clustering": {"left_out": "too few images"}}  # evaluating it again is no use
+    saved = json.dumps({"about": about, "evaluators": entries})
+    (pathlib.Path(runs[2]) / "eval.json").write_text(saved)
+    (tmp_path / "pixels").mkdir()
+    saved = {"about": {"model": "raw pixels", "dataset": "digits"}, "evaluators": entry_of({})}
+    (tmp_path / "pixels" / "eval.json").write_text(json.dumps(saved))
+    read = [read_run(path) for path in (*runs, str(tmp_path / "pixels"))]
+    # No line for critic_spread: a run reports it, where it has a critic.
+    assert commands(read, ["critic_spread", "clustering_accuracy"])[:1] == [
+        f"python evaluate.py --run_dir={runs[1]} --evaluators=clustering"
+    ]
+    (of_pixels,) = commands(read, ["clustering_accuracy", "realism"])[3:]
+    assert of_pixels.endswith("--evaluators=realism,clustering")
+    assert "--raw_pixels --dataset=digits" in of_pixels
+
+
+def test_a_pretrained_model_is_compared_by_its_name(make, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = read_run("acai/mnist-d32")
+    assert model.kimg == 1024
+    assert model.scores["clustering_accuracy"] > 0.8
+    own = make("own", [0.5] * 1024, dataset="mnist", depth=16, latent=2, report_kimg=64)
+    assert len(group([model, read_run(own)])) == 1  # the same settings
+    assert commands([model], ["linear_accuracy_100"]) == [
+        "python evaluate.py --run_dir=acai/mnist-d32 --evaluators=linear"
+    ]
+    # What that measures is found again.
+    about = {"model": "acai", "dataset": "mnist", "step": 16_384}
+    saved = {"about": about, "evaluators": entry_of({"linear_accuracy_100": 0.9})}
+    folder = tmp_path / "runs" / "pretrained" / "acai" / "mnist-d32"
+    folder.mkdir(parents=True)
+    (folder / "eval.json").write_text(json.dumps(saved))
+    assert read_run("acai/mnist-d32").scores["linear_accuracy_100"] == 0.9
+    with pytest.raises(UsageError, match="no pretrained model"):
+        read_run("acai/mnist-d7")
 
 
 @pytest.mark.parametrize("line", ['{"step": 1}', '{"step": 1, "kimg": 1, "a": "b"}', "3", "[1]"])

@@ -1,6 +1,7 @@
 """The story of an evaluation: what it writes, keeps, leaves out, and says."""
 
 import dataclasses
+import errno
 import functools
 import html.parser
 import json
@@ -13,7 +14,7 @@ from PIL import Image
 
 from acai_tf import evaluation
 from acai_tf.data import npz
-from acai_tf.errors import AcaiError, CannotEvaluate, UsageError
+from acai_tf.errors import AcaiError, CannotEvaluate, CannotSave, UsageError
 from acai_tf.evaluation import (
     EVALUATORS,
     classifier,
@@ -24,6 +25,7 @@ from acai_tf.evaluation import (
     probe,
     reconstruction,
 )
+from acai_tf.evaluation.results import open_results
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models.autoencoder import Autoencoder
 from acai_tf.report import HEADLINES
@@ -380,6 +382,26 @@ def test_hostile_names_are_only_names(tmp_path, run_dir, monkeypatch, quick):
 def test_a_folder_that_cannot_be_written(run_dir):
     with pytest.raises(UsageError, match="--out names another folder"):
         evaluate_run(run_dir, ["probe"], out="/dev/null/x")
+
+
+def test_a_folder_or_file_in_the_way_is_bad_input(run_dir):
+    folder = pathlib.Path(run_dir)
+    evaluate_run(run_dir, ["probe"])
+    for name in ("report.html", ".report.html.partial", "figures/confusion.png", "figures"):
+        path = folder / name
+        kept = path.rename(folder / "kept") if path.exists() else None
+        path.touch() if name == "figures" else path.mkdir()
+        with pytest.raises(UsageError, match=name):
+            evaluate_run(run_dir, ["probe"])
+        path.unlink() if name == "figures" else path.rmdir()
+        if kept:
+            kept.rename(path)
+
+
+def test_a_full_disk_is_said_to_be_full(tmp_path):
+    with pytest.raises(CannotSave) as error, open_results(tmp_path, {}):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert error.value.exit_status == 74
 
 
 @pytest.mark.parametrize("name", EVALUATORS)

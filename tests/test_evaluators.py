@@ -1,10 +1,13 @@
 """Each evaluator against values worked out by hand, independent implementations, and its limits."""
 
 import json
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
 
+from acai_tf import evaluation
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.dataset import ArrayDataset
@@ -26,7 +29,7 @@ from acai_tf.evaluation import (
     transitions,
 )
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.evaluation.subject import Subject, shrunk
+from acai_tf.evaluation.subject import Subject, shared, shrunk
 from tests.test_models import batch_of, make
 
 
@@ -67,13 +70,47 @@ def digits():
     return load_dataset(Config(dataset="digits"))
 
 
+# What evaluators share.
+
+
+def test_shared_results_are_told_apart_by_their_options():
+    calls = []
+
+    @shared
+    def double(subject, n=7):
+        calls.append(n)
+        return 2 * n
+
+    subject = Subject(None, None)
+    assert [double(subject, n=1), double(subject, n=2), double(subject, n=1)] == [2, 4, 2]
+    assert double(subject) == 2  # a figure: what its evaluator had last
+    assert double(Subject(None, None)) == 14
+    assert calls == [1, 2, 7]
+
+
+def test_the_code_of_an_evaluator_is_its_modules_and_those_it_imports(tmp_path, monkeypatch):
+    copy = shutil.copytree(pathlib.Path(evaluation.__file__).parent, tmp_path / "evaluation")
+    monkeypatch.setattr(evaluation, "__file__", str(copy / "__init__.py"))
+    before = {name: evaluation.code_hash(name) for name in evaluation.EVALUATORS}
+    for edited, changed in (
+        ("kmeans", {"clustering"}),
+        ("linear", {"linear", "floor", "neighbours", "map"}),
+        ("classifier", {"transitions"}),
+    ):
+        with (copy / f"{edited}.py").open("a") as file:
+            file.write("# another\n")
+        after = {name: evaluation.code_hash(name) for name in evaluation.EVALUATORS}
+        assert {name for name in after if after[name] != before[name]} == changed
+        before = after
+
+
 # The critic.
 
 
 class Critical(Verbs):
     """Raw pixels with a critic."""
 
-    estimate_along = None  # it is the compiled verb that is called
+    critic = True
 
 
 def test_a_critic_that_knows_and_one_that_says_the_same_of_all(data):
@@ -85,24 +122,25 @@ def test_a_critic_that_knows_and_one_that_says_the_same_of_all(data):
         (np.full(16, 0.25), 0, np.nan),
     ):
         model = Critical(
-            data.image_shape, estimate_along=lambda a, b, said=said: np.tile(said, (len(a), 1))
+            data.image_shape,
+            interpolate=lambda a, b: np.zeros((16, *a.shape)),
+            estimate=lambda path, said=said: np.repeat(said, len(path) // 16),
         )
         scores = critic.evaluate(Subject(model, data))
         assert scores["critic_spread"] == pytest.approx(spread, abs=1e-9)
         assert scores["critic_correlation"] == pytest.approx(correlation, nan_ok=True)
 
 
-def test_the_critic_is_asked_along_the_paths():
-    model = make("acai")
-    starts, ends = batch_of(3)["image"], batch_of(3)["image"][::-1]
-    said = np.asarray(model.estimate_along(starts, ends, steps=5))
-    assert said.shape == (3, 5)
-    path = np.asarray(model.interpolate(starts, ends, steps=5))
-    for pair in range(3):
-        np.testing.assert_allclose(said[pair], model.critic(path[:, pair]), atol=1e-6)
-    np.testing.assert_allclose(
-        model.compiled_verb("estimate_along", steps=5)(starts, ends), said, atol=1e-6
+def test_the_critic_is_asked_along_the_paths(data):
+    model = build_model(Config(model="acai", depth=2), data.image_shape, 2)
+    alpha, said = critic.estimates(Subject(model, data))
+    pairs = len(said)
+    path = model.interpolate(
+        data.test_images[:pairs], data.test_images[pairs : 2 * pairs], steps=16
     )
+    for pair in range(pairs):
+        np.testing.assert_allclose(said[pair], model.estimate(path[:, pair]), atol=1e-6)
+    assert alpha[0] == alpha[-1] == 0
 
 
 def test_a_model_without_a_critic_says_so(data):
@@ -182,6 +220,8 @@ def test_the_ends_do_not_count():
 
     scores = realism.evaluate(Subject(Verbs(data.image_shape, interpolate=jump), data))
     assert scores["realism_distance"] == pytest.approx(1, abs=1e-3)  # of an empty image
+    assert scores["realism"] < 0  # farther than the blend; no bound is claimed
+    assert "not bounded" in realism.SCORES["realism"][0]
 
 
 def test_realism_is_undefined_where_the_blend_is_as_real_as_images(data):
@@ -268,7 +308,6 @@ def test_the_classifier_learns_and_is_kept(digits, tmp_path, monkeypatch):
         again = classifier.trained(Subject(None, digits, cache=tmp_path))
     np.testing.assert_array_equal(classifier.probabilities(again, images), p)
     kept.write_bytes(kept.read_bytes()[:2000])
-    monkeypatch.setattr(classifier, "STEPS", 60)
     again = classifier.trained(Subject(None, digits, cache=tmp_path))
     np.testing.assert_allclose(classifier.probabilities(again, images), p, atol=1e-3)
 
@@ -351,7 +390,8 @@ def test_the_floor_is_measured_once(tmp_path, monkeypatch):
     anew = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
     assert floor.evaluate(Subject(None, digits)) == anew
     for damaged in ("[1", "[]", "{}", json.dumps({"other": 1})):
-        (tmp_path / "floor.json").write_text(damaged)
+        (kept,) = tmp_path.iterdir()
+        kept.write_text(damaged)
         assert floor.evaluate(Subject(None, digits, cache=tmp_path)) == anew
 
 

@@ -81,6 +81,29 @@ def test_the_page_is_used_by_keyboard_and_upload(url, tmp_path):
         browser.close()
 
 
+def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from acai_tf import explore
+    from acai_tf.errors import UsageError
+
+    explorer = explore.Explorer(SimpleNamespace(image_shape=(32, 32, 1)), None, None, ())
+    sizes = {"small.png": (300, 200), "photo.jpg": (4000, 3000), "bomb.png": (8000, 8000)}
+    for name, size in sizes.items():
+        Image.new("L" if name == "photo.jpg" else "1", size, 1).save(tmp_path / name)
+    read = []
+    square = explore.square
+    monkeypatch.setattr(
+        explore, "square", lambda image, *words: read.append(image.size) or square(image, *words)
+    )
+    assert explorer._image(str(tmp_path / "small.png")).shape == (1, 32, 32, 1)
+    explorer._image(str(tmp_path / "photo.jpg"))
+    assert read == [(300, 200), (500, 375)]  # an eighth of the JPEG
+    with pytest.raises(UsageError, match="8000 x 8000 pixels"):
+        explorer._image(str(tmp_path / "bomb.png"))
+    assert len(read) == 2
+
+
 def test_without_gradio_it_says_what_to_install(monkeypatch):
     from acai_tf import explore
     from acai_tf.errors import UsageError

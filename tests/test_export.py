@@ -1,7 +1,9 @@
 """Exported models: the same numbers, from TensorFlow alone."""
 
+import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -16,8 +18,12 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 import acai_tf
+from acai_tf import export as export_module
+from acai_tf.data.dataset import Dataset
 from acai_tf.errors import CannotEvaluate, UsageError
+from acai_tf.evaluation import critic
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.evaluation.subject import Subject
 from acai_tf.export import export, export_run
 from acai_tf.models import MODELS, build_model
 from acai_tf.training import train
@@ -244,6 +250,13 @@ def test_the_critic_goes_along_only_when_asked(formats, tmp_path):
     exported = acai_tf.load(folder)
     images = np.random.default_rng(0).integers(0, 256, (3, *model.image_shape), np.uint8)
     np.testing.assert_allclose(exported.estimate(images), model.estimate(images), atol=1e-6)
+    many = np.random.default_rng(0).integers(0, 256, (8, *model.image_shape), np.uint8)
+    data = Dataset("noise", model.image_shape, (), many, np.zeros(8, int))
+    expected = critic.evaluate(Subject(model, data))
+    assert critic.evaluate(Subject(exported, data)) == pytest.approx(expected, rel=1e-4)
+    exported.about["critic"] = False  # as an export without it says
+    with pytest.raises(CannotEvaluate, match="--critic"):
+        critic.evaluate(Subject(exported, data))
     golden = Golden("baseline")
     other = build_model(golden.config, golden.shape, 10)
     with pytest.raises(UsageError, match="no critic"):
@@ -261,14 +274,32 @@ def test_paths_and_latents_that_make_no_sense_are_refused(formats):
         for words, says in (
             ((images, images, 5, "straight"), "unknown method 'straight'; known: lerp, slerp"),
             ((images, images, 1), "steps must be at least 2"),
+            ((images, images, 2.5), "whole number"),
             ((images, images[:2]), "3 and 2 images"),
         ):
             with pytest.raises(UsageError, match=says):
                 give.interpolate(*words)
+        for t in ([], [0.5, np.nan], 0.5, [[0.5]], "half"):
+            with pytest.raises(UsageError, match="t must be"):
+                give.interpolate_at(images, images, t)
+        with pytest.raises(UsageError, match="unknown method"):
+            give.interpolate_at(images, images, [0.5], "straight")
+    for verb in (lambda x: model.interpolate(x, x), model.encode):
         with pytest.raises(UsageError, match="not a list"):
-            model.encode(images.tolist())
-    with pytest.raises(UsageError, match=r"decodes latents \[B, "):
-        exported.decode(np.zeros((2, 5, 5, 3)))
+            verb(images.tolist())
+
+
+@pytest.mark.parametrize("name", ["baseline", "vae", "vqvae", "exported"])
+def test_latents_of_another_shape_are_refused(formats, name):
+    if name == "exported":
+        model = acai_tf.load(formats[0])
+    else:
+        golden = Golden(name)
+        model = build_model(golden.config, golden.shape, 10)
+    width, _, latent = model.latent_shape
+    for shape in ((2, 2 * width, width, latent), (width, width, latent), (0, width, width, latent)):
+        with pytest.raises(UsageError, match=r"decodes latents \[B, "):
+            model.decode(np.zeros(shape, np.float32))
 
 
 def test_what_an_overwrite_may_take(formats, tmp_path, monkeypatch):
@@ -293,6 +324,50 @@ def test_what_an_overwrite_may_take(formats, tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="cannot write to"):
         export(model, tmp_path / "file" / "sub", ("weights",))
     assert {path.name for path in tmp_path.iterdir()} == {"real", "link", "file"}
+
+
+class Killed(BaseException):
+    """In place of a kill: nothing is cleaned up after it."""
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+@pytest.mark.parametrize("killed", [True, False])
+def test_whatever_an_export_dies_at_nothing_is_lost(formats, tmp_path, monkeypatch, at, killed):
+    """Killed, or failing, at the first or second rename; 2: it does not die."""
+    _, model = formats
+    out = export(model, tmp_path / "out", ("weights",))
+    (out / "evaluation").mkdir()
+    (out / "evaluation" / "eval.json").write_text("measured")
+    (tmp_path / ".out.123456.partial").mkdir()  # of one that died earlier
+    (tmp_path / ".out.more.12.partial").mkdir()  # of another export
+    with monkeypatch.context() as patch:
+        left = iter([False] * at + [True])
+
+        def replace(*paths, own=os.replace):
+            if next(left, False):
+                if killed:
+                    patch.setattr(export_module, "_settle", lambda folder: None)
+                    raise Killed
+                raise OSError(5, "Input/output error", *paths)
+            own(*paths)
+
+        patch.setattr(os, "replace", replace)
+        with contextlib.suppress(Killed, OSError):
+            export(model, out, ("keras",), overwrite=True)
+    if not killed:
+        acai_tf.load(out)
+    with export_module._alone(out):  # as the next export begins
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"out", ".out.more.12.partial"}
+    assert (out / "model.keras").exists() == (at == 2)
+    assert (out / "weights.npz").exists() == (at < 2)
+    assert (out / "evaluation" / "eval.json").read_text() == "measured"
+    acai_tf.load(out)
+
+
+def test_two_exports_to_one_folder_at_a_time(formats, tmp_path):
+    with export_module._alone(tmp_path / "out"), pytest.raises(UsageError, match="another process"):
+        export(formats[1], tmp_path / "out", ("weights",))
 
 
 def test_images_that_are_not_the_models_are_refused(formats):

@@ -238,7 +238,7 @@ def test_weights_are_in_units_of_the_reconstruction_loss():
     """A Bernoulli's loss is a sum over pixels, so that the critic counts as often."""
     for host, times in (("baseline", 1), ("vae", 16 * 16)):
         model = worn(host, weight=0.25)
-        x, label = small_batch()
+        x, _ = small_batch()
         noise = model.noise(StepSeed(0, 0), len(x))
         h = model.encoder(x)
         forward = model._forward(x, h, model.decoder(h), noise["bottleneck"])

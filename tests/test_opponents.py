@@ -1,21 +1,66 @@
 """One backward pass gives both players what two would."""
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from acai_tf import opponents
+from acai_tf import networks, opponents
+from acai_tf.errors import UsageError
 from tests.test_arithmetic import gradients
 
 WEIGHT = np.float32([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
+
+
+def nested(layer, **options):
+    inputs = keras.Input((4, 3))
+    inner = keras.Sequential([keras.Input((4, 3)), layer], name="inner")
+    return keras.Model(inputs, keras.layers.Flatten()(inner(inputs)), **options)
+
+
+class Own(keras.layers.Layer):
+    """A layer of somebody's own that has another one."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.layers.BatchNormalization()
+
+    def call(self, x):
+        return self.inner(x)
+
+
+def mean_of_the_batch():
+    inputs = keras.Input((3,))
+    return keras.Model(inputs, inputs - ops.mean(inputs, axis=0, keepdims=True))
+
+
+@pytest.mark.parametrize(
+    "meet",
+    [
+        lambda: keras.layers.BatchNormalization(),
+        lambda: nested(keras.layers.BatchNormalization()),
+        lambda: nested(keras.layers.TimeDistributed(keras.layers.BatchNormalization())),
+        lambda: nested(Own()),
+        lambda: nested(keras.layers.UnitNormalization(axis=(0, 1))),
+        mean_of_the_batch,
+    ],
+)
+def test_a_network_in_which_images_meet_is_refused(meet):
+    with pytest.raises(UsageError, match="meet"):
+        opponents.judge(meet(), np.zeros((2, 3), np.float32))
+
+
+def test_other_normalizations_are_not():
+    for layer in (keras.layers.LayerNormalization(), keras.layers.GroupNormalization(3)):
+        opponents.check_separate(nested(layer))
+    opponents.check_separate(networks.critic((16, 16, 1), 1, 2, 2))
+    opponents.check_separate(networks.discriminator((4, 4, 2), [8]))
 
 
 class Weight:
     """A network with one matrix: y = mean over outputs of tanh(x W)."""
 
     def __init__(self):
-        import keras
-
         self.matrix = keras.Variable(WEIGHT)
 
     def __call__(self, x):

@@ -283,6 +283,7 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
         reports(acai.configs[seed], [{"line_distance": 1.0, "line_smoothness": 1.0}, last])
     reports(aae.configs[0], [{"line_distance": 0.003, "line_smoothness": None}] * 2)
     reports(aae.configs[1], [{"line_distance": 0.003, "line_smoothness": None}])
+    (pathlib.Path(aae.configs[1].run_dir) / "eval.json").write_bytes(b"\xff")  # damaged
     out = tmp_path / "results"
     read = [obtained(row, LINES.scores, out / tables.KEPT) for row in found]
     file = tables.write(out, "lines", LINES, read, ["--table=lines", "--scale=1/128"])

@@ -6,6 +6,7 @@ import pathlib
 import pickle
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -82,6 +83,21 @@ def test_a_keras_file_gives_its_weights_alone(name, tmp_path):
         assert not trap.exists()
         for ours, theirs in zip(model.weights, loaded.weights, strict=True):
             np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
+
+
+def test_a_keras_file_that_stands_for_more_than_it_holds_is_refused(tmp_path, monkeypatch):
+    _, folder = exported("baseline", tmp_path / "export", "keras")
+    path = folder / "model.keras"
+    with zipfile.ZipFile(path) as file:
+        (tmp_path / "weights.h5").write_bytes(file.read("model.weights.h5"))
+    with h5py.File(tmp_path / "weights.h5", "a") as weights:
+        group = weights["encoder/layers/conv2d/vars"]
+        del group["0"]
+        group.create_dataset("0", (2**40, 2**40), "float32", compression="gzip", chunks=(8, 8))
+    rewrite(path, {"model.weights.h5": (tmp_path / "weights.h5").read_bytes()})
+    monkeypatch.setattr(keras.Model, "load_weights", lambda *_: pytest.fail("they are read"))
+    with pytest.raises(UsageError, match="at most"):
+        acai_tf.load(folder)
 
 
 def rewrite(path: pathlib.Path, changes: dict[str, bytes]) -> None:

@@ -8,8 +8,9 @@ lines       drawing lines
 clustering  k-means from many starts, against scikit-learn's
 export      an exported model, against the one in memory
 
-Rivals take turns in one process, and what counts is the median of the ratios of their turns, so
-that a machine busy with other things does not decide.
+Rivals take turns, and what counts is the median of the ratios of their turns, so that a machine
+busy with other things does not decide. Those of `train` have a process each: TensorFlow and
+PyTorch's Triton cannot be loaded into the same one.
 """
 
 import importlib

@@ -1,17 +1,73 @@
-"""Rivals take turns in one process; what counts is the median of the ratios of their turns.
+"""Rivals take turns; what counts is the median of the ratios of their turns.
 
 So a machine that is busy with other things does not decide.
 """
 
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import time
 from collections.abc import Callable
 
+from acai_tf.errors import AcaiError
+
 Rows = list[dict[str, str | int | float | None]]
+
+
+class Worker:
+    """A rival in a process of its own; calling it takes one turn there, and waits for its end.
+
+    Args:
+        prepare: a function of a module, called there; returns (a turn: a function without
+            arguments, facts to hand back).
+        arguments: of `prepare`.
+
+    Attributes:
+        facts: what `prepare` said.
+
+    Raises:
+        AcaiError: the process ended by itself, as one does that is out of memory.
+    """
+
+    def __init__(self, prepare: Callable, *arguments):
+        self._process = concurrent.futures.ProcessPoolExecutor(
+            1,
+            multiprocessing.get_context("spawn"),
+            initializer=signal.signal,
+            initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is the parent's
+        )
+        self.facts = self._ask(_prepare, prepare, *arguments)
+
+    def __call__(self) -> None:
+        self._ask(_take_turn)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.shutdown()
+
+    def _ask(self, function: Callable, *arguments):
+        try:
+            return self._process.submit(function, *arguments).result()
+        except concurrent.futures.process.BrokenProcessPool as error:
+            raise AcaiError("a rival's process was killed, perhaps for its memory") from error
+
+
+_turn: Callable[[], None] | None = None  # of this process, where it is a worker's
+
+
+def _prepare(prepare: Callable, *arguments):
+    global _turn
+    _turn, facts = prepare(*arguments)
+    return facts
+
+
+def _take_turn() -> None:
+    _turn()
 
 
 def interleaved(rivals: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:

@@ -5,13 +5,13 @@ import contextlib
 import dataclasses
 import functools
 import importlib.util
-import multiprocessing
 import pathlib
 import re
 import statistics
 import sys
 from collections.abc import Callable
 
+from acai_tf import command
 from acai_tf.benchmark import timing, work
 from acai_tf.benchmark.timing import Rows
 from acai_tf.config import Config
@@ -49,18 +49,19 @@ def config_of(arguments, model: str, size: str) -> Config:
 def _steps(config: Config, size: str, arguments) -> Rows:
     shape = SIZES[size]
     steps, kind = _turn(arguments, size), config.dtype_policy.removeprefix("mixed_")
-    product, product_flops = work.matmul(kind, arguments.matmul)
-    names = ["ours", "straightforward"]
-    if importlib.util.find_spec("torch"):
-        names.append("PyTorch")
-    peaks = {name: _peak(_variant(config, name), shape, name) for name in names}
-    rivals, flops = {}, {}
-    for name in names[:2]:
-        rivals[name], flops[name] = _ours(_variant(config, name), shape, steps)
-    if "PyTorch" in names:
-        rivals["PyTorch"] = _pytorch(config, shape, steps)
-    seconds = timing.interleaved({**rivals, "matmul": product}, arguments.rounds)
-    products = seconds.pop("matmul")
+    variants = {"ours": config, "straightforward": dataclasses.replace(config, fused=False)}
+    with contextlib.ExitStack() as stack:
+
+        def worker(*words) -> timing.Worker:
+            return stack.enter_context(contextlib.closing(timing.Worker(*words)))
+
+        rivals = {name: worker(_ours, own, shape, steps) for name, own in variants.items()}
+        if importlib.util.find_spec("torch"):
+            rivals["PyTorch"] = worker(_pytorch, config, shape, steps)
+        product = worker(_matmul, kind, arguments.matmul)
+        seconds = timing.interleaved({**rivals, "matmul": product}, arguments.rounds)
+    products, product_flops = seconds.pop("matmul"), product.facts
+    flops = {name: one.facts["flops"] for name, one in rivals.items() if "flops" in one.facts}
     rows = []
     for row in timing.rates(seconds, steps * config.batch, "ours"):
         name = row["rival"]
@@ -76,23 +77,23 @@ def _steps(config: Config, size: str, arguments) -> Rows:
                 "GFLOP / image": flops[name] / config.batch / 1e9 if name in flops else None,
                 "GFLOP/s": done / 1e9 or None,
                 "% of matmul": 100 * reached or None,
-                "peak MB": peaks[name],
+                "peak MB": rivals[name].facts["peak"],
             }
         )
     possible = product_flops / statistics.median(products) / 1e9
     return [*rows, {"size": size, "rival": f"matmul, {kind}", "GFLOP/s": possible}]
 
 
-def _variant(config: Config, rival: str) -> Config:
-    return dataclasses.replace(config, fused=rival != "straightforward")
-
-
-def _ours(config: Config, shape, steps: int) -> tuple[Callable[[], None], float]:
-    """A turn of `steps` steps, and the floating point operations of one of them."""
+def _ours(config: Config, shape, steps: int) -> tuple[Callable[[], None], dict]:
+    """A turn of `steps` steps; the floating point operations of one, and the memory they take."""
+    _load_backend(config)
     import keras
 
+    before = _resident()
     model, batch = _model(config, shape), _batch(config.batch, shape)
     take = bare_steps(model, batch)
+    take(3)
+    peak = _peak(before, _device_peak())
     if keras.backend.backend() == "jax":
         import jax
 
@@ -102,7 +103,19 @@ def _ours(config: Config, shape, steps: int) -> tuple[Callable[[], None], float]
         flops = work.flops(model.train_step, state, batch)
     else:
         flops = work.flops(model.train_step, batch)
-    return lambda: take(steps), flops
+    return functools.partial(take, steps), {"flops": flops, "peak": peak}
+
+
+def _matmul(kind: str, size: int) -> tuple[Callable[[], None], float]:
+    """A large matrix product, and its floating point operations."""
+    _load_backend()
+    return work.matmul(kind, size)
+
+
+def _load_backend(config: Config | None = None) -> None:
+    """In a worker's process: what it is was said already."""
+    with contextlib.redirect_stdout(None), command.muted_stderr():
+        command.load_backend(config)
 
 
 def _model(config: Config, shape):
@@ -159,12 +172,13 @@ def bare_steps(model, batch) -> Callable[[int], None]:
     return take
 
 
-def _pytorch(config: Config, shape, steps: int) -> Callable[[], None]:
-    """A turn of as many steps in PyTorch."""
+def _pytorch(config: Config, shape, steps: int) -> tuple[Callable[[], None], dict]:
+    """A turn of as many steps in PyTorch, and the memory they take."""
     import torch
 
     from acai_tf.benchmark.pytorch import Rival
 
+    before = _resident()
     rival = Rival(config, shape, CLASSES)
     device = next(rival.parameters()).device
     images = torch.randint(0, 256, (config.batch, *shape), dtype=torch.uint8, device=device)
@@ -173,45 +187,30 @@ def _pytorch(config: Config, shape, steps: int) -> Callable[[], None]:
     if config.dtype_policy != "float32":
         low = torch.autocast(device.type, torch.bfloat16)
 
-    def take():
+    def take(count):
         with low:
-            for _ in range(steps):
+            for _ in range(count):
                 rival.step(images, label)
         if device.type == "cuda":
             torch.cuda.synchronize()
 
-    return take
+    take(3)
+    on_gpu = torch.cuda.max_memory_allocated() if device.type == "cuda" else None
+    return functools.partial(take, steps), {"peak": _peak(before, on_gpu)}
 
 
-def _peak(config: Config, shape, rival: str) -> float | None:
-    """MB of memory beyond what the imports take, at the most, in three steps of a process of its
-    own: on the accelerator where there is one."""
-    if sys.platform != "linux":
-        return None  # others count in other units
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak_here, (config, shape, rival)) / 1e6
-
-
-def _peak_here(config: Config, shape, rival: str) -> int:
-    from acai_tf import command
-
-    if rival == "PyTorch":
-        import torch
-
-        before = _resident()
-        _pytorch(config, shape, 3)()
-        if torch.cuda.is_available():
-            return torch.cuda.max_memory_allocated()
-        return _resident() - before
-    with contextlib.redirect_stdout(sys.stderr), command.muted_stderr():
-        command.load_backend(config)
-    before = _resident()
-    bare_steps(_model(config, shape), _batch(config.batch, shape))(3)
-    return _device_peak() or _resident() - before
+def _peak(before: int, on_device: int | None) -> float | None:
+    """MB of memory beyond what the imports take, at the most so far: on the accelerator where
+    there is one."""
+    if on_device is None and sys.platform != "linux":
+        return None
+    return (_resident() - before if on_device is None else on_device) / 1e6
 
 
 def _resident() -> int:
-    """Bytes that this process has had in memory at most."""
+    """Bytes that this process has had in memory at most; 0 where that is not known."""
+    if sys.platform != "linux":
+        return 0
     status = pathlib.Path("/proc/self/status").read_text()  # rusage has that of the parent too
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) * 1024
 

@@ -11,8 +11,8 @@ import os
 import pathlib
 import sys
 
-from acai_tf import command
-from acai_tf.compare.runs import group, read_run, summarise
+from acai_tf import command, pretrained
+from acai_tf.compare.runs import commands, group, read_run, summarise
 from acai_tf.compare.tables import curves, scores_csv, table
 from acai_tf.errors import UsageError
 from acai_tf.files import write_atomically
@@ -30,7 +30,11 @@ def main() -> None:
         UsageError: no run that can be compared, an unknown score, a folder of something else.
     """
     parser = command.Parser("acai_tf.compare", __doc__)
-    parser.add_argument("runs", nargs="+", help="folders of runs, or that evaluate.py wrote")
+    parser.add_argument(
+        "runs",
+        nargs="+",
+        help="runs, exports, pretrained models, folders that evaluate.py wrote",
+    )
     parser.add_argument("--scores", help=f"columns; default: what there is of {','.join(SHOWN)}")
     parser.add_argument("--last", type=int, help="reports whose median counts; default: as above")
     parser.add_argument("--out", type=pathlib.Path, help="folder for table.md and the others")
@@ -41,9 +45,13 @@ def main() -> None:
     if out and out.exists() and (not out.is_dir() or _others(out)):
         raise UsageError(f"{out} holds something else; --out names a folder of its own")
     runs = []
-    for path in dict.fromkeys(os.path.realpath(os.path.expanduser(p)) for p in arguments.runs):
+    seen = set()
+    for path in arguments.runs:
         try:
-            runs.append(read_run(path, arguments.last))
+            folder = os.path.realpath(os.path.expanduser(pretrained.resolve(path)))
+            if folder not in seen:
+                runs.append(read_run(folder, arguments.last))
+            seen.add(folder)
         except UsageError as reason:
             print(f"left out: {reason}", file=sys.stderr)
     if not runs:
@@ -56,6 +64,8 @@ def main() -> None:
         if name not in known:
             raise UsageError(f"no run has the score {name!r}; known: {', '.join(known)}")
     print(table(summaries, shown, "markdown"))
+    if missing := commands(runs, shown):
+        print("\n".join(["", "not measured yet; this fills the blank cells:", *missing]))
     if not out:
         return
     try:

@@ -4,13 +4,18 @@ import dataclasses
 import json
 import math
 import pathlib
+import shlex
 import sys
 
 import numpy as np
 
-from acai_tf.config import CIRCUMSTANCES, Config
+from acai_tf import pretrained
+from acai_tf.config import CIRCUMSTANCES, KIMG, Config
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import AT_REPORTS, EVALUATORS, load_evaluator
 from acai_tf.evaluation import results as evaluation
+from acai_tf.exported import read_about
+from acai_tf.loading import is_export
 from acai_tf.run_folder import RunFolder
 
 LAST, PUBLISHED = 20, 256  # reports whose median counts, of so many
@@ -33,6 +38,8 @@ class Run:
         scores: name -> value.
         kimg: how far it is; None: it was not trained.
         seed: its seed; None: it does not say.
+        evaluated: the evaluators that have been run on it.
+        again: the options with which evaluate.py evaluates it; None: not known.
     """
 
     path: pathlib.Path
@@ -41,38 +48,98 @@ class Run:
     scores: dict[str, float]
     kimg: float | None
     seed: int | None
+    evaluated: frozenset[str] = frozenset()
+    again: list[str] | None = None
 
 
 def read_run(path: str, last: int | None = None) -> Run:
-    """A run folder, or one that evaluate.py wrote for something else.
+    """A run, an export, a pretrained model, or what evaluate.py wrote of something else.
 
     Args:
-        path: the folder.
+        path: the folder, or a pretrained model's name.
         last: as `last_reports` takes it.
 
     Raises:
-        UsageError: it is neither, or has no finished report and no eval.json yet.
+        UsageError: it is none of these, or has no finished report and no eval.json yet.
     """
+    path = pretrained.resolve(path)
+    if is_export(path):
+        return _read_export(path)
     folder = RunFolder(path)
     evaluated = evaluation.read(folder.path) or {"about": {}, "evaluators": {}}
     about, measured = evaluated["about"], evaluation.scores(evaluated["evaluators"])
     if not (folder.path / "config.json").exists() and about:
         _check(about, folder.path / evaluation.FILE)
         settings = {name: value for name, value in about.items() if name not in NOT_OF_A_GROUP}
-        return Run(folder.path, settings, [], measured, about.get("kimg"), about.get("seed"))
+        again = None
+        if about["model"] == "raw pixels":
+            again = ["--raw_pixels", f"--dataset={about['dataset']}", f"--out={folder.path}"]
+        names = frozenset(evaluated["evaluators"])
+        kimg, seed = about.get("kimg"), about.get("seed")
+        return Run(folder.path, settings, [], measured, kimg, seed, names, again)
     config, records = folder.config().to_dict(), folder.records()
     if not records:
         raise UsageError(f"{path} has no finished report yet")
-    now = {"model": config["model"], "dataset": config["dataset"], "step": records[-1]["step"]}
-    if measured and now != {name: about.get(name) for name in now}:
-        then = ", ".join(
-            f"{name} {about.get(name)}" for name in now if about.get(name) != now[name]
-        )
-        print(f"{path}: what evaluate.py measured is of {then}; left out", file=sys.stderr)
-        measured = {}
+    evaluators = _evaluators(folder.path, config, records[-1]["step"])
     settings = {name: value for name, value in config.items() if name not in NOT_OF_A_GROUP}
-    scores = measured | last_reports(records, last)
-    return Run(folder.path, settings, records, scores, records[-1]["kimg"], config["seed"])
+    scores = evaluation.scores(evaluators) | last_reports(records, last)
+    return Run(
+        *(folder.path, settings, records, scores, records[-1]["kimg"], config["seed"]),
+        *(frozenset(evaluators), [f"--run_dir={folder.path}"]),
+    )
+
+
+def _read_export(path: str) -> Run:
+    """An export or a pretrained model: the scores it came with, and what was measured since."""
+    about = read_about(path)
+    config, kimg = about["config"].to_dict(), about["step"] * about["config"].batch / KIMG
+    kimg = int(kimg) if kimg == int(kimg) else kimg
+    evaluators = _evaluators(evaluation.of_export(path, config["model"]), config, about["step"])
+    own = about.get("scores") if isinstance(about.get("scores"), dict) else {}
+    own = {
+        name: float(value)
+        for name, value in own.items()
+        if isinstance(value, (int, float)) and name not in NOT_A_SCORE
+    }
+    settings = {name: value for name, value in config.items() if name not in NOT_OF_A_GROUP}
+    folder, name = pathlib.Path(path), path
+    if pretrained.is_pretrained(path):
+        name = folder.resolve().relative_to(pretrained.FOLDER).as_posix()
+    return Run(
+        *(folder, settings, [], own | evaluation.scores(evaluators), kimg, config["seed"]),
+        *(frozenset(evaluators), [f"--run_dir={name}"]),
+    )
+
+
+def _evaluators(folder: pathlib.Path, config: dict, step: int) -> dict:
+    """The "evaluators" of a folder's eval.json; {} where they are of other weights or images."""
+    evaluated = evaluation.read(folder) or {"about": {}, "evaluators": {}}
+    about = evaluated["about"]
+    now = {"model": config["model"], "dataset": config["dataset"], "step": step}
+    others = [f"{name} {about.get(name)}" for name in now if about.get(name) != now[name]]
+    if not others:
+        return evaluated["evaluators"]
+    if evaluated["evaluators"]:
+        then = ", ".join(others)
+        print(f"{folder}: what evaluate.py measured is of {then}; left out", file=sys.stderr)
+    return {}
+
+
+def commands(runs: list[Run], shown: list[str]) -> list[str]:
+    """The commands that measure what runs have not of some scores."""
+    of = {
+        score: name for name in EVALUATORS for score in getattr(load_evaluator(name), "SCORES", {})
+    }
+    found = []
+    for run in runs:
+        missing = {of[score] for score in shown if score in of and score not in run.scores}
+        missing -= run.evaluated  # it does not apply
+        if run.records:
+            missing -= set(AT_REPORTS)
+        if missing and run.again:
+            names = ",".join(name for name in EVALUATORS if name in missing)
+            found.append(shlex.join(["python", "evaluate.py", *run.again, f"--evaluators={names}"]))
+    return found
 
 
 def _check(about: dict, file: pathlib.Path) -> None:

@@ -10,9 +10,13 @@ An evaluator is a module with some of
 Where it does not apply it raises `CannotEvaluate`, and the others go on.
 """
 
+import ast
+import hashlib
 import importlib
+import pathlib
 from types import ModuleType
 
+import acai_tf
 from acai_tf.errors import CannotEvaluate, UsageError
 
 # In the order in which they run and are shown: the quick ones first.
@@ -39,6 +43,32 @@ AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to r
 def load_evaluator(name: str) -> ModuleType:
     """The module of an evaluator."""
     return importlib.import_module(EVALUATORS[name])
+
+
+def code_hash(name: str) -> str:
+    """A hash that changes with the code behind an evaluator's results, 16 hexadecimal digits.
+
+    Of acai_tf's version, the module's source, and that of all modules of evaluation/ it imports.
+
+    Args:
+        name: of a module in evaluation/, "linear".
+    """
+    sources, waiting = {}, [name]
+    while waiting:
+        name = waiting.pop()
+        path = pathlib.Path(__file__).with_name(f"{name}.py")
+        if name in sources or not path.exists():
+            continue
+        sources[name] = path.read_bytes()
+        for node in ast.walk(ast.parse(sources[name])):
+            if isinstance(node, ast.ImportFrom) and node.module == __name__:
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module.startswith(f"{__name__}."):
+                waiting.append(node.module.rpartition(".")[2])
+    hashed = hashlib.sha256(acai_tf.__version__.encode())
+    for name in sorted(sources):
+        hashed.update(sources[name])
+    return hashed.hexdigest()[:16]
 
 
 def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None) -> dict:

@@ -10,6 +10,7 @@ from keras import layers, ops
 from tqdm import tqdm
 
 from acai_tf.data.dataset import Dataset
+from acai_tf.evaluation import code_hash
 from acai_tf.evaluation.subject import SIZE, Subject, shared, shrunk
 
 STEPS, BATCH = 3000, 64  # 192,000 images: a minute or so on two cores
@@ -60,10 +61,11 @@ def trained(subject: Subject) -> keras.Sequential:
     subject.check_classes()
     if subject.cache is None:
         return train(subject.dataset)
-    path = subject.cache / f"classifier-{STEPS}-{keras.backend.backend()}.weights.h5"
+    of = f"{code_hash('classifier')}-{keras.backend.backend()}"
+    path = subject.cache / f"classifier-{of}.weights.h5"
     if path.exists():
         model = build(_input_shape(subject.dataset), subject.dataset.classes)
-        # Damaged, or of another version of this file: h5py and Keras raise several kinds.
+        # Where it is damaged, h5py and Keras raise several kinds.
         with contextlib.suppress(OSError, ValueError, KeyError, RuntimeError):
             model.load_weights(path)
             return model

@@ -6,6 +6,7 @@ import numpy as np
 
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.subject import STEPS, Subject, shared
+from acai_tf.verbs import FLOAT_LIMIT
 
 SCORES = {
     "critic_spread": ("standard deviation of the critic's estimates along interpolations", ""),
@@ -20,11 +21,16 @@ def estimates(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """The mixing coefficients alpha along interpolations, [16], and what the critic takes them
     for, [pairs, 16]."""
     if getattr(subject.model, "critic", None) is None:
-        raise CannotEvaluate("the model has no critic")
+        raise CannotEvaluate(
+            "the model has no critic (an export has one if it was made with --critic)"
+        )
     pairs, images = min(PAIRS, subject.pairs), subject.dataset.test_images
-    along = subject.model.compiled_verb("estimate_along", steps=STEPS)
+    interpolate = subject.model.compiled_verb("interpolate", steps=STEPS)
+    path = interpolate(images[:pairs], images[pairs : 2 * pairs])  # [16, pairs, ...]
+    flat = np.clip(path.reshape(-1, *path.shape[2:]), -FLOAT_LIMIT, FLOAT_LIMIT)
+    said = subject.model.compiled_verb("estimate")(flat).reshape(STEPS, -1).T
     t = np.linspace(0, 1, STEPS)
-    return np.minimum(t, 1 - t), along(images[:pairs], images[pairs : 2 * pairs])
+    return np.minimum(t, 1 - t), said
 
 
 def evaluate(subject: Subject) -> dict[str, float]:

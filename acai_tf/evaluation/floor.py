@@ -3,7 +3,7 @@
 import contextlib
 import json
 
-from acai_tf.evaluation import linear, neighbours
+from acai_tf.evaluation import code_hash, linear, neighbours
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject
 from acai_tf.files import write_atomically
@@ -27,7 +27,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
         CannotEvaluate: there are no classes.
     """
     subject.check_classes()
-    path = subject.cache and subject.cache / "floor.json"
+    path = subject.cache and subject.cache / f"floor-{code_hash('floor')}.json"
     if path:
         with contextlib.suppress(OSError, ValueError, TypeError):
             kept = json.loads(path.read_text())

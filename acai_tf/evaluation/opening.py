@@ -7,13 +7,13 @@ import pathlib
 
 import numpy as np
 
-import acai_tf
 from acai_tf import checkpoints, pretrained
 from acai_tf.config import KIMG, Config
 from acai_tf.data import canonical_name, load_dataset, short_name
 from acai_tf.data.cache import cache_dir
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import results
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject
 from acai_tf.exported import Exported, read_about
@@ -72,13 +72,13 @@ def _run(run: RunFolder, changes):
 
 def _export(path, changes):
     model = load(path)
-    config = _changed(model.config, changes)
+    if model.config is None and "dataset" not in changes:
+        raise UsageError(f"{path} does not say what it was trained on; give --dataset")
+    config = _changed(model.config or Config(model="autoencoder"), changes)
     data = _data_for(model, config)
     about = {"exported": True, **_about(model, config, data, read_about(path)["step"])}
-    own = pathlib.Path(path).expanduser() / "evaluation"
-    if pretrained.is_pretrained(path):
-        own = pathlib.Path("runs", "pretrained", config.model, pathlib.Path(path).name)
-    return Subject(model, data, cache=_cache(config, data)), about, own
+    subject = Subject(model, data, cache=_cache(config, data))
+    return subject, about, results.of_export(path, config.model)
 
 
 def _original(path, changes):
@@ -145,6 +145,6 @@ def _weights(model) -> str:
 
 
 def _cache(config: Config, data: Dataset) -> pathlib.Path:
-    """Where what is the same for all models on these images is kept, for this version."""
+    """Where what is the same for all models on these images is kept."""
     name = f"{short_name(config.dataset)}-{_images(data)}"
-    return cache_dir(config) / "evaluation" / acai_tf.__version__ / name
+    return cache_dir(config) / "evaluation" / name

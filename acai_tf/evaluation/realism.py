@@ -10,7 +10,7 @@ SCORES = {
     "realism_distance_blend": ("the same of pixel blends", ""),
     "realism_distance_reconstruction": ("the same of reconstructed test images", "lower"),
     "realism_distance_real": ("the same of test images: as near as images are", ""),
-    "realism": ("how far from the blend (0) to test images (1)", "higher"),
+    "realism": ("0: as far as the pixel blend, 1: as near as test images; not bounded", "higher"),
 }
 CELL, DIRECTIONS = 4, 9
 OTHERS = 10_000  # test images among which the nearest is looked for, at most
@@ -84,9 +84,11 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
     Returns:
         {"realism_distance", "..._blend", "..._reconstruction", "..._real": means, 0..1.42,
-         "realism": (blend - model) / (blend - real): 0 as the blend, 1 as test images; more where
-            interpolants are smoother than those, less than 0 where they are farther than the blend;
-            undefined where the blend is not clearly (two standard errors) farther than images}.
+         "realism": (blend - model) / (blend - real). 0 is as far as the blend, 1 as near as test
+            images. It has no bounds: it is negative, -3 say, where interpolants are farther than
+            the blend, as those of an untrained model are, and above 1 where they are smoother than
+            test images. Undefined where the blend is not clearly (two standard errors) farther
+            than test images}.
     """
     found = distances(subject)
     path, blend = (float(np.mean(found[name][:, 1:-1])) for name in ("path", "blend"))

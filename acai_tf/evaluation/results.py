@@ -2,13 +2,14 @@
 
 {"about": what was evaluated: model, dataset, images, step, weights ...,
  "evaluators": {name: {"scores": {name: value or null}, "figures": [name], "seconds", "options",
-                       "version", "before": what it replaced}
+                       "code", "before": what it replaced}
                 or {"left_out": why}}}
 
 What was measured of other weights or images lies in evaluations/, and comes back with them.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
@@ -18,11 +19,13 @@ import re
 import sys
 from collections.abc import Iterator
 
-import acai_tf
-from acai_tf.errors import UsageError
+from acai_tf import pretrained
+from acai_tf.errors import CannotSave, UsageError
+from acai_tf.evaluation import code_hash
 from acai_tf.files import hold, write_atomically
 
 FILE = "eval.json"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 ALL = ("figures", "report.html", FILE)  # eval.json last: without the others it is measured anew
 
 
@@ -52,10 +55,10 @@ class Results:
             self.evaluators = before["evaluators"]
 
     def kept(self, name: str, options: dict) -> bool:
-        """Whether an evaluator's results are there already, of this version and these options."""
+        """Whether an evaluator's results are there already, of this code and these options."""
         entry = self.evaluators.get(name, {})
-        same = (entry.get("options"), entry.get("version")) == (options, acai_tf.__version__)
-        return same and all(self.figure(title).exists() for title in entry["figures"])
+        same = (entry.get("options"), entry.get("code")) == (options, code_hash(name))
+        return same and all(self.figure(title).is_file() for title in entry["figures"])
 
     def figure(self, title: str) -> pathlib.Path:
         """Where a figure is kept."""
@@ -81,7 +84,8 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
     """The `Results` in a folder, which no other process writes meanwhile.
 
     Raises:
-        UsageError: the folder cannot be written.
+        UsageError: the folder or a file in it cannot be written, now or within the context.
+        CannotSave: the disk is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,12 +96,27 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
         ) from error
     with lock:
         try:
-            results = Results(folder, about)
+            yield Results(folder, about)
         except OSError as error:  # something else has the name of a file or folder of ours
-            raise UsageError(
-                f"what was measured in {folder} cannot be kept ({error}); move what is in the way"
+            path = error.filename2 or error.filename or folder
+            kind = CannotSave if error.errno in FULL else UsageError
+            raise kind(
+                f"cannot write {path} ({error.strerror or error}); move what is in the way, free"
+                " some space, or give another --out"
             ) from error
-        yield results
+
+
+def of_export(path: str, model: str) -> pathlib.Path:
+    """The folder of an export's results: evaluation/ in it; of a pretrained one, in runs/.
+
+    Args:
+        path: its folder.
+        model: "acai", say.
+    """
+    folder = pathlib.Path(path).expanduser()
+    if pretrained.is_pretrained(path):
+        return pathlib.Path("runs", "pretrained", model, folder.name)
+    return folder / "evaluation"
 
 
 def read(folder: pathlib.Path) -> dict | None:

@@ -4,12 +4,11 @@ import pathlib
 import time
 import traceback
 
-import acai_tf
 from acai_tf import figures, plots, report
 from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
-from acai_tf.evaluation import EVALUATORS, check_names, load_evaluator
+from acai_tf.evaluation import EVALUATORS, check_names, code_hash, load_evaluator
 from acai_tf.evaluation.opening import open_subject
-from acai_tf.evaluation.results import Results, open_results
+from acai_tf.evaluation.results import FULL, Results, open_results
 from acai_tf.evaluation.subject import Subject
 
 
@@ -83,11 +82,12 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
     """
     evaluator = load_evaluator(name)
     began = time.perf_counter()
-    entry = {"scores": {}, "figures": [], "options": options, "version": acai_tf.__version__}
+    entry = {"scores": {}, "figures": [], "options": options, "code": code_hash(name)}
     try:
         if hasattr(evaluator, "evaluate"):
             entry["scores"] = evaluator.evaluate(subject, **options)
-            results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})
+            so_far = {**entry, "seconds": round(time.perf_counter() - began, 1)}
+            results.add(name, {**so_far, "code": None})  # not whole yet: its figures are missing
         if hasattr(evaluator, "draw"):
             for title, figure in evaluator.draw(subject).items():
                 save = plots.save if hasattr(figure, "savefig") else figures.save_png
@@ -96,11 +96,14 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
     except CannotEvaluate as reason:
         results.add(name, {"left_out": str(reason)})
         return True
-    except DataLost:  # the others would miss the images too
-        raise
     except Exception as error:
+        blocked = isinstance(error, OSError) and (error.filename or error.errno in FULL)
+        if blocked or isinstance(error, DataLost):
+            raise  # the others would meet it too
         traceback.print_exc()
-        if not (entry["scores"] or results.evaluators.get(name, {}).get("scores")):
+        if entry["scores"]:  # a figure failed
+            results.add(name, so_far)
+        elif not results.evaluators.get(name, {}).get("scores"):
             results.add(name, {"left_out": f"it failed: {error}"})
         return False
     results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})

@@ -137,13 +137,20 @@ class Subject:
 
 
 def shared(function: Callable) -> Callable:
-    """Let a function of a subject be computed once: its evaluator and its figure have the same."""
+    """Compute a function of a subject once for each set of its options.
+
+    Called without options it returns its latest result, if there is one: a figure shows what its
+    evaluator computed, whatever the options were.
+    """
 
     @functools.wraps(function)
     def once(subject: Subject, **options):
-        if function not in subject._results:
-            subject._results[function] = function(subject, **options)
-        return subject._results[function]
+        results = subject._results.setdefault(function, {})
+        if options or not results:
+            key = tuple(sorted(options.items()))
+            result = results.pop(key) if key in results else function(subject, **options)
+            results[key] = result  # the last one is the latest
+        return next(reversed(results.values()))
 
     return once
 

@@ -9,14 +9,17 @@ litert         model.tflite: all verbs as signatures, for LiteRT (TensorFlow Lit
 acai_tf.json beside them says what was exported: settings, shapes, classes, step, scores, versions.
 """
 
+import contextlib
 import importlib
 import json
 import os
 import pathlib
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 from acai_tf.errors import UsageError
+from acai_tf.files import hold
 from acai_tf.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -95,6 +98,8 @@ def export(
 ) -> pathlib.Path:
     """Write a model, whole or not at all.
 
+    A kill loses nothing: what was there keeps its name, or gets it back from the next export.
+
     Args:
         model: what to export.
         folder: the folder to make.
@@ -116,8 +121,11 @@ def export(
         raise UsageError("the model has no critic to export")
     folder = resolved(folder)
     check_free(folder, overwrite)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
-    try:
+    partial, old = (
+        folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("partial", "old")
+    )
+    with _alone(folder):
+        check_free(folder, overwrite)  # an earlier one may have its name back
         partial.mkdir()
         # Other programs know these networks layer by layer, and have one image at a time.
         with straightforward(model):
@@ -126,7 +134,7 @@ def export(
         written = {
             "version": VERSION,
             "formats": list(formats),
-            "config": model.config.to_dict(),
+            "config": model.config and model.config.to_dict(),
             "image_shape": model.image_shape,
             "latent_shape": model.latent_shape,
             "classes": model.classes,
@@ -134,17 +142,47 @@ def export(
         }
         (partial / ABOUT).write_text(json.dumps({**(about or {}), **written}, indent=2) + "\n")
         check_free(folder, overwrite)
-        old = folder.with_name(f".{folder.name}.{os.getpid()}.old")
         if folder.exists():
             # evaluate.py's results know which weights they are of.
             if (folder / "evaluation").exists():
-                os.replace(folder / "evaluation", partial / "evaluation")
+                shutil.copytree(folder / "evaluation", partial / "evaluation")
             os.replace(folder, old)
         os.replace(partial, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+@contextlib.contextmanager
+def _alone(folder: pathlib.Path):
+    """While no other process exports to a folder; nothing half-made stays beside it.
+
+    Raises:
+        UsageError: another process exports to it, or nothing can be written there.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    try:
+        lock = hold(path)
+    except BlockingIOError as error:
+        raise UsageError(f"another process is exporting to {folder}; wait for it") from error
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder} ({error.strerror})") from error
+    with lock:
+        _settle(folder)
+        try:
+            yield
+        finally:
+            _settle(folder)
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                path.unlink()
+
+
+def _settle(folder: pathlib.Path) -> None:
+    """Give an export whose replacement never came its name back, and remove other leftovers."""
+    leftover = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.(old|partial)")
+    for path in folder.parent.iterdir():
+        if found := leftover.fullmatch(path.name):
+            if found[1] == "old" and not folder.exists():
+                os.replace(path, folder)
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def resolved(path: str | pathlib.Path) -> pathlib.Path:

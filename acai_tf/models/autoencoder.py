@@ -20,7 +20,7 @@ from acai_tf.models.bottlenecks import Bottleneck, Deterministic
 from acai_tf.models.reconstruction import Reconstruction, SquaredError
 from acai_tf.models.regularizers import Forward, Regularizer, same_shape
 from acai_tf.optimizer import adam
-from acai_tf.verbs import check_path, in_parts
+from acai_tf.verbs import check_latents, check_path, check_points, in_parts
 
 
 @keras.saving.register_keras_serializable("acai_tf")
@@ -92,7 +92,7 @@ class Autoencoder(keras.Model):
         for regularizer in self.regularizers:
             regularizer.attach(self)
             if self.one_backward:
-                opponents.check(regularizer)
+                opponents.check_separate(regularizer)
         _check_names(self)
         names = [*self._all_log_names(), *(["probe_accuracy"] if classes else [])]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
@@ -117,6 +117,7 @@ class Autoencoder(keras.Model):
 
     def decode(self, latents):
         """Codes [B, ...] -> images [B, H, W, C], about [-1, 1]."""
+        check_latents(latents, self.latent_shape)
         return self.reconstruction.image(self.decoder(self.bottleneck.latent(latents)))
 
     def reconstruct(self, images):
@@ -150,6 +151,7 @@ class Autoencoder(keras.Model):
         Returns:
             [K, B, H, W, C].
         """
+        check_points(images_0, images_1, t, method)
         z_0, z_1 = self.encode(images_0), self.encode(images_1)
         path = interpolation.POINTS[method](z_0, z_1, t)
         flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))
@@ -171,12 +173,6 @@ class Autoencoder(keras.Model):
         if self.critic is None:
             raise UsageError("the model has no critic")
         return self.critic.estimate(self.reconstruction.target(self.checked(images)))
-
-    def estimate_along(self, images_0, images_1, steps: int = 16):
-        """The critic's estimates along the paths between two batches of images, [B, steps]."""
-        path = self.interpolate(images_0, images_1, steps)
-        said = self.critic.estimate(ops.reshape(path, (-1, *path.shape[2:])))
-        return ops.transpose(ops.reshape(said, (steps, -1)))
 
     def compiled_verb(self, verb: str, **options):
         """A verb as a compiled function from arrays to arrays, made once: for many images.

@@ -84,7 +84,7 @@ def _keep(run: pathlib.Path, folder: pathlib.Path) -> None:
     saved["config"] = placeless(saved["config"])
     write_atomically(kept / "config.json", json.dumps(saved, indent=2) + "\n")
     write_atomically(kept / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in ours))
-    if (run / evaluation.FILE).exists():
+    if evaluation.read(run):  # not a damaged one
         write_atomically(kept / evaluation.FILE, (run / evaluation.FILE).read_text("utf-8"))
     elif ours != theirs:  # what is there was measured of another run
         (kept / evaluation.FILE).unlink(missing_ok=True)
