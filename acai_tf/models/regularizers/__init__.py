@@ -23,11 +23,12 @@ class Forward:
         decode: codes -> images.
         judge: see `Autoencoder.judge`.
         scale: weight that makes a term comparable with the reconstruction loss.
+        step: training steps taken, a float scalar.
     """
 
-    def __init__(self, x, code, x_hat: Callable, decode: Callable, judge: Callable, scale):
+    def __init__(self, x, code, x_hat: Callable, decode: Callable, judge: Callable, scale, step):
         self.x, self.code, self.decode, self.judge = x, code, decode, judge
-        self.scale, self._x_hat = scale, x_hat
+        self.scale, self.step, self._x_hat = scale, step, x_hat
 
     @functools.cached_property
     def x_hat(self):

@@ -20,6 +20,8 @@ class InterpolationCritic(Regularizer):
     Args:
         weight: lambda, in units of the reconstruction loss per element.
         gamma: how real the critic's real images are.
+        ramp: steps over which the weight rises from 0. A VAE needs it with a large weight: its first
+            reconstructions are one mean image, which fools the critic.
         network: images [B, ...] -> [B, ...], whose mean over all but the batch is the estimate; a
             Keras model, or a function that makes one. None: a network shaped like the encoder.
 
@@ -34,12 +36,19 @@ class InterpolationCritic(Regularizer):
     separate = True
 
     def __init__(
-        self, weight: float = 0.5, gamma: float = 0.2, network=None, name: str = "critic", **options
+        self,
+        weight: float = 0.5,
+        gamma: float = 0.2,
+        network=None,
+        ramp: int = 0,
+        name: str = "critic",
+        **options,
     ):
         super().__init__(name=name, **options)
-        if not (weight >= 0 and gamma >= 0):
-            raise UsageError(f"{name}: weight and gamma must be at least 0, got {weight}, {gamma}")
-        self.weight, self.gamma, self.network = weight, gamma, network
+        for what, value in (("weight", weight), ("gamma", gamma), ("ramp", ramp)):
+            if not value >= 0:
+                raise UsageError(f"{name}: {what} must be at least 0, got {value}")
+        self.weight, self.gamma, self.network, self.ramp = weight, gamma, network, ramp
 
     def attach(self, model):
         if self.network is None:
@@ -69,8 +78,11 @@ class InterpolationCritic(Regularizer):
         loss_adversarial = losses.adversarial(estimate=felt)
         loss_critic = losses.critic_mixed(estimate=estimate_mix, alpha=ops.reshape(alpha, (-1,)))
         loss_critic_real = losses.critic_real(estimate=estimate_real)
+        weight = self.weight * forward.scale
+        if self.ramp:
+            weight *= ops.minimum(forward.step / self.ramp, 1.0)
         return Terms(
-            autoencoder=self.weight * forward.scale * loss_adversarial,
+            autoencoder=weight * loss_adversarial,
             adversary=loss_critic + loss_critic_real,
             logs={
                 "loss_critic": loss_critic,
@@ -81,8 +93,8 @@ class InterpolationCritic(Regularizer):
 
     def get_config(self):
         network = keras.saving.serialize_keras_object(self.network)
-        own = {"weight": self.weight, "gamma": self.gamma, "network": network}
-        return {**super().get_config(), **own}
+        own = {name: getattr(self, name) for name in ("weight", "gamma", "ramp")}
+        return {**super().get_config(), **own, "network": network}
 
     @classmethod
     def from_config(cls, config):
