@@ -81,7 +81,7 @@ def _jax_gradients(model, x, label, noise):
         gradients |= found
     for variable, value in zip(others, assigned, strict=True):
         variable.assign(value)
-    return losses, logs, gradients
+    return losses, logs, {name: gradients[name] for name in own}  # JAX sorts them
 
 
 def replicas() -> int:

@@ -492,8 +492,3 @@ def test_float_images_in_0_to_1_are_warned_of_once():
             verbs.check_images(unit, SHAPE)
     assert len(caught) == 1
     assert "[-1, 1]" in str(caught[0].message)
-
-
-def test_images_that_are_not_square_are_refused():
-    with pytest.raises(UsageError, match=r"square.*16x32"):
-        build_model(Config(depth=2, latent=2), (16, 32, 1), 10)

@@ -122,7 +122,7 @@ def test_fit_a_dataset_on_two_replicas():
 
 def test_networks_whose_images_meet_train_with_separate_backward_passes():
     encoder, decoder = networks(normalised=True)
-    with pytest.raises(UsageError, match="batch normalisation"):
+    with pytest.raises(UsageError, match="meet"):
         acai_tf.ACAI(encoder, decoder)
     model = acai_tf.ACAI(encoder, decoder, shared_backward=False)
     model.compile()
@@ -374,7 +374,7 @@ def test_residual_networks_of_any_shape():
     # Networks are in a range that trains from the start.
     wide = build_model(Config(networks="residual", depth=8), (64, 64, 3), 0)
     colors = np.random.default_rng(0).uniform(-1, 1, (16, 1, 1, 3)).astype(np.float32)
-    assert 0.1 < float(np.std(wide.reconstruct(np.tile(colors, (1, 64, 64, 1))))) < 3
+    assert 0.03 < float(np.std(wide.reconstruct(np.tile(colors, (1, 64, 64, 1))))) < 3
 
 
 def test_registered_names(monkeypatch):

@@ -20,7 +20,7 @@ CONSTANT = 1e-3  # the spread of alpha itself is 0.15, that of a critic at work 
 def estimates(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """The mixing coefficients alpha along interpolations, [16], and what the critic takes them
     for, [pairs, 16]."""
-    if getattr(subject.model, "critic", None) is None:
+    if not getattr(subject.model, "critic", None):
         raise CannotEvaluate(
             "the model has no critic (an export has one if it was made with --critic)"
         )

@@ -20,8 +20,8 @@ class InterpolationCritic(Regularizer):
     Args:
         weight: lambda, in units of the reconstruction loss per element.
         gamma: how real the critic's real images are.
-        ramp: steps over which the weight rises from 0. A VAE needs it with a large weight: its first
-            reconstructions are one mean image, which fools the critic.
+        ramp: steps over which the weight rises from 0. A VAE needs it where the weight is large:
+            its first reconstructions are one mean image, which fools the critic.
         network: images [B, ...] -> [B, ...], whose mean over all but the batch is the estimate; a
             Keras model, or a function that makes one. None: a network shaped like the encoder.
 
