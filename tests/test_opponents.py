@@ -53,7 +53,7 @@ def test_a_network_in_which_images_meet_is_refused(meet):
 def test_other_normalizations_are_not():
     for layer in (keras.layers.LayerNormalization(), keras.layers.GroupNormalization(3)):
         opponents.check_separate(nested(layer))
-    opponents.check_separate(networks.critic((16, 16, 1), 1, 2, 2))
+    opponents.check_separate(networks.encoder((16, 16, 1), 1, 2, 2, "critic"))
     opponents.check_separate(networks.discriminator((4, 4, 2), [8]))
 
 
