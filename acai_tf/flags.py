@@ -74,7 +74,8 @@ def parse(
     config = Config(**values)
     # Refuse what does not fit now, not in a minute.
     _ = config.reports, config.steps_per_report
-    if config_name(config.dataset) != "npz":  # such a file says itself how wide its images are
+    # An .npz file says itself how wide its images are.
+    if config_name(config.dataset) != "npz" and config.networks == "paper":
         poolings((config.image_size,) * 2, config.latent_width)
     present = {name for name in values if flag_values[name].present}
     refuse_unread(config.model, present, config.regularizers)

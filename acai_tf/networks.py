@@ -11,6 +11,7 @@ from keras import layers
 
 from acai_tf.arithmetic import Network
 from acai_tf.config import poolings
+from acai_tf.errors import UsageError
 
 SLOPE = 0.2  # of the leaky ReLU
 
@@ -133,8 +134,9 @@ def residual(
     latent_width: int,
     blocks: int = 1,
     widest: int = 256,
+    patch: int = 1,
 ) -> tuple[keras.Model, keras.Model]:
-    """Pre-activation residual networks (He et al. 2016), for images of 32 to 256 pixels.
+    """Pre-activation residual networks (He et al. 2016).
 
     At every scale `blocks` blocks x + conv(act(conv(act(x)))), then average pooling, or
     upsampling in the decoder. No normalisation, so that a critic of the same architecture can
@@ -144,9 +146,13 @@ def residual(
         image_shape, depth, latent, latent_width: as `paper`.
         blocks: at each scale.
         widest: channels double at every pooling up to this many.
+        patch: the encoder begins, and the decoder ends, with patches of this many pixels a side.
     """
-    scales = poolings(image_shape, latent_width)
-    height, width, colors = image_shape
+    *sides, colors = image_shape
+    if any(side % patch for side in sides):
+        raise UsageError(f"images of {sides} pixels cannot be cut into patches of {patch}")
+    height, width = (side // patch for side in sides)
+    scales = poolings((height, width), latent_width)
     channels = [min(depth << scale, max(depth, widest)) for scale in range(scales + 1)]
 
     def conv(x, filters, size=3, **options):
@@ -169,7 +175,7 @@ def residual(
 
     with keras.name_scope("encoder"):
         images = x = keras.Input(image_shape)
-        x = conv(x, channels[0])
+        x = conv(x, channels[0], max(3, patch), strides=patch)
         for filters in channels[:-1]:
             x = layers.AveragePooling2D(2)(stage(x, filters))
         x = layers.LeakyReLU(negative_slope=SLOPE)(stage(x, channels[-1]))
@@ -180,8 +186,18 @@ def residual(
         for filters in reversed(channels[:-1]):
             x = layers.UpSampling2D(2, interpolation="nearest")(stage(x, filters))
         x = layers.LeakyReLU(negative_slope=SLOPE)(stage(x, channels[0]))
+        if patch > 1:
+            x = layers.Conv2DTranspose(channels[0], patch, strides=patch)(x)
+            x = layers.LeakyReLU(negative_slope=SLOPE)(x)
         decoded = keras.Model(codes, conv(x, colors, dtype="float32"), name="decoder")
     return encoded, decoded
+
+
+def large(
+    image_shape: tuple[int, int, int], depth: int, latent: int, latent_width: int
+) -> tuple[keras.Model, keras.Model]:
+    """`residual` networks for images of 64 to 256 pixels: on patches of four pixels a side."""
+    return residual(image_shape, depth, latent, latent_width, patch=4)
 
 
 def probe(latent_shape: tuple[int, ...], classes: int, name: str = "probe"):

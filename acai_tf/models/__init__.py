@@ -53,6 +53,7 @@ REGULARIZERS = {
 NETWORKS = {
     "paper": "acai_tf.networks:paper",
     "residual": "acai_tf.networks:residual",
+    "large": "acai_tf.networks:large",
 }
 
 
