@@ -371,12 +371,14 @@ def test_residual_networks_of_any_shape():
     assert model.latent_shape == (2, 3, 3)
     model.compile()
     model.fit(np.zeros((4, 16, 24, 3), np.uint8), verbose=0)
-    patches = build_model(Config(networks="large", depth=2, latent=3), (64, 96, 3), 0)
+    patches = build_model(
+        Config(networks="large", depth=2, latent=3, latent_width=4), (64, 96, 3), 0
+    )
     assert patches.latent_shape == (4, 6, 3)
     with pytest.raises(UsageError, match="patches of 4"):
         build_model(Config(networks="large"), (62, 64, 3), 0)
     # Networks are in a range that trains from the start.
-    wide = build_model(Config(networks="residual", depth=8), (64, 64, 3), 0)
+    wide = build_model(Config(networks="residual", depth=8, latent_width=4), (64, 64, 3), 0)
     colors = np.random.default_rng(0).uniform(-1, 1, (16, 1, 1, 3)).astype(np.float32)
     assert 0.03 < float(np.std(wide.reconstruct(np.tile(colors, (1, 64, 64, 1))))) < 3
 
