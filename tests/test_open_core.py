@@ -116,7 +116,10 @@ def test_fit_a_dataset_on_two_replicas():
         model = acai_tf.ACAI(*networks(), classes=3)
         model.compile(optimizer=keras.optimizers.Adam(1e-3))
         history = model.fit(data, verbose=0).history
+        scores = model.evaluate(data, verbose=0, return_dict=True)
     assert math.isfinite(history["loss_critic"][0])
+    right = np.argmax(np.asarray(model.classify(IMAGES)), -1) == LABELS
+    assert scores["probe_accuracy"] == pytest.approx(right.mean(), abs=1e-6)
     assert int(np.asarray(model.optimizer.iterations)) == 3
 
 
@@ -161,10 +164,13 @@ def test_one_may_write_a_regularizer_with_weights_of_its_own():
 # The critic on the others.
 
 
-def test_the_baseline_with_the_critic_is_acai():
+@pytest.mark.parametrize(
+    ("name", "regularizer"), [("acai", CRITIC), ("aae", "prior_discriminator")]
+)
+def test_the_baseline_with_its_regularizer_is_the_model(name, regularizer):
     """To the last bit, initial weights included."""
     states = []
-    for settings in ({"model": "acai"}, {"model": "baseline", "regularizers": CRITIC}):
+    for settings in ({"model": name}, {"model": "baseline", "regularizers": regularizer}):
         seed_weights(0)
         model = build_model(Config(depth=2, latent=2, **settings), (16, 16, 1), 3)
         model.compile()
@@ -172,10 +178,10 @@ def test_the_baseline_with_the_critic_is_acai():
         for _ in range(2):
             model.train_on_batch(images, labels)
         states.append({n: np.asarray(v) for n, v in checkpoints.state(model).items()})
-    acai, composed = states
-    assert set(acai) == set(composed)
-    for name in acai:
-        np.testing.assert_array_equal(acai[name], composed[name], err_msg=name)
+    whole, composed = states
+    assert set(whole) == set(composed)
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], composed[name], err_msg=name)
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -227,7 +233,7 @@ def test_real_and_mixed_images_differ_in_alpha_alone(host):
     model.critic.terms = lambda forward, noise: seen.append(forward) or terms(forward, noise)
     images = []
     estimate = model.critic.estimate
-    model.critic.estimate = lambda x: images.append(x) or estimate(x)
+    model.critic.estimate = lambda x, **options: images.append(x) or estimate(x, **options)
     model.objectives(x, label, noise)
     x_hat, (x_mix, real) = np.asarray(seen[0].x_hat), map(np.asarray, images)
     np.testing.assert_allclose(x_mix, x_hat[::-1], atol=1e-5)

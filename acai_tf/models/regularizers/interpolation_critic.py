@@ -1,5 +1,7 @@
 """ACAI's regularizer: a critic that estimates how far an image is mixed (section 2.1)."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -59,21 +61,22 @@ class InterpolationCritic(Regularizer):
         same_shape(f"what the {self.name} takes", self.network.input_shape[1:], shape)
         self._axes = len(model.latent_shape)
 
-    def estimate(self, images):
+    def estimate(self, images, training: bool = False):
         """Images [B, ...] -> how far each is from real, 0..0.5 [B]."""
-        said = self.network(images)
+        said = self.network(images, training=training)
         return ops.mean(said, axis=tuple(range(1, len(said.shape))))
 
     def noise(self, seed, batch):
         return {"uniform": keras.random.uniform((batch, *[1] * self._axes), seed=seed)}
 
     def terms(self, forward, noise):
+        estimate = functools.partial(self.estimate, training=True)
         alpha = losses.fold_alpha(noise["uniform"])  # [B, 1, ...], in [0, 0.5]
         z = forward.code
         x_mix = forward.decode(interpolation.mix(z, ops.flip(z, axis=0), alpha))
-        estimate_mix, felt = forward.judge(self.estimate, x_mix)  # [B], by critic, by autoencoder
+        estimate_mix, felt = forward.judge(estimate, x_mix)  # [B], by critic, by autoencoder
         x_real = forward.x_hat + self.gamma * (forward.x - forward.x_hat)
-        estimate_real = self.estimate(ops.stop_gradient(x_real))
+        estimate_real = estimate(ops.stop_gradient(x_real))
 
         loss_adversarial = losses.adversarial(estimate=felt)
         loss_critic = losses.critic_mixed(estimate=estimate_mix, alpha=ops.reshape(alpha, (-1,)))
