@@ -30,7 +30,7 @@ from acai_tf.evaluation import (
 )
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.subject import Subject, shared, shrunk
-from tests.test_models import batch_of, make
+from acai_tf.models import build_model
 
 
 class Verbs(Pixels):
