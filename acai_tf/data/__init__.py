@@ -31,7 +31,7 @@ SOURCES = {
     "tfds": "acai_tf.data.images:named",
 }
 ARRAYS = "arrays"  # the dataset of train(data=...)
-_OURS = {*DATASETS, *SOURCES, ARRAYS}
+OURS = {*DATASETS, *SOURCES, ARRAYS}
 _PATHS = {"npz": "<file>", "folder": "<path>", "tfds": "<name>"}  # what follows the colon
 
 
@@ -69,18 +69,18 @@ def config_name(name: str) -> str:
 
 def says_its_size(name: str) -> bool:
     """Whether the size of a dataset's images is known only once they are loaded."""
-    return config_name(name) not in _OURS - {"npz", ARRAYS}
+    return config_name(name) not in OURS - {"npz", ARRAYS}
 
 
 def settings_unread(name: str) -> set[str]:
     """Names of the settings that a dataset does not read; one from outside may read all."""
-    return settings_unread_by(config_name(name)) if config_name(name) in _OURS else set()
+    return settings_unread_by(config_name(name)) if config_name(name) in OURS else set()
 
 
 def short_name(name: str) -> str:
     """A dataset's name as a folder can be called: `npz:/data/faces.npz` -> `faces`; 100 bytes at
     most, so that there is room for more in a file's name."""
-    source, _, what = name.partition(":")
+    source, _, what = name.partition(":") if name.partition(":")[0] in SOURCES else (name, "", "")
     if source == "npz":
         what = pathlib.Path(what).stem
     elif source == "folder":
