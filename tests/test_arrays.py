@@ -9,11 +9,13 @@ import pytest
 from keras import layers
 
 import acai_tf
-from acai_tf import checkpoints, data, training
+from acai_tf import checkpoints, data, evaluation, figures, training
 from acai_tf.config import Config
 from acai_tf.data.npz import from_arrays
 from acai_tf.data.square import middle
-from acai_tf.errors import UsageError
+from acai_tf.errors import CannotEvaluate, UsageError
+from acai_tf.evaluation import classifier, realism
+from acai_tf.evaluation.subject import Subject, shrunk
 from acai_tf.models import build_model
 from acai_tf.run_folder import RunFolder, default_run_dir
 
@@ -145,7 +147,25 @@ def test_the_pretrained_ones_are_found_by_name(tmp_path, monkeypatch):
         acai_tf.train(config, original="ACAI_depth2")
 
 
-# Pictures.
+# Images that are not square.
+
+
+def test_evaluators_take_them():
+    tall = np.random.default_rng(0).integers(0, 256, (40, 48, 24, 1), np.uint8)
+    dataset = from_arrays((tall, np.arange(40) % 2, tall, np.arange(40) % 2), "tall")
+    model = build_model(dataclasses.replace(SMALL, latent_width=6), dataset.image_shape, 2)
+    subject = Subject(model, dataset)
+    assert shrunk(tall).shape == (40, 32, 16, 1)
+    assert subject.paths.shape == subject.blends.shape == (10, 16, 32, 16, 1)
+    assert classifier.build(classifier._input_shape(dataset), 2).input_shape[1:] == (32, 16, 1)
+    assert realism.feature(shrunk(tall)).shape == (40, 8 * 4 * 9)
+    names = ["reconstruction", "similarity", "probe", "realism"]
+    scores = evaluation.run_evaluators(model, dataset, names)
+    assert {"test_rmse", "test_ssim", "probe_accuracy", "realism"} <= set(scores)
+    sheets = figures.sheets(model, tall)
+    assert all(sheet.shape == (16 * 48, 16 * 24, 1) for sheet in sheets.values())
+    with pytest.raises(CannotEvaluate, match="cell"):
+        realism.feature(np.zeros((1, 3, 32, 1)))
 
 
 def test_the_middle_of_a_picture_has_the_proportions_that_are_asked_for():
