@@ -22,7 +22,7 @@ from acai_tf.evaluation import EVALUATORS, check_names
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run_dir", None, "Run folder to evaluate, or that of an exported model.")
 flags.DEFINE_bool("raw_pixels", False, "Evaluate raw pixels in place of codes: the floor.")
-flags.DEFINE_list("evaluators", list(EVALUATORS), "Which evaluators to run.")
+flags.DEFINE_list("evaluators", list(EVALUATORS), "Which evaluators to run, or my_package.mine.")
 flags.DEFINE_string("data_dir", None, "Where tfds keeps its data; default: as in training.")
 flags.DEFINE_string("cache_dir", None, "Where decoded images are kept; default: as in training.")
 flags.DEFINE_string("dataset", None, "Dataset to evaluate on; default: as in training.")

@@ -168,6 +168,27 @@ def restore(path: pathlib.Path, model) -> None:
     model.rollbacks = rollbacks
 
 
+def copy_weights(model, source: dict[str, np.ndarray]) -> tuple[list[str], list[str]]:
+    """Give a model the weights of another, by name, wherever the shape is the same.
+
+    Args:
+        model: whose weights are set.
+        source: name -> array, by the names that `weights` gives.
+
+    Returns:
+        (names that were set, names that keep their values). Where no matrix of the encoder or the
+        decoder fits nothing is set: equal numbers of channels make a bias fit, not a network.
+    """
+    named = weights(model)
+    fits = [n for n, v in named.items() if n in source and source[n].shape == tuple(v.shape)]
+    networks = {id(v) for v in (*model.encoder.weights, *model.decoder.weights)}
+    if not any(id(named[name]) in networks and source[name].ndim > 1 for name in fits):
+        fits = []
+    for name in fits:
+        named[name].assign(np.array(source[name], named[name].dtype))  # a copy: JAX may keep it
+    return fits, [name for name in named if name not in fits]
+
+
 def _check(path: pathlib.Path, arrays: dict[str, np.ndarray]) -> None:
     """Raises ValueError where `save` cannot have written these arrays under this name."""
     named = _NAME.fullmatch(path.name)

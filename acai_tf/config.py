@@ -84,6 +84,9 @@ class Config:
     cache_dir: str = _setting("", "Where decoded images are kept; empty: ~/.cache/acai_tf.")
     run_dir: str = _setting("", "Run folder; empty: runs/<dataset>/<model>-d<size>-seed<seed>.")
     original: str = _setting("", "Run folder of the original TF1 program to go on from.")
+    init: str = _setting(
+        "", "Start from the weights of a run, an export, or a pretrained model (acai/mnist-d32)."
+    )
     seed: int = _setting(
         0, "Seed of weights, data order and random draws.", minimum=0, maximum=2**32 - 1
     )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from acai_tf import command, verbs
 from acai_tf.config import Config
-from acai_tf.data.square import WHITE, square
+from acai_tf.data.square import WHITE, middle
 from acai_tf.errors import UsageError
 from acai_tf.render import enlarged, tour
 
@@ -60,7 +60,7 @@ class Explorer:
         """The images at t on the three ways from start to end, and what the critic says of each.
 
         Args:
-            start, end: pictures of any size; their middle square is resized.
+            start, end: pictures of any size; their middle is resized.
             t: 0..1.
 
         Returns:
@@ -110,17 +110,17 @@ class Explorer:
         """A picture as the model takes it: [1, H, W, C] uint8."""
         if picture is None:
             raise UsageError("there is no picture")
-        height, _, colors = self.model.image_shape
+        shape = self.model.image_shape
         if isinstance(picture, Image.Image):
-            return square(picture, height, colors, self.background)[None]
+            return middle(picture, shape, self.background)[None]
         with Image.open(picture) as file:  # its pixels are not read yet
             if file.width * file.height > PIXELS:
                 raise UsageError(
                     f"the picture has {file.width} x {file.height} pixels;"
                     f" {PIXELS:,} at most can be shown"
                 )
-            file.draft(None, (4 * height, 4 * height))  # a JPEG is read at a smaller scale
-            return square(file, height, colors, self.background)[None]
+            file.draft(None, (4 * shape[1], 4 * shape[0]))  # a JPEG is read at a smaller scale
+            return middle(file, shape, self.background)[None]
 
 
 def page(explorer: Explorer, title: str):

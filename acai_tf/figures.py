@@ -32,14 +32,14 @@ def save_png(image: np.ndarray, path: pathlib.Path) -> None:
     Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, format="PNG")
 
 
-def layout(width: int) -> tuple[int, int]:
-    """How many rows and columns a sheet of images of a width has: 16 x 16, as in the original, to
+def layout(height: int, width: int) -> tuple[int, int]:
+    """How many rows and columns a sheet of images of a size has: 16 x 16, as in the original, to
     2 x 8.
 
     Columns are even: images are beside their reconstructions.
     """
     columns = min(SIDE, max(FEWEST[1], WIDTH // width // 2 * 2))
-    return min(SIDE, max(FEWEST[0], PIXELS // (columns * width**2))), columns
+    return min(SIDE, max(FEWEST[0], PIXELS // (columns * height * width))), columns
 
 
 def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -54,7 +54,7 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
          "lerp", "slerp": in each row the way from one test image's code to another's,
          "prior": decoded draws from N(0, I)}, each [rows * H, columns * W, C] uint8.
     """
-    rows, columns = layout(images.shape[2])
+    rows, columns = layout(*images.shape[1:3])
     pairs = rows * columns // 2
     if len(images) < pairs:
         images = np.resize(images, (pairs, *images.shape[1:]))  # over again from the first

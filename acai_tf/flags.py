@@ -11,7 +11,7 @@ from absl import flags
 
 from acai_tf import data
 from acai_tf.config import DEFAULTS, Config, poolings, setting_kinds
-from acai_tf.data import canonical_name, config_name
+from acai_tf.data import canonical_name, says_its_size
 from acai_tf.errors import UsageError
 from acai_tf.models import refuse_unread
 from acai_tf.original import folder
@@ -74,8 +74,7 @@ def parse(
     config = Config(**values)
     # Refuse what does not fit now, not in a minute.
     _ = config.reports, config.steps_per_report
-    # An .npz file says itself how wide its images are.
-    if config_name(config.dataset) != "npz" and config.networks == "paper":
+    if config.networks == "paper" and not says_its_size(config.dataset):
         poolings((config.image_size,) * 2, config.latent_width)
     present = {name for name in values if flag_values[name].present}
     refuse_unread(config.model, present, config.regularizers)

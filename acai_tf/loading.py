@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
 
 
-def load(path: str) -> Union["Autoencoder", "Exported"]:
+def load(path: str, weights: bool = False) -> Union["Autoencoder", "Exported"]:
     """The model of a run at its newest checkpoint, an exported one, or a pretrained one.
 
     Args:
         path: a run folder, one of the original program, the folder of an export, or the name of a
             pretrained model: "acai/mnist-d32".
+        weights: an `Autoencoder` is wanted, not an export's SavedModel, whose weights have no
+            names.
 
     Raises:
         UsageError: it is none of these, has no checkpoint yet, or is damaged.
     """
     path = pretrained.resolve(path)
     if is_export(path):
-        return _load_export(path)
+        return _load_export(path, weights)
     if is_original(path):
         from acai_tf.original.checkpoint import load as load_original
 
@@ -44,28 +46,27 @@ def is_export(path: str) -> bool:
     return (pathlib.Path(path).expanduser() / ABOUT).exists()
 
 
-def _load_export(path: str) -> Union["Autoencoder", "Exported"]:
-    """Its SavedModel; where it has none, its weights."""
+def _load_export(path: str, weights: bool) -> Union["Autoencoder", "Exported"]:
+    """Its SavedModel; where it has none, or `weights` are wanted, its weights."""
     from acai_tf.exported import Exported, read_about
 
     about, folder = read_about(path), pathlib.Path(path).expanduser()
-    if "saved_model" in about["formats"]:
+    if "saved_model" in about["formats"] and not weights:
         return Exported(path)
     if about["config"] is None:
         raise UsageError(f"{path}: load its model.keras with keras.saving.load_model")
     shapes = about["image_shape"], about["classes"]
     if "weights" in about["formats"]:
-        weights = folder / "weights.npz"
         model = _build(about["config"], *shapes, folder / ABOUT)
-        checkpoints.restore(weights, model)
+        checkpoints.restore(folder / "weights.npz", model)
     elif "keras" in about["formats"]:
-        weights = folder / "model.keras"
+        file = folder / "model.keras"
         model = _build(about["config"], *shapes, folder / ABOUT)
         try:
-            archive.check_keras(weights, most=weights.stat().st_size)  # it is not compressed
-            model.load_weights(weights)
+            archive.check_keras(file, most=file.stat().st_size)  # it is not compressed
+            model.load_weights(file)
         except Exception as error:  # a damaged file makes zipfile and h5py raise many kinds
-            raise UsageError(f"{weights} cannot be read ({error})") from error
+            raise UsageError(f"{file} cannot be read ({error})") from error
     else:
         raise UsageError(f"{path} holds {', '.join(about['formats'])} only, which is for others")
     return model

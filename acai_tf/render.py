@@ -84,7 +84,7 @@ def pictures_of(
     image_shape: tuple[int, int, int],
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> np.ndarray:
-    """Picture files as a model takes them: the middle square, resized, in its colors.
+    """Picture files as a model takes them: their middle, resized, in its colors.
 
     Args:
         paths: of the files.
@@ -94,7 +94,7 @@ def pictures_of(
     Raises:
         UsageError: a file that cannot be read.
     """
-    from acai_tf.data.square import square
+    from acai_tf.data.square import middle
 
     images = []
     for path in paths:
@@ -103,7 +103,7 @@ def pictures_of(
             if not file.is_file():  # a pipe would be waited on for ever
                 raise OSError("there is no such file")
             with Image.open(file) as picture:
-                images.append(square(picture, image_shape[0], image_shape[2], background))
+                images.append(middle(picture, image_shape, background))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise UsageError(f"{path} cannot be read as a picture ({error})") from error
     return np.stack(images)

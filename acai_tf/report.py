@@ -4,6 +4,8 @@ import base64
 import inspect
 import math
 import pathlib
+import sys
+import types
 from typing import TYPE_CHECKING
 
 import jinja2
@@ -39,7 +41,9 @@ def write(results: "Results", class_names: tuple[str, ...]) -> pathlib.Path:
         about=results.about,
         headlines={name: number(scores[name]) for name in HEADLINES if name in scores},
         sections=[
-            _section(name, results, scores) for name in EVALUATORS if name in results.evaluators
+            _section(name, results, scores)
+            for name in dict.fromkeys([*EVALUATORS, *results.evaluators])
+            if name in results.evaluators
         ],
         class_names=class_names,
         version=acai_tf.__version__,
@@ -51,7 +55,10 @@ def write(results: "Results", class_names: tuple[str, ...]) -> pathlib.Path:
 
 def _section(name: str, results: "Results", scores: dict[str, float]) -> dict:
     """What the page shows of one evaluator."""
-    entry, evaluator = results.evaluators[name], load_evaluator(name)
+    entry = results.evaluators[name]
+    # A module that eval.json names is not imported for that.
+    unknown = sys.modules.get(name, types.ModuleType(name, ""))
+    evaluator = load_evaluator(name) if name in EVALUATORS else unknown
     described = getattr(evaluator, "SCORES", {})
     rows = []
     for score in entry.get("scores", {}):
@@ -66,7 +73,7 @@ def _section(name: str, results: "Results", scores: dict[str, float]) -> dict:
                 "floor": "" if floor is None else number(floor),
             }
         )
-    protocol = inspect.getdoc(getattr(evaluator, "evaluate", None) or evaluator.draw) or ""
+    protocol = _protocol(evaluator)
     return {
         "name": name,
         "title": inspect.getdoc(evaluator) or "",
@@ -81,6 +88,11 @@ def _section(name: str, results: "Results", scores: dict[str, float]) -> dict:
             if results.figure(title).is_file()  # someone may have taken it away
         },
     }
+
+
+def _protocol(evaluator) -> str:
+    functions = (getattr(evaluator, name, None) for name in ("evaluate", "draw"))
+    return next((inspect.getdoc(function) or "" for function in functions if function), "")
 
 
 def number(value: float) -> str:

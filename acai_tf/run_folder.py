@@ -21,7 +21,7 @@ import sys
 
 from acai_tf.checkpoints import checkpoints
 from acai_tf.config import CIRCUMSTANCES, Config
-from acai_tf.data import short_name
+from acai_tf.data import ARRAYS, short_name
 from acai_tf.errors import CannotSave, UsageError
 from acai_tf.files import hold, saving, write_atomically
 
@@ -86,14 +86,17 @@ class RunFolder:
             may_differ = set(_MAY_DIFFER)
             if checkpoints(self.checkpoints):
                 may_differ.add("original")  # the run has left it behind
-            same_name = short_name(theirs["dataset"]) == short_name(ours["dataset"])
-            if same_name and (images is None or self.images() in (None, images)):
+            names = [short_name(one["dataset"]) for one in (theirs, ours)]
+            same_images = images is None or self.images() in (None, images)
+            if same_images and (names[0] == names[1] or ARRAYS in names):
                 may_differ.add("dataset")  # the same images from elsewhere: mnist, npz:mnist.npz
             different = [
                 f"{name} is {theirs[name]!r} there, {ours[name]!r} here"
                 for name in ours
                 if name not in may_differ and theirs[name] != ours[name]
             ]
+            if names == [ARRAYS, ARRAYS] and not same_images:
+                different.append("the images are others")
             if different:
                 raise UsageError(
                     f"{self.path} holds a run of another configuration:"
@@ -290,6 +293,8 @@ def default_run_dir(config: Config) -> str:
     parts = [config.model, *([config.regularizers] if config.regularizers else [])]
     if config.networks != "paper":
         parts.append(config.networks)
+    if config.init:
+        parts.append(f"from-{pathlib.Path(config.init).name}")
     name = re.sub(r"[^\w.=+-]+", "-", "+".join(parts)).strip("-")
     return f"runs/{short_name(config.dataset)}/{name}-d{config.code_size}-seed{config.seed}"
 

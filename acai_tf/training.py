@@ -6,7 +6,7 @@ import dataclasses
 import keras
 import numpy as np
 
-from acai_tf import checkpoints, devices, workers
+from acai_tf import checkpoints, devices, pretrained, workers
 from acai_tf.backend import BACKENDS
 from acai_tf.callbacks import Progress, Report
 from acai_tf.config import (
@@ -14,10 +14,9 @@ from acai_tf.config import (
     Config,
     changed_settings,
     configured,
-    settings_unread_by,
     specific_settings,
 )
-from acai_tf.data import canonical_name, config_name, load_dataset
+from acai_tf.data import ARRAYS, canonical_name, load_dataset, settings_unread
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.pipeline import pipeline
 from acai_tf.draws import seed_weights
@@ -25,6 +24,7 @@ from acai_tf.errors import DivergedError, UsageError
 from acai_tf.export import export_run
 from acai_tf.exported import read_about
 from acai_tf.files import saving
+from acai_tf.loading import load
 from acai_tf.models import build_model, refuse_unread, settings_read
 from acai_tf.models.autoencoder import Autoencoder
 from acai_tf.optimizer import adam
@@ -34,14 +34,24 @@ from acai_tf.run_folder import RunFolder, default_run_dir
 from acai_tf.signals import Signals
 from acai_tf.watch import KeepMeans, StopOnNonFinite, StopOnSignal
 
+A_MODEL = "(a model)"  # what config.json says of train(init=model)
 ROLLBACKS = 3  # to one checkpoint, before it is clear that chance will not help
 
 
-def train(config: Config | None = None, **settings) -> Autoencoder:
+def train(
+    config: Config | None = None,
+    data: tuple | None = None,
+    init: str | Autoencoder = "",
+    **settings,
+) -> Autoencoder:
     """Train a model and export it, or resume its run where it stopped: what train.py does.
 
     Args:
         config: the run's settings.
+        data: (train_images, train_labels, test_images, test_labels), in place of a dataset's name:
+            images uint8 [N, H, W, C] or [N, H, W], labels whole numbers [N] or None. The run's
+            dataset is called "arrays".
+        init: a model whose weights the run starts from, or where to find one, as --init.
         settings: of `Config`: those to change, or without `config` all that are not the defaults.
 
     Returns:
@@ -54,6 +64,10 @@ def train(config: Config | None = None, **settings) -> Autoencoder:
         CannotSave: the run folder can no longer be written.
         WorkerLost: another worker is gone.
     """
+    if data is not None:
+        settings = {"dataset": ARRAYS, **settings}
+    if init:
+        settings["init"] = init if isinstance(init, str) else A_MODEL
     config = configured(config, settings)
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset))
     if config.original:
@@ -62,6 +76,10 @@ def train(config: Config | None = None, **settings) -> Autoencoder:
     for name in ("data_dir", "cache_dir"):
         if (folder := getattr(config, name)) and "://" not in folder:
             config = dataclasses.replace(config, **{name: str(absolute(folder))})
+    if config.init not in ("", A_MODEL):
+        config = dataclasses.replace(config, init=_init_name(config.init))
+    if config.init and config.original:
+        raise UsageError("give --init or --original, not both")
     refuse_unread(config.model, changed_settings(config), config.regularizers)
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
@@ -70,7 +88,9 @@ def train(config: Config | None = None, **settings) -> Autoencoder:
     run, chief = RunFolder(config.run_dir), devices.is_chief(config)
     run.check(config)  # now, before data are loaded; and again once the folder is ours
     print(describe(config))
-    dataset = load_dataset(config)
+    begun = checkpoints.checkpoints(run.checkpoints)
+    start = _weights_of(init or config.init) if config.init and not begun else {}
+    dataset = load_dataset(config, data)
     dataset.check_batch(config.batch)
     images = dataset.fingerprint()
 
@@ -87,6 +107,8 @@ def train(config: Config | None = None, **settings) -> Autoencoder:
                     f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are"
                     f" {reports * steps}; give a larger one to go on"
                 )
+        if start:
+            print(_start_from(config.init, start, model))
         if step > reports * steps:
             raise UsageError(
                 f"{run.path} is past --total_kimg={config.total_kimg} already"
@@ -109,6 +131,37 @@ def train(config: Config | None = None, **settings) -> Autoencoder:
     if config.export and chief and keras.backend.backend() == "tensorflow":
         _export(run, reports * steps)
     return model
+
+
+def _init_name(path: str) -> str:
+    """--init as config.json has it: a pretrained model's name, or a folder from the root on."""
+    if pretrained.is_pretrained(pretrained.resolve(path)):
+        return path.rstrip("/")
+    return str(absolute(path))
+
+
+def _weights_of(init: str | Autoencoder) -> dict[str, np.ndarray]:
+    """The weights to start from, by name, copied."""
+    model = load(init, weights=True) if isinstance(init, str) else init
+    if not isinstance(model, Autoencoder):
+        raise UsageError(f"init takes an Autoencoder or where to find one, not a {type(model)}")
+    return {name: np.array(variable) for name, variable in checkpoints.weights(model).items()}
+
+
+def _start_from(init: str, start: dict[str, np.ndarray], model: Autoencoder) -> str:
+    """Copy the weights that fit, and say which do not; raises UsageError where none does."""
+    copied, fresh = checkpoints.copy_weights(model, start)
+    if not copied:
+        raise UsageError(
+            f"no weights of {init} fit this model; give the settings of its networks"
+            " (--depth, --latent, --latent_width, --networks, --image_size)"
+        )
+    parts = {name.partition("/")[0] for name in copied}  # of which some weights fit
+    named = dict.fromkeys(
+        name if name.partition("/")[0] in parts else name.partition("/")[0] for name in fresh
+    )
+    rest = f"; these start fresh: {', '.join(named)}" if fresh else ""
+    return f"starting from {init}: {len(copied)} of {len(copied) + len(fresh)} weights fit{rest}"
 
 
 def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: RunFolder) -> None:
@@ -188,7 +241,7 @@ def describe(config: Config) -> str:
     dataset and model."""
     changed = changed_settings(config)
     unread = specific_settings() - set(settings_read(config.model, config.regularizers))
-    unread |= settings_unread_by(config_name(config.dataset))
+    unread |= settings_unread(config.dataset)
     read = {name: value for name, value in config.to_dict().items() if name not in unread}
     width = max(map(len, read))
     lines = [

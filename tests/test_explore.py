@@ -92,9 +92,9 @@ def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path, monkeypatch):
     for name, size in sizes.items():
         Image.new("L" if name == "photo.jpg" else "1", size, 1).save(tmp_path / name)
     read = []
-    square = explore.square
+    middle = explore.middle
     monkeypatch.setattr(
-        explore, "square", lambda image, *words: read.append(image.size) or square(image, *words)
+        explore, "middle", lambda image, *words: read.append(image.size) or middle(image, *words)
     )
     assert explorer._image(str(tmp_path / "small.png")).shape == (1, 32, 32, 1)
     explorer._image(str(tmp_path / "photo.jpg"))

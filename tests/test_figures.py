@@ -47,9 +47,15 @@ def test_sheets_of_every_width(width, rows, columns):
     np.testing.assert_allclose(path[0, [0, -1]], figures.to_uint8(levels[[0, rows]]), atol=1)
 
 
+def test_sheets_of_images_that_are_not_square():
+    assert figures.layout(16, 24) == (16, 16)
+    assert figures.layout(256, 64) == (2, 16)
+    assert figures.layout(64, 256) == (5, 8)
+
+
 def test_every_width_has_rows_that_pairs_fill_and_few_pixels():
     for width in range(1, 257):
-        rows, columns = figures.layout(width)
+        rows, columns = figures.layout(width, width)
         assert columns % 2 == 0
         assert 8 <= columns <= 16
         assert 2 <= rows <= 16

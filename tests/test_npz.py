@@ -56,12 +56,9 @@ def test_grey_images_may_lack_the_last_axis(tmp_path):
     ("changes", "says"),
     [
         ({"test_images": None}, "has no test_images; it has: train_images, train_labels"),
-        ({"train_images": np.zeros((20, 16, 16, 3))}, "train_images must be uint8 .* is float64"),
+        ({"train_images": np.zeros((20, 16, 16, 3))}, "train_images must be uint8 .*float64"),
         ({"train_images": np.zeros((0, 16, 16, 3), np.uint8)}, "with N > 0"),
-        (
-            {"train_images": np.zeros((20, 16, 8, 3), np.uint8)},
-            r"be square, .* are \(16, 8, 3\)",
-        ),
+        ({"train_images": np.zeros((20, 0, 8, 3), np.uint8)}, r"are \(0, 8, 3\)"),
         ({"test_images": np.zeros((8, 16, 16, 1), np.uint8)}, "test images differ"),
         ({"train_images": np.zeros((20, 16, 16, 2), np.uint8)}, "of 1 or 3 colors"),
         ({"train_images": np.zeros((20, 16, 16, 0), np.uint8)}, "of 1 or 3 colors"),

@@ -109,7 +109,7 @@ def samples(dataset: Dataset) -> np.ndarray:
     from acai_tf import figures
     from acai_tf.models.reconstruction import to_unit
 
-    rows, columns = figures.layout(dataset.image_shape[0])
+    rows, columns = figures.layout(*dataset.image_shape[:2])
     images, _ = dataset.train_once(rows * columns)
     images = np.resize(images, (rows, columns, *dataset.image_shape))  # few: over again
     return figures.grid(np.asarray(to_unit(images)))

@@ -20,7 +20,7 @@ class Dataset:
 
     Attributes:
         name: as registered.
-        image_shape: (height, width, colors), height = width.
+        image_shape: (height, width, colors).
         class_names: what label 0, 1, ... means; fewer than two where there are no classes.
         test_images: [M, H, W, C], uint8, or float32 in [-1, 1]; an array, or `Rows` of a file.
         test_labels: whole numbers [M].

@@ -41,8 +41,21 @@ AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to r
 
 
 def load_evaluator(name: str) -> ModuleType:
-    """The module of an evaluator."""
-    return importlib.import_module(EVALUATORS[name])
+    """The module of an evaluator: one in EVALUATORS, or any other that is one, "my_package.mine".
+
+    Raises:
+        UsageError: it cannot be imported, or has neither `evaluate` nor `draw`.
+    """
+    try:
+        module = importlib.import_module(EVALUATORS.get(name, name))
+        if not (hasattr(module, "evaluate") or hasattr(module, "draw")):
+            raise ImportError("it has neither evaluate nor draw")
+    except (ImportError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"unknown evaluator {name!r} ({error}); known: {', '.join(EVALUATORS)}, or a module"
+            " such as my_package.my_evaluator"
+        ) from error
+    return module
 
 
 def code_hash(name: str) -> str:
@@ -51,19 +64,21 @@ def code_hash(name: str) -> str:
     Of acai_tf's version, the module's source, and that of all modules of evaluation/ it imports.
 
     Args:
-        name: of a module in evaluation/, "linear".
+        name: of a module in evaluation/, "linear", or of an evaluator from elsewhere.
     """
     sources, waiting = {}, [name]
     while waiting:
         name = waiting.pop()
         path = pathlib.Path(__file__).with_name(f"{name}.py")
+        if not path.exists() and not sources:
+            path = pathlib.Path(load_evaluator(name).__file__)
         if name in sources or not path.exists():
             continue
         sources[name] = path.read_bytes()
         for node in ast.walk(ast.parse(sources[name])):
             if isinstance(node, ast.ImportFrom) and node.module == __name__:
                 waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module.startswith(f"{__name__}."):
+            elif isinstance(node, ast.ImportFrom) and f"{node.module}".startswith(f"{__name__}."):
                 waiting.append(node.module.rpartition(".")[2])
     hashed = hashlib.sha256(acai_tf.__version__.encode())
     for name in sorted(sources):
@@ -77,7 +92,7 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
     Args:
         model: an `Autoencoder`.
         dataset: an `acai_tf.data.dataset.Dataset`.
-        names: which, of EVALUATORS.
+        names: which; see `load_evaluator`.
         options: evaluator's name -> its keyword arguments.
 
     Raises:
@@ -98,8 +113,8 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
 
 
 def check_names(names):
-    """The names as they are; raises UsageError if one is not in EVALUATORS."""
+    """The names as they are; raises UsageError if one is no evaluator's."""
     for name in names:
         if name not in EVALUATORS:
-            raise UsageError(f"unknown evaluator {name!r}; known: {', '.join(EVALUATORS)}")
+            load_evaluator(name)
     return names

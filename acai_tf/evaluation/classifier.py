@@ -11,14 +11,14 @@ from tqdm import tqdm
 
 from acai_tf.data.dataset import Dataset
 from acai_tf.evaluation import code_hash
-from acai_tf.evaluation.subject import SIZE, Subject, shared, shrunk
+from acai_tf.evaluation.subject import Subject, shared, shrunk, shrunk_size
 
 STEPS, BATCH = 3000, 64  # 192,000 images: a minute or so on two cores
 LEARNING_RATE = 2e-3  # at the start; it falls to 0 as a cosine does
 
 
 def build(image_shape: tuple[int, int, int], classes: int) -> keras.Sequential:
-    """Images [B, h, w, C], float in [-1, 1] -> logits [B, classes]; h = w, 32 at most."""
+    """Images [B, h, w, C], float in [-1, 1] -> logits [B, classes]; h and w are 32 at most."""
     stack = [keras.Input(image_shape)]
     for index, channels in enumerate((32, 64, 128)):
         stack.append(
@@ -85,5 +85,5 @@ def probabilities(model: keras.Sequential, images: np.ndarray) -> np.ndarray:
 
 
 def _input_shape(dataset: Dataset) -> tuple[int, int, int]:
-    width = min(SIZE, dataset.image_shape[0])
-    return width, width, dataset.image_shape[2]
+    height, width, colors = dataset.image_shape
+    return *shrunk_size(height, width), colors

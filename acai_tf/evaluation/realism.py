@@ -3,6 +3,7 @@
 import numpy as np
 
 from acai_tf.data.rows import between
+from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.subject import Subject, shared, shrunk
 
 SCORES = {
@@ -32,14 +33,16 @@ def feature(images: np.ndarray) -> np.ndarray:
     """
     from skimage.feature import hog
 
-    cells = images.shape[1] // CELL
+    cells = tuple(side // CELL for side in images.shape[1:3])
+    if 0 in cells:
+        raise CannotEvaluate(f"an image of {images.shape[1]}x{images.shape[2]} holds no cell")
     return np.stack(
         [
             hog(
                 image,
                 orientations=DIRECTIONS,
                 pixels_per_cell=(CELL, CELL),
-                cells_per_block=(cells, cells),
+                cells_per_block=cells,
                 block_norm="L2",
                 channel_axis=-1,
             ).astype(np.float32)

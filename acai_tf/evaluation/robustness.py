@@ -30,10 +30,10 @@ def holes(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.n
 
 
 def blur(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """A Gaussian blur of this standard deviation in pixels of the image at 32x32."""
+    """A Gaussian blur of this standard deviation in pixels, the image's longer side being 32."""
     from scipy.ndimage import gaussian_filter
 
-    sigma = strength * images.shape[1] / 32
+    sigma = strength * max(images.shape[1:3]) / 32
     return gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
 
 
@@ -122,7 +122,7 @@ def draw(subject: Subject) -> dict:
     axis = {
         "noise": "standard deviation, black to white = 1",
         "holes": "share of pixels",
-        "blur": "standard deviation, pixels at 32x32",
+        "blur": "standard deviation, pixels at size 32",
     }
     for upper, lower, (name, curve) in zip(axes, axes[len(found) :], found.items(), strict=False):
         upper.plot(curve["strength"], curve["rmse"], marker="o", color=plots.MODEL)

@@ -32,7 +32,7 @@ def evaluate_run(
 
     Args:
         run_dir: the run folder, or that of an exported SavedModel.
-        evaluators: names in EVALUATORS; None: all.
+        evaluators: names in EVALUATORS, or of modules of one's own; None: all in EVALUATORS.
         data_dir: where tfds keeps its data; None: as in training.
         cache_dir: where decoded images are kept; None: as in training.
         dataset: what to evaluate on; None: what it was trained on.

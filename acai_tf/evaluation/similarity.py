@@ -32,8 +32,8 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
     reconstruct = subject.model.compiled_verb("reconstruct")
     images = subject.dataset.test_images
-    if images.shape[1] < WINDOW:
-        raise CannotEvaluate(f"images of {images.shape[1]} pixels are smaller than its window")
+    if (side := min(images.shape[1:3])) < WINDOW:
+        raise CannotEvaluate(f"images of {side} pixels are smaller than its window")
     similarities = []
     with tqdm(total=len(images), desc="SSIM", unit="img", disable=not sys.stderr.isatty()) as bar:
         for start in range(0, len(images), PART):

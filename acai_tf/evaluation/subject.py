@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 TRAIN_CODES = 60_000  # of section 4.2; all of MNIST and CIFAR-10
 PAIRS, STEPS = 256, 16  # interpolations between test images, and images of each
-SIZE = 32  # pixels: larger images are shrunk for what looks at single interpolants
+SIZE = 32  # pixels of the longer side: larger images are shrunk to look at single interpolants
 
 
 class Subject:
@@ -156,7 +156,7 @@ def shared(function: Callable) -> Callable:
 
 
 def shrunk(images: Images) -> np.ndarray:
-    """Images [N, H, W, C], uint8 or float in [-1, 1], as float32 in [-1, 1] of 32 pixels at most.
+    """Images [N, H, W, C], uint8 or float in [-1, 1], as float32 in [-1, 1] of `shrunk_size`.
 
     Larger ones are shrunk bilinearly, with the filter widened to the scale.
     """
@@ -164,11 +164,18 @@ def shrunk(images: Images) -> np.ndarray:
 
     from acai_tf.models.reconstruction import to_unit
 
-    if images.shape[1] <= SIZE:
+    size = shrunk_size(*images.shape[1:3])
+    if size == tuple(images.shape[1:3]):
         return np.asarray(to_unit(np.asarray(images)))
     parts = (images[start : start + 256] for start in range(0, len(images), 256))
-    small = (ops.image.resize(to_unit(part), (SIZE, SIZE), antialias=True) for part in parts)
+    small = (ops.image.resize(to_unit(part), size, antialias=True) for part in parts)
     return np.concatenate([ops.convert_to_numpy(part) for part in small])
+
+
+def shrunk_size(height: int, width: int) -> tuple[int, int]:
+    """Height and width with the longer side at most 32, in the same proportion."""
+    scale = min(1, SIZE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _finite(values: np.ndarray, what: str) -> np.ndarray:

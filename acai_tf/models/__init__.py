@@ -74,13 +74,13 @@ def register(kind: str, name: str, where: str) -> None:
     Example:
         acai_tf.register("regularizer", "small_codes", "my_package.terms:SmallCodes")
     """
-    from acai_tf.data import DATASETS
+    from acai_tf.data import DATASETS, OURS
     from acai_tf.evaluation import EVALUATORS
 
     kinds = {**_KINDS, "dataset": DATASETS, "evaluator": EVALUATORS}
     if kind not in kinds:
         raise UsageError(f"unknown kind {kind!r}; known: {', '.join(kinds)}")
-    if name in kinds[kind]:
+    if name in kinds[kind] or (kind == "dataset" and name in OURS):
         raise UsageError(f"there is a {kind} {name!r} already")
     kinds[kind][name] = Registered(where) if kind in ("model", "regularizer") else where
 
@@ -167,24 +167,31 @@ def build_networks(config: Config, image_shape: tuple[int, ...], depth: int) -> 
     """The encoder and the decoder that `config.networks` names.
 
     A builder is a function of image_shape and of whichever of depth, latent, latent_width and
-    fused it names.
+    fused it names. It must name image_shape: config.json may come from anybody, and should not
+    call other functions.
     """
     import keras
 
     part = registry.parse(config.networks)
     builder = registry.find("networks", part.name, NETWORKS)
     options = {
+        "image_shape": image_shape,
         "depth": depth,
         "latent": config.latent,
         "latent_width": config.latent_width,
         "fused": config.fused,
     }
-    takes = inspect.signature(builder).parameters
+    try:
+        takes = inspect.signature(builder).parameters
+    except (TypeError, ValueError):  # not a function, or not of Python
+        takes = {}
+    if "image_shape" not in takes:
+        raise UsageError(f"networks {part.name} must be a function of image_shape")
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(config.dtype_policy)
     try:
         named = {name: value for name, value in options.items() if name in takes}
-        made = registry.call("networks", part, builder, image_shape, **named)
+        made = registry.call("networks", part, builder, **named)
     finally:
         keras.config.set_dtype_policy(before)
     if not (isinstance(made, tuple) and len(made) == 2):
@@ -206,7 +213,18 @@ def _make(config: Config, image_shape, kind, part, registered, *arguments, **opt
             value = 2**value
         if value is not None:
             options[argument] = value
-    return registry.call(kind, part, registry.find(kind, part.name, where), *arguments, **options)
+    found, base = registry.find(kind, part.name, where), _base(kind)
+    # config.json may come from anybody: nothing that it names is called but a part.
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise UsageError(f"{kind} {part.name} must be a subclass of acai_tf.{base.__name__}")
+    return registry.call(kind, part, found, *arguments, **options)
+
+
+def _base(kind: str) -> type:
+    from acai_tf.models.autoencoder import Autoencoder
+    from acai_tf.models.regularizers import Regularizer
+
+    return {"model": Autoencoder, "regularizer": Regularizer}[kind]
 
 
 def _critic(config: Config, image_shape):
