@@ -11,6 +11,7 @@ LatentTransformer(...): codes in scikit-learn's pipelines.
 """
 
 import importlib
+import sys
 
 __version__ = "0.1.0"
 
@@ -24,6 +25,12 @@ _WHERE = {
     "train": "acai_tf.training:train",
 }
 __all__ = list(_WHERE)
+
+# `python -m acai_tf.x` has argv[0] = "-m" until that module is found; its imports take a second.
+if sys.argv[:1] == ["-m"] and f"{__name__}." in sys.orig_argv[-len(sys.argv)]:
+    from acai_tf import signals
+
+    signals.end_at_once()
 
 
 def __getattr__(name: str):

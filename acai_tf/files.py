@@ -1,6 +1,7 @@
 """Files that are whole or not there, and folders that one process at a time writes in."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import typing
@@ -11,6 +12,8 @@ try:
     import fcntl
 except ImportError:  # Windows: two processes in one folder go unnoticed there
     fcntl = None
+
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # of an OSError: no path is to blame
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:
