@@ -25,6 +25,7 @@ from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped, UsageError
 from acai_tf.evaluation import critic
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.files import replacing
 from acai_tf.run_folder import RunFolder
 from acai_tf.signals import Signals
 from acai_tf.training import train
@@ -424,6 +425,22 @@ def test_a_path_that_does_not_work_is_bad_input(number, path, status, capsys):
     assert command.run(main) == status
     says = ": ".join(["error", os.strerror(number), *map(repr, path)])
     assert capsys.readouterr().err == f"{says}\n"
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "digits.npz"
+    path.write_text("old")
+
+    def write():
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space") as error:
+        write()
+    assert error.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_path_in_a_home_that_there_is_not_is_bad_input():
