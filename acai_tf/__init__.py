@@ -20,6 +20,7 @@ Runs:
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -72,6 +73,12 @@ _WHERE = {
     **{one: f"acai_tf.models.{module}:{one}" for module, names in _PARTS.items() for one in names},
 }
 __all__ = list(_WHERE)
+
+# `python -m acai_tf.x` has argv[0] = "-m" until that module is found; its imports take a second.
+if sys.argv[:1] == ["-m"] and f"{__name__}." in sys.orig_argv[-len(sys.argv)]:
+    from acai_tf import signals
+
+    signals.end_at_once()
 
 
 def __getattr__(name: str):

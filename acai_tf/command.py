@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import errno
 import logging
 import os
 import sys
@@ -13,12 +12,10 @@ import absl.logging
 from acai_tf import signals
 from acai_tf.config import Config
 from acai_tf.errors import AcaiError, CannotSave, Stopped, UsageError
+from acai_tf.files import DISK_TROUBLE
 
 # Of processes, or rivals, that share a GPU: none takes all of its memory when it starts.
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-
-
-DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 def run(main: Callable[[], None]) -> int:
@@ -45,11 +42,13 @@ def run(main: Callable[[], None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as of a process that SIGPIPE ended
     except OSError as error:
-        if error.filename is None:  # not about a file: a defect of ours
+        trouble = error.errno in DISK_TROUBLE
+        if error.filename is None and not trouble:  # not about a file: a defect of ours
             raise
         # A path that the user gave: a name too long, a folder that may not be read.
-        print(f"error: {error.strerror}: {error.filename!r}", file=sys.stderr)
-        return CannotSave.exit_status if error.errno in DISK_TROUBLE else 2
+        where = "" if error.filename is None else f": {error.filename!r}"
+        print(f"error: {error.strerror}{where}", file=sys.stderr)
+        return CannotSave.exit_status if trouble else 2
     finally:
         signals.restore(before)
     return 0

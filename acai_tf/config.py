@@ -205,6 +205,7 @@ class Config:
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         self.steps_at_once(default=1)
+        self.layer_sizes("disc_layer_sizes")
         _ = self.background_rgb
 
     @property

@@ -5,14 +5,16 @@ pictures, and move between their codes. Needs Gradio: pip install -e ".[explore]
 """
 
 import functools
+import importlib.util
 import os
+import signal
 import sys
 import tempfile
 
 import numpy as np
 from PIL import Image
 
-from acai_tf import command, verbs
+from acai_tf import command, signals, verbs
 from acai_tf.config import Config
 from acai_tf.data.square import WHITE, middle
 from acai_tf.errors import UsageError
@@ -124,17 +126,8 @@ class Explorer:
 
 
 def page(explorer: Explorer, title: str):
-    """The page, as a `gradio.Blocks`.
-
-    Raises:
-        UsageError: Gradio is not installed.
-    """
-    try:
-        import gradio
-    except ImportError as error:
-        raise UsageError(
-            'exploring needs Gradio: pip install -e ".[explore]" in the clone'
-        ) from error
+    """The page, as a `gradio.Blocks`."""
+    import gradio
 
     def safely(function):
         """What is wrong with a picture is said on the page."""
@@ -221,6 +214,12 @@ def _picture(images: np.ndarray, zoom: int | None = None) -> Image.Image:
     return enlarged(images, zoom, Image.Resampling.NEAREST).convert("RGB")
 
 
+def check_gradio() -> None:
+    """Raises UsageError where Gradio is not installed."""
+    if not importlib.util.find_spec("gradio"):
+        raise UsageError('exploring needs Gradio: pip install -e ".[explore]" in the clone')
+
+
 def main() -> None:
     """The command line.
 
@@ -238,6 +237,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="whom to serve; default: this machine")
     parser.add_argument("--port", type=int, help="default: the first that is free from 7860 on")
     arguments = parser.parse_args()
+    check_gradio()
     background = arguments.background and Config(background=arguments.background).background_rgb
     command.load_backend()
     from acai_tf.evaluation.opening import open_subject
@@ -247,9 +247,13 @@ def main() -> None:
     subject, about, _ = open_subject(arguments.run_dir, changes, raw_pixels=False)
     data = subject.dataset
     explorer = Explorer(
-        *(subject.model, data.test_images, data.test_labels, data.class_names),
+        subject.model,
+        data.test_images,
+        data.test_labels,
+        data.class_names,
         background or subject.model.config.background_rgb,
     )
+    signals.handle(signal.default_int_handler)  # with which Gradio closes the server and returns
     with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # what is uploaded and shown
         blocks = page(explorer, f"{about['model']} on {about['dataset']}")

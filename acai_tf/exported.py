@@ -1,7 +1,6 @@
 """An exported model, read back."""
 
 import json
-import pathlib
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
+from acai_tf.files import expanded
 from acai_tf.verbs import (
     check_images,
     check_latents,
@@ -24,7 +24,7 @@ def read_about(path: str) -> dict:
     Raises:
         UsageError: it cannot be read, or is of another version.
     """
-    file = pathlib.Path(path).expanduser() / ABOUT
+    file = expanded(path) / ABOUT
     try:
         about = json.loads(file.read_text("utf-8"))
         if about["version"] != VERSION:
@@ -66,7 +66,7 @@ class Exported:
     """
 
     def __init__(self, path: str):
-        self.path, self.about = pathlib.Path(path).expanduser(), read_about(path)
+        self.path, self.about = expanded(path), read_about(path)
         self.config, self.classes = self.about["config"], self.about["classes"]
         self.image_shape = self.about["image_shape"]
         self.latent_shape = self.about["latent_shape"]

@@ -1,6 +1,7 @@
 """Files that are whole or not there, and folders that one process at a time writes in."""
 
 import contextlib
+import errno
 import os
 import pathlib
 import typing
@@ -12,16 +13,34 @@ try:
 except ImportError:  # Windows: two processes in one folder go unnoticed there
     fcntl = None
 
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # of an OSError: no path is to blame
+
 
 def write_atomically(path: pathlib.Path, text: str) -> None:
     """Write a file in one step: a kill leaves the old one or the new one."""
-    partial = path.with_name(f".{path.name}.partial")
     # Names of files may be no text.
-    with open(partial, "w", encoding="utf-8", errors="backslashreplace") as file:
+    with (
+        replacing(path) as partial,
+        open(partial, "w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, path)
+
+
+@contextlib.contextmanager
+def replacing(path: pathlib.Path):
+    """Gives the name of a file to write, which replaces `path` once it is whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a write to an open file does not say it
+        raise
+    finally:
+        with contextlib.suppress(OSError):  # it may be what fills the disk
+            partial.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from acai_tf import archive, checkpoints, pretrained
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.export import ABOUT
+from acai_tf.files import expanded
 from acai_tf.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ def load(path: str, weights: bool = False) -> Union["Autoencoder", "Exported"]:
 
 def is_export(path: str) -> bool:
     """Whether a folder is an export's."""
-    return (pathlib.Path(path).expanduser() / ABOUT).exists()
+    return (expanded(path) / ABOUT).exists()
 
 
 def _load_export(path: str, weights: bool) -> Union["Autoencoder", "Exported"]:
     """Its SavedModel; where it has none, or `weights` are wanted, its weights."""
     from acai_tf.exported import Exported, read_about
 
-    about, folder = read_about(path), pathlib.Path(path).expanduser()
+    about, folder = read_about(path), expanded(path)
     if "saved_model" in about["formats"] and not weights:
         return Exported(path)
     if about["config"] is None:
@@ -86,7 +87,7 @@ def _build(config: Config, image_shape, classes: int, settings: pathlib.Path) ->
 
 def is_original(path: str) -> bool:
     """Whether a folder is called and made as the original program's runs were."""
-    folder = pathlib.Path(path).expanduser()
+    folder = expanded(path)
     return (folder / "tf").is_dir() and not (folder / "config.json").exists()
 
 

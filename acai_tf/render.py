@@ -13,7 +13,7 @@ from PIL import Image
 from acai_tf import command
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.files import expanded, new_file
+from acai_tf.files import expanded, new_file, replacing
 from acai_tf.verbs import METHODS
 
 KINDS = (".gif", ".webp", ".png")
@@ -56,7 +56,8 @@ def save(tours: np.ndarray, path: pathlib.Path, zoom: int = 1, milliseconds: int
     """
     if path.suffix == ".png":
         picture = enlarged(tours, zoom)
-        picture.save(path)
+        with replacing(path) as partial:
+            picture.save(partial, format="png")
         return f"{picture.width}x{picture.height}"
     first, *rest = (enlarged(images[None], zoom) for images in tours.swapaxes(0, 1))
     if max(first.size) > LARGEST[path.suffix]:
@@ -64,7 +65,9 @@ def save(tours: np.ndarray, path: pathlib.Path, zoom: int = 1, milliseconds: int
             f"{path.suffix} takes {LARGEST[path.suffix]} pixels a side at most, these are"
             f" {first.width}x{first.height}; give a smaller --zoom, or fewer --ways"
         )
-    first.save(path, save_all=True, append_images=rest, duration=milliseconds, loop=0)
+    options = {"append_images": rest, "duration": milliseconds, "loop": 0}
+    with replacing(path) as partial:
+        first.save(partial, format=path.suffix[1:], save_all=True, **options)
     return f"{1 + len(rest)} images of {first.width}x{first.height}"
 
 

@@ -14,7 +14,6 @@ import importlib.metadata
 import json
 import math
 import os
-import pathlib
 import platform
 import re
 import sys
@@ -23,7 +22,7 @@ from acai_tf.checkpoints import checkpoints
 from acai_tf.config import CIRCUMSTANCES, Config
 from acai_tf.data import ARRAYS, short_name
 from acai_tf.errors import CannotSave, UsageError
-from acai_tf.files import hold, saving, write_atomically
+from acai_tf.files import expanded, hold, saving, write_atomically
 
 # What may differ between a run and its continuation: circumstances, and how long it goes on.
 _MAY_DIFFER = {*CIRCUMSTANCES, "total_kimg"}
@@ -40,7 +39,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = pathlib.Path(path).expanduser()
+        self.path = expanded(path)
         self.checkpoints = self.path / "checkpoints"
         self.sheets = self.path / "sheets"
         self.tensorboard = self.path / "tensorboard"

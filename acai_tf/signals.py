@@ -38,6 +38,9 @@ def restore(before: dict) -> None:
 def end_at_once() -> dict:
     """From now on a signal ends the process with one line and status 128 + its number.
 
+    train.py, evaluate.py and, for `python -m`, acai_tf/__init__.py call it before they import
+    anything else; `command.run` where nobody has.
+
     Returns:
         What `restore` takes.
     """

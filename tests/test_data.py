@@ -267,6 +267,7 @@ LONG = "x" * 300
         (["folder:pictures", "--cache_dir=~nosuchuser/cache"], "home"),
         (["digits", f"--sheet={LONG}"], "File name too long"),
         (["digits", "--npz=none/digits.npz"], "no folder"),
+        (["digits", "--npz=one", "--sheet=./one"], "two names"),
     ],
 )
 def test_bad_words_for_the_command(words, says, monkeypatch, tmp_path, capsys):

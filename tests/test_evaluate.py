@@ -173,7 +173,7 @@ def test_other_options_and_other_versions_are_measured_anew(run_dir, monkeypatch
     assert len(calls) == 5
 
 
-def test_other_images_take_nothing_from_the_first(run_dir, tmp_path):
+def test_other_images_take_nothing_from_the_first(run_dir, tmp_path, quick):
     """To and fro: each finds its own again, figures and all."""
     other = npz_of(tmp_path / "other.npz", (32, 32, 1), classes=3)
     names = ["neighbours", "map"]
@@ -312,12 +312,13 @@ def test_an_undefined_score_is_null_and_said_to_be_undefined(run_dir, monkeypatc
         '{"about": {}, "evaluators": {"a": {"scores": {"b": "c"}, "figures": [], "seconds": 1}}}',
     ],
 )
-def test_an_eval_json_of_another_kind_is_put_aside(run_dir, content, capsys):
-    folder = pathlib.Path(run_dir)
-    (folder / "eval.json").write_text(content)
-    assert "test_rmse" in evaluate_run(run_dir, ["reconstruction"])
-    assert "reconstruction" in read(run_dir)["evaluators"]
-    assert (folder / "eval-unreadable.json").read_text() == content
+def test_an_eval_json_of_another_kind_is_put_aside(tmp_path, content, capsys):
+    (tmp_path / "eval.json").write_text(content)
+    with open_results(tmp_path, {"step": 1}) as results:
+        assert results.evaluators == {}
+        results.add("probe", {"left_out": "no labels"})
+    assert set(read(tmp_path)["evaluators"]) == {"probe"}
+    assert (tmp_path / "eval-unreadable.json").read_text() == content
     assert "is of an older kind or damaged" in capsys.readouterr().out
 
 

@@ -1,14 +1,18 @@
 """The explorer's page, as a browser shows it. Needs Gradio, Playwright's Python and Chromium."""
 
+import contextlib
+import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 from PIL import Image
 
+from acai_tf.config import Config
 from acai_tf.training import train
 from tests.conftest import ROOT, tiny
 
@@ -104,10 +108,40 @@ def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path, monkeypatch):
     assert len(read) == 2
 
 
-def test_without_gradio_it_says_what_to_install(monkeypatch):
-    from acai_tf import explore
-    from acai_tf.errors import UsageError
+def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
+    """Before anything is loaded."""
+    from acai_tf import command, explore
 
-    monkeypatch.setitem(sys.modules, "gradio", None)
-    with pytest.raises(UsageError, match=r'pip install -e "\.\[explore\]"'):
-        explore.page(None, "title")
+    monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(command, "load_backend", lambda: pytest.fail("it loads"))
+    monkeypatch.setattr(sys, "argv", ["explore", "--run_dir=x"])
+    assert command.run(explore.main) == 2
+    assert '-e ".[explore]"' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from acai_tf import command, explore
+    from acai_tf.data import load_dataset
+    from acai_tf.evaluation import opening
+
+    def launch(**_):
+        (tmp_path / os.environ["GRADIO_TEMP_DIR"] / "upload.png").touch()
+        with contextlib.suppress(KeyboardInterrupt):  # as Gradio does
+            signal.raise_signal(number)
+            pytest.fail("it is not heard")
+
+    config = Config(dataset="digits")
+    subject = SimpleNamespace(model=SimpleNamespace(config=config), dataset=load_dataset(config))
+    about = {"model": "acai", "dataset": "digits"}
+    monkeypatch.setattr(opening, "open_subject", lambda *_, **__: (subject, about, None))
+    monkeypatch.setattr(explore, "check_gradio", lambda: None)
+    monkeypatch.setattr(explore, "theme", lambda: None)
+    monkeypatch.setattr(explore, "page", lambda *_: SimpleNamespace(launch=launch))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["explore", "--run_dir=x"])
+    before = set(tmp_path.iterdir())
+    assert command.run(explore.main) == 0
+    assert set(tmp_path.iterdir()) - before <= {tmp_path / "cache"}

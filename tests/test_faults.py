@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import importlib
 import itertools
 import os
 import pathlib
@@ -17,11 +18,14 @@ import time
 import numpy as np
 import pytest
 
-from acai_tf import checkpoints, command, signals
+import acai_tf
+from acai_tf import checkpoints, command, export, pretrained, signals
 from acai_tf.callbacks import Report
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped, UsageError
 from acai_tf.evaluation import critic
+from acai_tf.evaluation.run import evaluate_run
+from acai_tf.files import replacing
 from acai_tf.run_folder import RunFolder
 from acai_tf.signals import Signals
 from acai_tf.training import train
@@ -163,6 +167,20 @@ def test_a_command_ends_at_once_whatever_it_is_at(monkeypatch, capfd):
     assert ended.value.code == 143
     assert capfd.readouterr().err == "SIGTERM: interrupted\n"
     assert [signal.getsignal(number) for number in signals.NUMBERS] == before
+
+
+def test_a_module_that_is_a_command_hears_signals_before_its_imports(monkeypatch):
+    heard = []
+    monkeypatch.setattr(signals, "end_at_once", lambda: heard.append(sys.orig_argv[-2]))
+    for argv, words in (
+        (["-m", "digits"], ["-m", "acai_tf.data", "digits"]),
+        (["-m", "acai_tf.data"], ["-m", "other", "acai_tf.data"]),  # which imports acai_tf
+        (["acai_tf.data", "x"], ["script.py", "acai_tf.data", "x"]),
+    ):
+        monkeypatch.setattr(sys, "argv", argv)
+        monkeypatch.setattr(sys, "orig_argv", ["python", *words])
+        importlib.reload(acai_tf)
+    assert heard == ["acai_tf.data"]
 
 
 def caught(number: int, process) -> bool:
@@ -392,14 +410,48 @@ def test_what_a_kill_left_half_written_is_removed(begun, configured):
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(errno.ENAMETOOLONG, 2), (errno.EACCES, 2), (errno.ENOSPC, 74)]
+    ("number", "path", "status"),
+    [
+        (errno.ENAMETOOLONG, ["some/path"], 2),
+        (errno.EACCES, ["some/path"], 2),
+        (errno.ENOSPC, ["some/path"], 74),
+        (errno.ENOSPC, [], 74),  # as a write to an open file says it
+    ],
 )
-def test_a_path_that_does_not_work_is_bad_input(number, status, capsys):
+def test_a_path_that_does_not_work_is_bad_input(number, path, status, capsys):
     def main():
-        raise OSError(number, os.strerror(number), "some/path")
+        raise OSError(number, os.strerror(number), *path)
 
     assert command.run(main) == status
-    assert capsys.readouterr().err == f"error: {os.strerror(number)}: 'some/path'\n"
+    says = ": ".join(["error", os.strerror(number), *map(repr, path)])
+    assert capsys.readouterr().err == f"{says}\n"
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "digits.npz"
+    path.write_text("old")
+
+    def write():
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space") as error:
+        write()
+    assert error.value.filename == str(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_path_in_a_home_that_there_is_not_is_bad_input():
+    path = "~nosuchuser/run"
+    for take in (
+        *(RunFolder, acai_tf.load, acai_tf.load_original, pretrained.resolve, export.resolved),
+        lambda path: evaluate_run(None, raw_pixels=True, dataset="lines", out=path),
+        lambda path: train(dataset="lines", original=path),
+    ):
+        with pytest.raises(UsageError, match="home"):
+            take(path)
 
 
 @pytest.mark.slow

@@ -473,13 +473,16 @@ with RunFolder({str(taken.folder.path)!r}).held():
     assert len(taken.folder.records()) == 3
 
 
-def test_data_are_prepared_before_anything_is_trained(tmp_path):
-    words = ("--table=probe", "--datasets=mnist", "--models=acai", "--seeds=1", "--scale=1/256")
-    missing = f"--data_dir={tmp_path / 'none'}"
-    ended = run(*words, missing, f"--cache_dir={tmp_path / 'cache'}", cwd=tmp_path)
-    assert ended.returncode == 2, ended.stderr
-    assert "mnist" in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+def test_data_are_prepared_before_anything_is_trained(tmp_path, monkeypatch):
+    from acai_tf.reproduce import __main__ as reproduce
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    words = ["--table=probe", "--datasets=mnist", "--models=acai", "--seeds=1", "--scale=1/256"]
+    words += [f"--data_dir={tmp_path / 'none'}", f"--cache_dir={tmp_path / 'cache'}"]
+    monkeypatch.setattr(sys, "argv", ["reproduce", *words])
+    with pytest.raises(UsageError, match="mnist"):
+        reproduce.main()
     assert not (tmp_path / "runs" / "mnist").exists()
 
 

@@ -3,7 +3,7 @@
 So a machine that is busy with other things does not decide.
 """
 
-import concurrent.futures
+import contextlib
 import json
 import multiprocessing
 import os
@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable
 
+from acai_tf import signals
 from acai_tf.errors import AcaiError
 
 Rows = list[dict[str, str | int | float | None]]
@@ -31,43 +32,45 @@ class Worker:
         facts: what `prepare` said.
 
     Raises:
-        AcaiError: the process ended by itself, as one does that is out of memory.
+        AcaiError: the process has ended: it failed, or was killed for its memory.
     """
 
     def __init__(self, prepare: Callable, *arguments):
-        self._process = concurrent.futures.ProcessPoolExecutor(
-            1,
-            multiprocessing.get_context("spawn"),
-            initializer=signal.signal,
-            initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C is the parent's
-        )
-        self.facts = self._ask(_prepare, prepare, *arguments)
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, prepare, *arguments))
+        before = signals.handle(signal.SIG_IGN)  # the child inherits it: signals are the parent's
+        self._process.start()
+        signals.restore(before)
+        theirs.close()
+        self.facts = self._answer()
 
     def __call__(self) -> None:
-        self._ask(_take_turn)
+        with contextlib.suppress(ConnectionError):  # it has ended, as `_answer` says
+            self._pipe.send(None)
+        self._answer()
 
     def close(self) -> None:
         """End the process."""
-        self._process.shutdown()
+        self._pipe.close()
+        self._process.join()
 
-    def _ask(self, function: Callable, *arguments):
+    def _answer(self):
         try:
-            return self._process.submit(function, *arguments).result()
-        except concurrent.futures.process.BrokenProcessPool as error:
-            raise AcaiError("a rival's process was killed, perhaps for its memory") from error
+            return self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise AcaiError("a rival's process failed, or was killed for its memory") from error
 
 
-_turn: Callable[[], None] | None = None  # of this process, where it is a worker's
-
-
-def _prepare(prepare: Callable, *arguments):
-    global _turn
-    _turn, facts = prepare(*arguments)
-    return facts
-
-
-def _take_turn() -> None:
-    _turn()
+def _serve(pipe, prepare: Callable, *arguments) -> None:
+    """What a worker's process does, until its parent closes the pipe or is gone."""
+    take_turn, facts = prepare(*arguments)
+    with contextlib.suppress(EOFError, ConnectionError):
+        pipe.send(facts)
+        while True:
+            pipe.recv()
+            take_turn()
+            pipe.send(None)
 
 
 def interleaved(rivals: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:

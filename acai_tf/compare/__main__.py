@@ -7,15 +7,14 @@ Prints a table in Markdown; --out=DIR gets table.md, table.tex, scores.csv (all 
 groups) and curves.png.
 """
 
-import os
 import pathlib
 import sys
 
-from acai_tf import command, pretrained
+from acai_tf import command
 from acai_tf.compare.runs import commands, group, read_run, summarise
 from acai_tf.compare.tables import curves, scores_csv, table
 from acai_tf.errors import UsageError
-from acai_tf.files import write_atomically
+from acai_tf.files import expanded, write_atomically
 
 SHOWN = (
     *("line_distance", "line_smoothness", "probe_accuracy", "linear_accuracy_100"),
@@ -37,24 +36,21 @@ def main() -> None:
     )
     parser.add_argument("--scores", help=f"columns; default: what there is of {','.join(SHOWN)}")
     parser.add_argument("--last", type=int, help="reports whose median counts; default: as above")
-    parser.add_argument("--out", type=pathlib.Path, help="folder for table.md and the others")
+    parser.add_argument("--out", help="folder for table.md and the others")
     arguments = parser.parse_args()
-    out = arguments.out
+    out = arguments.out and expanded(arguments.out)
     if arguments.last is not None and arguments.last < 1:
         raise UsageError(f"--last must be at least 1, got {arguments.last}")
     if out and out.exists() and (not out.is_dir() or _others(out)):
         raise UsageError(f"{out} holds something else; --out names a folder of its own")
-    runs = []
-    seen = set()
+    found = {}
     for path in arguments.runs:
         try:
-            folder = os.path.realpath(os.path.expanduser(pretrained.resolve(path)))
-            if folder not in seen:
-                runs.append(read_run(folder, arguments.last))
-            seen.add(folder)
+            run = read_run(path, arguments.last)
+            found.setdefault(run.path.resolve(), run)
         except UsageError as reason:
             print(f"left out: {reason}", file=sys.stderr)
-    if not runs:
+    if not (runs := list(found.values())):
         raise UsageError("none of these folders can be compared")
     groups = group(runs)
     summaries = {name: summarise(members) for name, members in groups.items()}
@@ -68,10 +64,7 @@ def main() -> None:
         print("\n".join(["", "not measured yet; this fills the blank cells:", *missing]))
     if not out:
         return
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to --out={out} ({error.strerror})") from error
+    out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "table.md", table(summaries, shown, "markdown") + "\n")
     write_atomically(out / "table.tex", table(summaries, shown, "latex") + "\n")
     write_atomically(out / "scores.csv", scores_csv(groups))

@@ -15,6 +15,7 @@ from acai_tf.errors import UsageError
 from acai_tf.evaluation import AT_REPORTS, EVALUATORS, load_evaluator
 from acai_tf.evaluation import results as evaluation
 from acai_tf.exported import read_about
+from acai_tf.files import expanded
 from acai_tf.loading import is_export
 from acai_tf.run_folder import RunFolder
 
@@ -70,7 +71,7 @@ def read_run(path: str, last: int | None = None) -> Run:
     about, measured = evaluated["about"], evaluation.scores(evaluated["evaluators"])
     if not (folder.path / "config.json").exists() and about:
         _check(about, folder.path / evaluation.FILE)
-        settings = {name: value for name, value in about.items() if name not in NOT_OF_A_GROUP}
+        settings = _of_a_group(about)
         again = None
         if about["model"] == "raw pixels":
             again = ["--raw_pixels", f"--dataset={about['dataset']}", f"--out={folder.path}"]
@@ -81,12 +82,16 @@ def read_run(path: str, last: int | None = None) -> Run:
     if not records:
         raise UsageError(f"{path} has no finished report yet")
     evaluators = _evaluators(folder.path, config, records[-1]["step"])
-    settings = {name: value for name, value in config.items() if name not in NOT_OF_A_GROUP}
+    settings = _of_a_group(config)
     scores = evaluation.scores(evaluators) | last_reports(records, last)
-    return Run(
-        *(folder.path, settings, records, scores, records[-1]["kimg"], config["seed"]),
-        *(frozenset(evaluators), [f"--run_dir={folder.path}"]),
-    )
+    kimg, again = records[-1]["kimg"], [f"--run_dir={folder.path}"]
+    evaluated = frozenset(evaluators)
+    return Run(folder.path, settings, records, scores, kimg, config["seed"], evaluated, again)
+
+
+def _of_a_group(settings: dict) -> dict:
+    """The settings that runs of one group have in common."""
+    return {name: value for name, value in settings.items() if name not in NOT_OF_A_GROUP}
 
 
 def _read_export(path: str) -> Run:
@@ -101,14 +106,12 @@ def _read_export(path: str) -> Run:
         for name, value in own.items()
         if isinstance(value, (int, float)) and name not in NOT_A_SCORE
     }
-    settings = {name: value for name, value in config.items() if name not in NOT_OF_A_GROUP}
-    folder, name = pathlib.Path(path), path
+    settings = _of_a_group(config)
+    scores, folder, name = own | evaluation.scores(evaluators), expanded(path), path
     if pretrained.is_pretrained(path):
         name = folder.resolve().relative_to(pretrained.FOLDER).as_posix()
-    return Run(
-        *(folder, settings, [], own | evaluation.scores(evaluators), kimg, config["seed"]),
-        *(frozenset(evaluators), [f"--run_dir={name}"]),
-    )
+    evaluated, again = frozenset(evaluators), [f"--run_dir={name}"]
+    return Run(folder, settings, [], scores, kimg, config["seed"], evaluated, again)
 
 
 def _evaluators(folder: pathlib.Path, config: dict, step: int) -> dict:
@@ -126,7 +129,7 @@ def _evaluators(folder: pathlib.Path, config: dict, step: int) -> dict:
 
 
 def commands(runs: list[Run], shown: list[str]) -> list[str]:
-    """The commands that measure what runs have not of some scores."""
+    """The commands that measure the scores that runs lack."""
     of = {
         score: name for name in EVALUATORS for score in getattr(load_evaluator(name), "SCORES", {})
     }

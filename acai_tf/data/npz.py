@@ -19,6 +19,7 @@ from acai_tf.data.cache import free_memory
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.source import SPLITS
 from acai_tf.errors import UsageError
+from acai_tf.files import replacing
 
 MAX_CLASSES = 2**16  # more is a slip
 
@@ -124,10 +125,9 @@ def _labels(source: str, arrays: dict, split: str, count: int) -> np.ndarray:
     return labels.astype(np.int64)
 
 
-def save(dataset: ArrayDataset, path: str | os.PathLike) -> None:
+def save(dataset: ArrayDataset, path: pathlib.Path) -> None:
     """Write a dataset as such a file; in one piece or not at all."""
-    partial = f"{path}.partial"
-    with open(partial, "wb") as file:
+    with replacing(path) as partial, open(partial, "wb") as file:
         np.savez_compressed(
             file,
             train_images=dataset.train_images,
@@ -135,4 +135,3 @@ def save(dataset: ArrayDataset, path: str | os.PathLike) -> None:
             test_images=dataset.test_images,
             test_labels=dataset.test_labels,
         )
-    os.replace(partial, path)

@@ -9,7 +9,6 @@ What was measured of other weights or images lies in evaluations/, and comes bac
 """
 
 import contextlib
-import errno
 import hashlib
 import json
 import math
@@ -22,10 +21,9 @@ from collections.abc import Iterator
 from acai_tf import pretrained
 from acai_tf.errors import CannotSave, UsageError
 from acai_tf.evaluation import code_hash
-from acai_tf.files import hold, write_atomically
+from acai_tf.files import DISK_TROUBLE, expanded, hold, write_atomically
 
 FILE = "eval.json"
-FULL = (errno.ENOSPC, errno.EDQUOT)
 ALL = ("figures", "report.html", FILE)  # eval.json last: without the others it is measured anew
 
 
@@ -99,7 +97,7 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
             yield Results(folder, about)
         except OSError as error:  # something else has the name of a file or folder of ours
             path = error.filename2 or error.filename or folder
-            kind = CannotSave if error.errno in FULL else UsageError
+            kind = CannotSave if error.errno in DISK_TROUBLE else UsageError
             raise kind(
                 f"cannot write {path} ({error.strerror or error}); move what is in the way, free"
                 " some space, or give another --out"
@@ -113,7 +111,7 @@ def of_export(path: str, model: str) -> pathlib.Path:
         path: its folder.
         model: "acai", say.
     """
-    folder = pathlib.Path(path).expanduser()
+    folder = expanded(path)
     if pretrained.is_pretrained(path):
         return pathlib.Path("runs", "pretrained", model, folder.name)
     return folder / "evaluation"

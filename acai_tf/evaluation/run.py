@@ -1,6 +1,5 @@
 """The story of an evaluation: what is evaluated, by which evaluators, and what is written."""
 
-import pathlib
 import time
 import traceback
 
@@ -8,8 +7,9 @@ from acai_tf import figures, plots, report
 from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
 from acai_tf.evaluation import EVALUATORS, check_names, code_hash, load_evaluator
 from acai_tf.evaluation.opening import open_subject
-from acai_tf.evaluation.results import FULL, Results, open_results
+from acai_tf.evaluation.results import Results, open_results
 from acai_tf.evaluation.subject import Subject
+from acai_tf.files import DISK_TROUBLE, expanded
 
 
 def evaluate_run(
@@ -56,7 +56,7 @@ def evaluate_run(
     subject, about, own_folder = open_subject(run_dir, changes, raw_pixels)
     options = {"clustering": {"n_init": n_init, "seed": seed}}
     failed = []
-    with open_results(pathlib.Path(out).expanduser() if out else own_folder, about) as results:
+    with open_results(expanded(out) if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
         print(f"{about['model']} on {about['dataset']}{step}, to {results.folder}")
         try:
@@ -97,7 +97,7 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
         results.add(name, {"left_out": str(reason)})
         return True
     except Exception as error:
-        blocked = isinstance(error, OSError) and (error.filename or error.errno in FULL)
+        blocked = isinstance(error, OSError) and (error.filename or error.errno in DISK_TROUBLE)
         if blocked or isinstance(error, DataLost):
             raise  # the others would meet it too
         traceback.print_exc()

@@ -19,7 +19,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from acai_tf.errors import UsageError
-from acai_tf.files import hold
+from acai_tf.files import expanded, hold
 from acai_tf.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ def _settle(folder: pathlib.Path) -> None:
 
 def resolved(path: str | pathlib.Path) -> pathlib.Path:
     """A folder's own name from the root on, whatever links lead there."""
-    return pathlib.Path(os.path.realpath(pathlib.Path(path).expanduser()))
+    return pathlib.Path(os.path.realpath(expanded(path)))
 
 
 def check_formats(formats) -> None:

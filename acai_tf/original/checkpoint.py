@@ -8,6 +8,7 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
+from acai_tf.files import expanded
 from acai_tf.original.folder import OriginalClass, dataset_of, parse
 
 # Beginning of a path here -> of the name there; those of encoder and decoder differ by class.
@@ -46,7 +47,7 @@ class OriginalRun:
 
     def __init__(self, path: str | pathlib.Path):
         self.original, self.settings = parse(path)
-        folder = pathlib.Path(path).expanduser() / "tf"
+        folder = expanded(path) / "tf"
         found = {int(m[1]): p for p in folder.glob("*") if (m := CHECKPOINT.fullmatch(p.name))}
         if not found:
             raise UsageError(f"no checkpoint of the original program in {folder}: model.ckpt-N.*")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from acai_tf.config import setting_kinds
 from acai_tf.data import canonical_name
 from acai_tf.errors import UsageError
+from acai_tf.files import expanded
 
 SIZE = 32  # of all images that the original trained on
 
@@ -82,4 +83,4 @@ def parse(path: str | pathlib.Path) -> tuple[OriginalClass, dict]:
 
 def absolute(path: str | pathlib.Path) -> pathlib.Path:
     """The path from the root on, a `~` at its head expanded."""
-    return pathlib.Path(path).expanduser().absolute()
+    return expanded(path).absolute()

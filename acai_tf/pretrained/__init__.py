@@ -8,6 +8,7 @@ import pathlib
 import re
 
 from acai_tf.errors import UsageError
+from acai_tf.files import expanded
 from acai_tf.models import MODELS
 
 FOLDER = pathlib.Path(__file__).parent
@@ -29,11 +30,8 @@ def resolve(path: str) -> str:
         UsageError: there is no such folder, and it could only be a name, or it is of nobody's home.
     """
     path = str(path)
-    try:
-        if pathlib.Path(path).expanduser().exists():
-            return path
-    except RuntimeError as error:  # ~nobody
-        raise UsageError(f"{path} is no folder ({error})") from None
+    if expanded(path).exists():
+        return path
     if (name := path.rstrip("/")) in (known := names()):
         return str(FOLDER / name)
     if re.fullmatch(r"\w+/\w+(-d\d+)?", name) and name.partition("/")[0] in MODELS:

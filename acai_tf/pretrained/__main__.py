@@ -1,7 +1,8 @@
 """Models that come with the package: python -m acai_tf.pretrained [--add=RUN_DIR]
 
-Without an option it lists them with their scores. --add makes one of a run's newest checkpoint, in
-the package's own folder: weights in 16 bits, evaluated as they are then, and a card.
+Without an option it lists them with their scores. --add makes one of a run's newest checkpoint:
+weights in 16 bits, evaluated as they are then, and a card. It is written into the package itself,
+wherever that is installed, unless --out names another folder.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from acai_tf.config import placeless
 from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import load_evaluator
+from acai_tf.files import expanded
 from acai_tf.run_folder import RunFolder
 
 SHOWN = ("line_distance", "probe_accuracy", "clustering_accuracy", "test_rmse")
@@ -35,7 +37,9 @@ def main() -> None:
     parser.add_argument("--data_dir", help="where tfds keeps its data; default: as in training")
     parser.add_argument("--cache_dir", help="default: as in training")
     parser.add_argument("--n_init", type=int, default=1000, help="restarts of k-means")
-    parser.add_argument("--out", type=pathlib.Path, default=pretrained.FOLDER, help="for --add")
+    parser.add_argument(
+        "--out", default=pretrained.FOLDER, help="folder for --add; default: %(default)s"
+    )
     arguments = parser.parse_args()
     if arguments.add is None:
         return _list()
@@ -45,7 +49,7 @@ def main() -> None:
     if config.dataset not in DATASETS:
         raise UsageError(f"{arguments.add} is on {config.dataset}, which is not everybody's")
     name = f"{config.model}/{config.dataset}-d{config.code_size}"
-    folder = arguments.out / name
+    folder = expanded(arguments.out) / name
     if folder.exists():
         raise UsageError(f"{folder} exists; remove it first")
     command.load_backend()
