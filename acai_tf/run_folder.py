@@ -293,7 +293,7 @@ def default_run_dir(config: Config) -> str:
     if config.networks != "paper":
         parts.append(config.networks)
     if config.init:
-        parts.append(f"from-{pathlib.Path(config.init).name}")
+        parts.append(f"from-{os.path.basename(config.init)}")
     name = re.sub(r"[^\w.=+-]+", "-", "+".join(parts)).strip("-")
     return f"runs/{short_name(config.dataset)}/{name}-d{config.code_size}-seed{config.seed}"
 
