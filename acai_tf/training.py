@@ -43,6 +43,7 @@ def train(config: Config | None = None, **settings) -> Autoencoder:
     Args:
         config: the run's settings.
         settings: of `Config`: those to change, or without `config` all that are not the defaults.
+            Changing `config`'s dataset or model leaves its other settings as they are.
 
     Returns:
         The trained model.
