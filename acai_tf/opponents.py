@@ -9,12 +9,12 @@ SMALLEST = 1e-15  # of an upstream gradient, so that one can divide by it
 
 
 def check_separate(network) -> None:
-    """See that images do not meet in a network: each output depends on its own input alone.
+    """See that each output of a network depends on its own input alone.
 
     Layers and operations are looked at, nested ones too, but not into a layer's own `call`.
 
     Args:
-        network: a Keras layer or model; what is none passes.
+        network: a Keras layer or model; anything else is accepted.
 
     Raises:
         UsageError: batch normalization, or an axis 0, along which a batch is laid out.
@@ -24,9 +24,14 @@ def check_separate(network) -> None:
         axes = axes if isinstance(axes, (list, tuple)) else [axes]
         if isinstance(part, keras.layers.BatchNormalization) or 0 in axes:
             raise UsageError(
+<<<<<<< HEAD
                 f"images of a batch meet in {part.name} of {network.name}, so that one backward"
                 " pass cannot serve two players; use LayerNormalization, or shared_backward=False"
                 " (--fused=false)"
+=======
+                f"{part.name} of {network.name} mixes the images of a batch, so one backward pass"
+                " cannot serve two players; use LayerNormalization, or a pass for each player"
+>>>>>>> issue-e
             )
 
 
@@ -57,7 +62,7 @@ def judge(network, x):
         of the sum of all losses, each reaches only its own player's variables.
 
     Raises:
-        UsageError: images meet in the network; see `check_separate`.
+        UsageError: the network mixes the images of a batch; see `check_separate`.
     """
     check_separate(network)
     x, ratio = _entrance(x)

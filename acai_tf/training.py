@@ -53,6 +53,7 @@ def train(
             dataset is called "arrays".
         init: a model whose weights the run starts from, or where to find one, as --init.
         settings: of `Config`: those to change, or without `config` all that are not the defaults.
+            Changing `config`'s dataset or model leaves its other settings as they are.
 
     Returns:
         The trained model.

@@ -35,7 +35,7 @@ def mean_of_the_batch():
 
 
 @pytest.mark.parametrize(
-    "meet",
+    "mixing",
     [
         lambda: keras.layers.BatchNormalization(),
         lambda: nested(keras.layers.BatchNormalization()),
@@ -45,9 +45,9 @@ def mean_of_the_batch():
         mean_of_the_batch,
     ],
 )
-def test_a_network_in_which_images_meet_is_refused(meet):
-    with pytest.raises(UsageError, match="meet"):
-        opponents.judge(meet(), np.zeros((2, 3), np.float32))
+def test_a_network_that_mixes_images_is_refused(mixing):
+    with pytest.raises(UsageError, match="mixes"):
+        opponents.judge(mixing(), np.zeros((2, 3), np.float32))
 
 
 def test_other_normalizations_are_not():

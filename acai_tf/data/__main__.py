@@ -21,13 +21,7 @@ from acai_tf.data.dataset import ArrayDataset, Dataset
 from acai_tf.errors import UsageError
 from acai_tf.files import new_file
 
-SETTINGS = (
-    "image_size",
-    "background",
-    "svhn_extra",
-    "data_dir",
-    "cache_dir",
-)  # of Config
+SETTINGS = ("image_size", "background", "svhn_extra", "data_dir", "cache_dir")  # of Config
 PART = 100  # images whose values are summed up at a time
 COUNTED = 20  # classes whose images are counted a line each
 

@@ -27,7 +27,8 @@ def resolve(path: str) -> str:
         path: a folder, or a name; a folder of that name is preferred.
 
     Raises:
-        UsageError: there is no such folder, and it could only be a name, or it is of nobody's home.
+        UsageError: there is no such folder, and it could only be a name, or its ~ names no home
+            folder.
     """
     path = str(path)
     if expanded(path).exists():
