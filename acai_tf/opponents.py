@@ -24,14 +24,9 @@ def check_separate(network) -> None:
         axes = axes if isinstance(axes, (list, tuple)) else [axes]
         if isinstance(part, keras.layers.BatchNormalization) or 0 in axes:
             raise UsageError(
-<<<<<<< HEAD
-                f"images of a batch meet in {part.name} of {network.name}, so that one backward"
-                " pass cannot serve two players; use LayerNormalization, or shared_backward=False"
-                " (--fused=false)"
-=======
                 f"{part.name} of {network.name} mixes the images of a batch, so one backward pass"
-                " cannot serve two players; use LayerNormalization, or a pass for each player"
->>>>>>> issue-e
+                " cannot serve two players; use LayerNormalization, or shared_backward=False"
+                " (--fused=false)"
             )
 
 

@@ -125,7 +125,7 @@ def test_fit_a_dataset_on_two_replicas():
 
 def test_networks_whose_images_meet_train_with_separate_backward_passes():
     encoder, decoder = networks(normalised=True)
-    with pytest.raises(UsageError, match="meet"):
+    with pytest.raises(UsageError, match="mixes"):
         acai_tf.ACAI(encoder, decoder)
     model = acai_tf.ACAI(encoder, decoder, shared_backward=False)
     model.compile()
