@@ -65,6 +65,34 @@ def train(
         CannotSave: the run folder can no longer be written.
         WorkerLost: another worker is gone.
     """
+    config = _resolved(config, data, init, settings)
+    devices.prepare(config)
+    run, chief = RunFolder(config.run_dir), devices.is_chief(config)
+    run.check(config)  # now, before data are loaded; and again once the folder is ours
+    print(describe(config))
+    begun = checkpoints.checkpoints(run.checkpoints)
+    start = _weights_of(init or config.init) if config.init and not begun else {}
+    dataset = load_dataset(config, data)
+    dataset.check_batch(config.batch)
+    images = dataset.fingerprint()
+
+    with devices.spread(config), run.held() if chief else contextlib.nullcontext():
+        seed_weights(config.seed)
+        model = build_model(config, dataset.image_shape, dataset.classes)
+        model.compile(optimizer=adam(model, config.lr), jit_compile=devices.xla(config))
+        run.check(config, images)
+        step = _restore(model, config, run, start)
+        if chief:
+            run.begin(config, images, dataset.class_names, dataset.image_shape)
+        _fit(model, dataset, config, step, run)
+    print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
+    if config.export and chief and keras.backend.backend() == "tensorflow":
+        _export(run, config.reports * config.steps_per_report)
+    return model
+
+
+def _resolved(config: Config | None, data, init, settings: dict) -> Config:
+    """The configuration that is meant, with every name and path as config.json has it, checked."""
     if data is not None:
         settings = {"dataset": ARRAYS, **settings}
     if init:
@@ -82,56 +110,46 @@ def train(
     if config.init and config.original:
         raise UsageError("give --init or --original, not both")
     refuse_unread(config.model, changed_settings(config), config.regularizers)
+    _ = config.reports, config.steps_per_report
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
-    devices.prepare(config)
-    steps, reports = config.steps_per_report, config.reports
-    run, chief = RunFolder(config.run_dir), devices.is_chief(config)
-    run.check(config)  # now, before data are loaded; and again once the folder is ours
-    print(describe(config))
-    begun = checkpoints.checkpoints(run.checkpoints)
-    start = _weights_of(init or config.init) if config.init and not begun else {}
-    dataset = load_dataset(config, data)
-    dataset.check_batch(config.batch)
-    images = dataset.fingerprint()
+    return config
 
-    with devices.spread(config), run.held() if chief else contextlib.nullcontext():
-        seed_weights(config.seed)
-        model = build_model(config, dataset.image_shape, dataset.classes)
-        model.compile(optimizer=adam(model, config.lr), jit_compile=devices.xla(config))
-        run.check(config, images)
-        saved = step = checkpoints.restore_newest(run.checkpoints, model)
-        if config.original and not saved:
-            step = original.restore(config.original, model)
-            if step >= reports * steps:
-                raise UsageError(
-                    f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are"
-                    f" {reports * steps}; give a larger one to go on"
-                )
-        if start:
-            print(_start_from(config.init, start, model))
-        if step > reports * steps:
+
+def _restore(model: Autoencoder, config: Config, run: RunFolder, start: dict) -> int:
+    """Give the model the weights that the run begins or goes on with; the step it is at.
+
+    Args:
+        start: weights by name, for a run that has no checkpoint yet.
+    """
+    end = config.reports * config.steps_per_report
+    saved = step = checkpoints.restore_newest(run.checkpoints, model)
+    if config.original and not saved:
+        step = original.restore(config.original, model)
+        if step >= end:
             raise UsageError(
-                f"{run.path} is past --total_kimg={config.total_kimg} already"
-                f" (kimg {step * config.batch / KIMG:g})"
+                f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are {end};"
+                " give a larger one to go on"
             )
-        if len(begins := set(workers.of_all_workers(step))) > 1:
-            raise UsageError(
-                f"the workers begin at different steps, {sorted(begins)}: --run_dir={run.path} must"
-                " be one folder that all of them see"
-            )
-        if chief:
-            run.rewind(saved, steps)
-            run.begin(config, images, dataset.class_names, dataset.image_shape)
-        if step == reports * steps:
-            print(f"{run.path} is finished; a larger --total_kimg lengthens it")
-        elif step:
-            print(f"continuing {run.path if saved else config.original} from step {step}")
-        _fit(model, dataset, config, step, run)
-    print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
-    if config.export and chief and keras.backend.backend() == "tensorflow":
-        _export(run, reports * steps)
-    return model
+    if start:
+        print(_start_from(config.init, start, model))
+    if step > end:
+        raise UsageError(
+            f"{run.path} is past --total_kimg={config.total_kimg} already"
+            f" (kimg {step * config.batch / KIMG:g})"
+        )
+    if len(begins := set(workers.of_all_workers(step))) > 1:
+        raise UsageError(
+            f"the workers begin at different steps, {sorted(begins)}: --run_dir={run.path} must be"
+            " one folder that all of them see"
+        )
+    if devices.is_chief(config):
+        run.rewind(saved, config.steps_per_report)
+    if step == end:
+        print(f"{run.path} is finished; a larger --total_kimg lengthens it")
+    elif step:
+        print(f"continuing {run.path if saved else config.original} from step {step}")
+    return step
 
 
 def _init_name(path: str) -> str:
