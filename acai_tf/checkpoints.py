@@ -8,7 +8,6 @@ import os
 import pathlib
 import re
 
-import keras
 import numpy as np
 
 from acai_tf import archive
@@ -27,6 +26,8 @@ def weights(model) -> dict:
     networks names may be Keras' automatic ones, which count what a process has made before, so
     there it is the place: "encoder/0", "encoder/1", ...
     """
+    import keras
+
     from acai_tf.arithmetic import Network
 
     names = {id(variable): variable.path for variable in model.weights}
