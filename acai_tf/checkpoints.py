@@ -12,7 +12,7 @@ import numpy as np
 
 from acai_tf import archive
 from acai_tf.errors import DivergedError, UsageError
-from acai_tf.files import saving
+from acai_tf.files import replacing, saving
 
 KEEP = 3  # newest checkpoints kept: one may be damaged, one more is for comfort
 _ROLLBACKS = "rollbacks"
@@ -105,18 +105,12 @@ def save(folder: pathlib.Path, model) -> pathlib.Path:
 def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> pathlib.Path:
     """Write what `arrays` gave, as `save` does; raises CannotSave."""
     path = _path(folder, step)
-    partial = path.with_suffix(".partial")
     with saving(path, "free some space, or see to the folder; the same command then goes on"):
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(partial, "wb") as file:
-                np.savez(file, **values)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)  # atomic: the name never stands for a part of the file
-        except OSError:
-            partial.unlink(missing_ok=True)  # it may be what fills the disk
-            raise
+        with replacing(path) as partial, open(partial, "wb") as file:
+            np.savez(file, **values)
+            file.flush()
+            os.fsync(file.fileno())
         for old in checkpoints(folder)[:-KEEP]:
             old.unlink()
     return path

@@ -11,8 +11,8 @@ import absl.logging
 
 from acai_tf import signals
 from acai_tf.config import Config
-from acai_tf.errors import AcaiError, CannotSave, Stopped, UsageError
-from acai_tf.files import DISK_TROUBLE
+from acai_tf.errors import AcaiError, Stopped, UsageError
+from acai_tf.files import unwritable
 
 # Of processes, or rivals, that share a GPU: none takes all of its memory when it starts.
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
@@ -42,13 +42,13 @@ def run(main: Callable[[], None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as of a process that SIGPIPE ended
     except OSError as error:
-        trouble = error.errno in DISK_TROUBLE
-        if error.filename is None and not trouble:  # not about a file: a defect of ours
+        kind = unwritable(error)
+        if error.filename is None and kind is UsageError:  # not about a file: a defect of ours
             raise
         # A path that the user gave: a name too long, a folder that may not be read.
         where = "" if error.filename is None else f": {error.filename!r}"
         print(f"error: {error.strerror}{where}", file=sys.stderr)
-        return CannotSave.exit_status if trouble else 2
+        return kind.exit_status
     finally:
         signals.restore(before)
     return 0

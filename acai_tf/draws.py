@@ -38,7 +38,7 @@ class StepSeed(keras.random.SeedGenerator):
 
     def __init__(self, seed: int, step):  # the base class would make a variable here
         self._seed = seed
-        self._step = step
+        self.step = step
         self._drawn = 0
 
     def next(self, ordered: bool = True):
@@ -48,7 +48,7 @@ class StepSeed(keras.random.SeedGenerator):
         # above 2**31: the second 2**31 seeds get keys that the first ones leave free.
         key ^= self._seed // _PRIME * 0x9E3779B1 % 2**32
         self._drawn += 1
-        low, high = _halves(self._step)
+        low, high = _halves(self.step)
         key = (key + high * 0x85EBCA77) % 2**32
         return ops.stack([_word(key), _word(low)])
 

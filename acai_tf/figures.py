@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from acai_tf.files import replacing
 from acai_tf.models.reconstruction import to_unit
 
 SIDE = 16  # images in a row, and rows; fewer where they are large
@@ -29,7 +30,9 @@ def grid(images: np.ndarray) -> np.ndarray:
 def save_png(image: np.ndarray, path: pathlib.Path) -> None:
     """Write [H, W, 1 or 3] uint8 as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path, format="PNG")
+    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+    with replacing(path) as partial:
+        picture.save(partial, format="PNG")
 
 
 def layout(height: int, width: int) -> tuple[int, int]:

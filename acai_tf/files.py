@@ -6,7 +6,7 @@ import os
 import pathlib
 import typing
 
-from acai_tf.errors import CannotSave, UsageError
+from acai_tf.errors import AcaiError, CannotSave, UsageError
 
 try:
     import fcntl
@@ -14,6 +14,11 @@ except ImportError:  # Windows: two processes in one folder go unnoticed there
     fcntl = None
 
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # of an OSError: no path is to blame
+
+
+def unwritable(error: OSError) -> type[AcaiError]:
+    """What an error of writing a file is: CannotSave of the disk's trouble, else a UsageError."""
+    return CannotSave if error.errno in DISK_TROUBLE else UsageError
 
 
 def write_atomically(path: pathlib.Path, text: str) -> None:

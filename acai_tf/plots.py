@@ -7,6 +7,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from acai_tf.files import replacing
+
 MODEL, BLEND, REAL = "#1f77b4", "#d95f02", "#444444"  # told apart by color-blind eyes too
 WIDTH, HEIGHT = 3.6, 2.9  # of a panel, inches
 FEW = 20  # classes that fit into a matrix with numbers, or a legend
@@ -81,4 +83,5 @@ def confusion(truth: np.ndarray, found: np.ndarray, names: tuple[str, ...], what
 def save(figure: Figure, path: pathlib.Path) -> None:
     """Write a figure as a PNG."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png")
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png")

@@ -25,7 +25,7 @@ from acai_tf.data.__main__ import samples, summary
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.rows import Rows
 from acai_tf.data.source import SPLITS, Decoded, Source
-from acai_tf.errors import DataLost, UsageError
+from acai_tf.errors import CannotSave, DataLost, UsageError
 from acai_tf.evaluation import (
     linear,
     neighbours,
@@ -431,7 +431,7 @@ def test_a_disk_that_fills_up(config, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(sources, "open", full, raising=False)
-    with pytest.raises(UsageError, match=r"cannot be kept in .*kept \(No space left on device\)"):
+    with pytest.raises(CannotSave, match=r"cannot be kept in .*kept \(No space left on device\)"):
         cache.load(config, Random())
     assert files(config) == []
 

@@ -123,7 +123,7 @@ def test_when_all_are_damaged_nothing_is_started_over(tmp_path):
 def test_a_half_written_checkpoint_is_not_one(tmp_path):
     _, at = saved_twice(tmp_path)
     whole = (tmp_path / "step-00000002.npz").read_bytes()
-    (tmp_path / "step-00000003.partial").write_bytes(whole[:100])
+    (tmp_path / ".step-00000003.npz.partial").write_bytes(whole[:100])
     fresh = make("acai", seed=9)
     assert checkpoints.restore_newest(tmp_path, fresh) == 2
     assert_equal(values(fresh), at[2])

@@ -39,40 +39,35 @@ def run(script, *words, **kwargs):
     return process.returncode, out, err
 
 
+def slow(*words):
+    """In-process tests have the fast ones of these."""
+    return pytest.param(*words, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("script", "words", "says"),
     [
         ("train.py", ["--dataset=imagenet"], "known: lines, digits, mnist"),
-        ("train.py", ["--model=gan"], "known: baseline, denoising"),
+        slow("train.py", ["--model=gan"], "known: baseline, denoising"),
         ("train.py", ["--latnt=2"], "Did you mean: latent"),
-        ("train.py", ["--model=baseline", "--advweight=1"], "does not read --advweight"),
-        ("train.py", [*SMALL, "--total_kimg=1", "--latent_width=7"], "use one of 32, 16"),
-        pytest.param(
-            "train.py",
-            [*SMALL, "--batch=2048", "--report_kimg=64"],
-            "larger than the 1437",
-            marks=pytest.mark.slow,
-        ),
-        ("train.py", [*SMALL, "--batch=100"], "does not divide"),
-        ("train.py", ["--seed=99999999999"], "--seed must be at most"),
-        pytest.param(
-            "train.py",
-            [*SMALL, "--run_dir=/dev/null/run"],
-            "cannot write to --run_dir",
-            marks=pytest.mark.slow,
-        ),
-        ("train.py", ["--dataset=npz:/nowhere.npz"], "there is no file /nowhere.npz"),
-        ("train.py", ["--original=/TRAIN/mnist32/VAE"], "is not a run folder of the original"),
-        (
+        slow("train.py", ["--model=baseline", "--advweight=1"], "does not read --advweight"),
+        slow("train.py", [*SMALL, "--total_kimg=1", "--latent_width=7"], "use one of 32, 16"),
+        slow("train.py", [*SMALL, "--batch=2048", "--report_kimg=64"], "larger than the 1437"),
+        slow("train.py", [*SMALL, "--batch=100"], "does not divide"),
+        slow("train.py", ["--seed=99999999999"], "--seed must be at most"),
+        slow("train.py", [*SMALL, "--run_dir=/dev/null/run"], "cannot write to --run_dir"),
+        slow("train.py", ["--dataset=npz:/nowhere.npz"], "there is no file /nowhere.npz"),
+        slow("train.py", ["--original=/TRAIN/mnist32/VAE"], "is not a run folder of the original"),
+        slow(
             "train.py",
             [f"--original={RUN}", "--dataset=digits", "--depth=5"],
             "ae_enc/conv2d/kernel has",
         ),
         ("evaluate.py", ["--run_dir=x", "--seed=99999999999"], "seed"),
         ("evaluate.py", [], "--run_dir is needed"),
-        ("evaluate.py", ["--run_dir=/nowhere"], "not a run folder"),
+        slow("evaluate.py", ["--run_dir=/nowhere"], "not a run folder"),
         ("evaluate.py", ["--run_dir=/nowhere", "--evaluators=beauty"], "known: sheets"),
-        ("evaluate.py", ["--raw_pixels"], "--raw_pixels needs --dataset"),
+        slow("evaluate.py", ["--raw_pixels"], "--raw_pixels needs --dataset"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(script, words, says, tmp_path):

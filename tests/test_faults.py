@@ -321,7 +321,9 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_saved(configured, unbroken
     if not pathlib.Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
     full = at_call(
-        2, lambda: (folder / "step-00000128.partial").symlink_to("/dev/full"), checkpoints.write
+        2,
+        lambda: (folder / ".step-00000128.npz.partial").symlink_to("/dev/full"),
+        checkpoints.write,
     )
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "write", full)
@@ -404,7 +406,7 @@ def test_a_run_killed_before_its_first_word_can_be_begun_again(configured):
 
 def test_what_a_kill_left_half_written_is_removed(begun, configured):
     begun.checkpoints.mkdir()
-    (begun.checkpoints / "step-00000021.partial").write_bytes(b"half")
+    (begun.checkpoints / ".step-00000021.npz.partial").write_bytes(b"half")
     begun.begin(configured(), "images")
     assert not list(begun.checkpoints.iterdir())
 

@@ -80,7 +80,7 @@ def main() -> None:
     )
     sheet = arguments.sheet and new_file(arguments.sheet)
     file = arguments.npz and new_file(arguments.npz)
-    if file and sheet and file.absolute() == sheet.absolute():
+    if file and sheet and file.resolve() == sheet.resolve():
         raise UsageError(f"--npz and --sheet are both {file}; give two names")
     command.load_backend()
     from acai_tf import figures

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from acai_tf.data.square import WHITE
 from acai_tf.errors import UsageError
+from acai_tf.files import unwritable
 
 SPLITS = ("train", "test")
 
@@ -67,13 +68,13 @@ _UNWRITABLE = {
 
 @contextlib.contextmanager
 def explained(root: pathlib.Path):
-    """A cache that cannot be written is the user's to mend."""
+    """Around what writes a cache: a UsageError where it cannot, CannotSave of a full disk."""
     try:
         yield
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise
-        raise UsageError(
+        raise unwritable(error)(
             f"decoded images cannot be kept in {root} ({error.strerror}); give another --cache_dir"
         ) from error
 

@@ -19,9 +19,9 @@ import sys
 from collections.abc import Iterator
 
 from acai_tf import pretrained
-from acai_tf.errors import CannotSave, UsageError
+from acai_tf.errors import UsageError
 from acai_tf.evaluation import code_hash
-from acai_tf.files import DISK_TROUBLE, expanded, hold, write_atomically
+from acai_tf.files import expanded, hold, unwritable, write_atomically
 
 FILE = "eval.json"
 ALL = ("figures", "report.html", FILE)  # eval.json last: without the others it is measured anew
@@ -97,8 +97,7 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
             yield Results(folder, about)
         except OSError as error:  # something else has the name of a file or folder of ours
             path = error.filename2 or error.filename or folder
-            kind = CannotSave if error.errno in DISK_TROUBLE else UsageError
-            raise kind(
+            raise unwritable(error)(
                 f"cannot write {path} ({error.strerror or error}); move what is in the way, free"
                 " some space, or give another --out"
             ) from error

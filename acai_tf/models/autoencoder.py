@@ -287,7 +287,6 @@ class Autoencoder(keras.Model):
             decode=decode,
             judge=self.judge,
             scale=self.reconstruction.scale(self.image_shape),
-            step=ops.cast(self.optimizer.iterations if self.compiled else 0, "float32"),
         )
 
     def judge(self, network, x):

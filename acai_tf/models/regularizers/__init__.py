@@ -23,12 +23,11 @@ class Forward:
         decode: codes -> images.
         judge: see `Autoencoder.judge`.
         scale: weight that makes a term comparable with the reconstruction loss.
-        step: training steps taken, a float scalar.
     """
 
-    def __init__(self, x, code, x_hat: Callable, decode: Callable, judge: Callable, scale, step):
+    def __init__(self, x, code, x_hat: Callable, decode: Callable, judge: Callable, scale):
         self.x, self.code, self.decode, self.judge = x, code, decode, judge
-        self.scale, self.step, self._x_hat = scale, step, x_hat
+        self.scale, self._x_hat = scale, x_hat
 
     @functools.cached_property
     def x_hat(self):
@@ -76,7 +75,8 @@ class Regularizer(keras.layers.Layer):
         """Make networks for an `Autoencoder` whose shapes are known."""
 
     def noise(self, seed, batch) -> dict:
-        """The random numbers of one step, name -> tensor [batch, ...]."""
+        """The random numbers of one step, name -> tensor [batch, ...], and what else depends on
+        the step, which is `seed.step`."""
         return {}
 
     def terms(self, forward: Forward, noise: dict) -> Terms:

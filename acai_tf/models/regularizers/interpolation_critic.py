@@ -67,7 +67,11 @@ class InterpolationCritic(Regularizer):
         return ops.mean(said, axis=tuple(range(1, len(said.shape))))
 
     def noise(self, seed, batch):
-        return {"uniform": keras.random.uniform((batch, *[1] * self._axes), seed=seed)}
+        noise = {"uniform": keras.random.uniform((batch, *[1] * self._axes), seed=seed)}
+        if self.ramp:
+            risen = ops.minimum(ops.cast(seed.step, "float32") / self.ramp, 1.0)
+            noise["ramp"] = ops.full((batch,), risen)
+        return noise
 
     def terms(self, forward, noise):
         estimate = functools.partial(self.estimate, training=True)
@@ -83,7 +87,7 @@ class InterpolationCritic(Regularizer):
         loss_critic_real = losses.critic_real(estimate=estimate_real)
         weight = self.weight * forward.scale
         if self.ramp:
-            weight *= ops.minimum(forward.step / self.ramp, 1.0)
+            weight *= ops.mean(noise["ramp"])
         return Terms(
             autoencoder=weight * loss_adversarial,
             adversary=loss_critic + loss_critic_real,
