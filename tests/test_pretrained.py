@@ -73,7 +73,7 @@ def test_an_unknown_name_lists_the_known_ones(path):
 
 def test_names_are_taken_as_they_are_typed():
     assert pretrained.resolve("acai/mnist-d32/") == pretrained.resolve("acai/mnist-d32")
-    with pytest.raises(UsageError, match="~nobodys/x is no folder"):
+    with pytest.raises(UsageError, match="home folder for the ~ of ~nobodys/x"):
         acai_tf.load("~nobodys/x")
 
 
