@@ -25,13 +25,17 @@ SMALL = [
 ]
 
 
-def run(*words, backend="jax", path=(), devices=1, **extra):
+# XLA compiles in half the time; the slow tests have the code that users have.
+QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+
+
+def run(*words, backend="jax", path=(), devices=1, flags="", **extra):
     """A Python command on a backend, its output as one text; fails where the command does."""
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
         "PYTHONPATH": os.pathsep.join([*path, str(ROOT)]),
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices} {flags}",
         **extra,
     }
     environment.pop("PYTEST_ADDOPTS", None)
@@ -42,8 +46,9 @@ def run(*words, backend="jax", path=(), devices=1, **extra):
     return result.stdout + result.stderr
 
 
-def pytest_on_jax(*words):
-    out = run("-m", "pytest", "-q", "-p", "no:xdist", "-o", "addopts=", *words, devices=2)
+def pytest_on_jax(*words, **options):
+    words = ["-m", "pytest", "-q", "-p", "no:xdist", "-o", "addopts=", *words]
+    out = run(*words, devices=2, **options)
     return int(re.search(r"(\d+) passed", out)[1])
 
 
@@ -76,13 +81,13 @@ def test_golden_numbers():
     files = ["tests/test_golden.py", "tests/test_original.py"]
     others = [*(name for name in MODELS if name != "acai"), "straightforward"]
     which = f"(test_golden and not eager and not ({' or '.join(others)})) or gives_its_outputs"
-    assert pytest_on_jax(*files, "-k", which, "-m", "not slow") == 5 + 1
+    assert pytest_on_jax(*files, "-k", which, "-m", "not slow", flags=QUICKLY) == 5 + 1
 
 
 @pytest.mark.parametrize("file", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache, file):
     """Resumed, and from a file of the same images: the same end."""
-    there = {"path": [without_tensorflow], **cache}
+    there = {"path": [without_tensorflow], "flags": QUICKLY, **cache}
     out = train(tmp_path / "run", 1, **there)
     assert out.startswith("JAX ")
     assert "continuing" not in out
