@@ -6,7 +6,7 @@ import itertools
 import keras
 import numpy as np
 
-from acai_tf.devices import rows
+from acai_tf.devices import accelerated, rows
 
 BACKENDS = ("tensorflow", "jax")  # that can train
 
@@ -247,12 +247,7 @@ def stateless(model, function, groups, state, *arguments):
 
 def xla_pays() -> bool:
     """Whether steps are compiled with XLA by default: on one accelerator, and always on JAX."""
-    if keras.backend.backend() == "jax":
-        return True
-    import tensorflow as tf
-
-    alone = tf.distribute.get_strategy().num_replicas_in_sync == 1
-    return alone and any(d.device_type != "CPU" for d in tf.config.list_logical_devices())
+    return keras.backend.backend() == "jax" or (replicas() == 1 and accelerated())
 
 
 def compiled(model, verb: str, **options):

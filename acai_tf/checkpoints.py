@@ -33,10 +33,15 @@ def weights(model) -> dict:
     names = {id(variable): variable.path for variable in model.weights}
     roles = {"encoder": model.encoder, "decoder": model.decoder}
     for role, part in {**roles, **{one.name: one for one in model.regularizers}}.items():
-        for network in part._flatten_layers():
-            if isinstance(network, keras.Model) and not isinstance(network, Network):
-                for place, variable in enumerate(network.weights):
-                    names[id(variable)] = f"{role}/{place}"
+        others = [
+            layer
+            for layer in part._flatten_layers()
+            if isinstance(layer, keras.Model) and not isinstance(layer, Network)
+        ]
+        by_place = {id(variable) for network in others for variable in network.weights}
+        for place, variable in enumerate(part.weights):  # of the whole part: networks may be nested
+            if id(variable) in by_place:
+                names[id(variable)] = f"{role}/{place}"
     return {names[id(variable)]: variable for variable in model.weights}
 
 

@@ -101,7 +101,7 @@ def xla(config: Config) -> bool:
             raise UsageError("--xla=false is for TensorFlow; JAX compiles with XLA or crawls")
         return True
     if config.xla == "auto":
-        return _accelerated() and _kind(config) == "default"
+        return accelerated() and _kind(config) == "default"
     return config.xla == "true"
 
 
@@ -109,11 +109,12 @@ def steps_at_once(config: Config, steps: int) -> int:
     """How many of `steps` the device takes without a word from Python: a divisor of them."""
     # Over several devices Keras on JAX asks Python for each.
     alone = keras.backend.backend() != "jax" or keras.distribution.distribution() is None
-    wanted = config.steps_at_once(default=32 if alone and _accelerated() else 1)
+    wanted = config.steps_at_once(default=32 if alone and accelerated() else 1)
     return max(n for n in range(1, min(wanted, steps) + 1) if steps % n == 0)
 
 
-def _accelerated() -> bool:
+def accelerated() -> bool:
+    """Whether the backend computes on an accelerator."""
     if keras.backend.backend() == "jax":
         import jax
 

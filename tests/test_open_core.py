@@ -351,6 +351,20 @@ def test_networks_of_ones_own_resume_in_another_process(tmp_path, monkeypatch):
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
 
 
+def test_networks_within_networks_have_a_name_for_each_variable():
+    class Two(Custom):
+        def attach(self, model):
+            self.networks = [
+                keras.Sequential([keras.Input((6,)), layers.Dense(width)]) for width in (2, 3)
+            ]
+
+    encoder, decoder = networks()
+    wrapped = keras.Sequential([keras.Input(SHAPE), encoder, layers.Dense(6)])
+    model = acai_tf.Autoencoder(wrapped, decoder, regularizers=[Two()])
+    named = checkpoints.weights(model)
+    assert sorted(map(id, named.values())) == sorted(map(id, model.weights))
+
+
 def built(image_shape, latent, width):
     return (
         keras.Sequential(
