@@ -326,16 +326,13 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
     Raises:
         UsageError: there is no such number.
     """
-    height, width = image_shape[:2]
-    count = round(math.log2(max(1, min(height, width) // latent_width)))
-    if latent_width << count != min(height, width) or max(height, width) % (1 << count):
-        fitting = [
-            min(height, width) >> n
-            for n in range(min(height, width).bit_length())
-            if not (height % (1 << n) or width % (1 << n))
-        ]
+    short, long = sorted(image_shape[:2])
+    count = round(math.log2(max(1, short // latent_width)))
+    if latent_width << count != short or long % (1 << count):
+        common = math.gcd(short, long)
+        fitting = [short >> n for n in range(common.bit_length()) if not common % (1 << n)]
         raise UsageError(
-            f"--latent_width={latent_width} does not divide the image width {min(height, width)}"
+            f"--latent_width={latent_width} does not divide the image width {short}"
             f" by a power of two; use one of {', '.join(map(str, fitting))}"
         )
     return count

@@ -251,7 +251,7 @@ def main() -> None:
         data.test_images,
         data.test_labels,
         data.class_names,
-        background or subject.model.config.background_rgb,
+        background or (subject.model.config or Config()).background_rgb,
     )
     signals.handle(signal.default_int_handler)  # with which Gradio closes the server and returns
     with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:

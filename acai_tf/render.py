@@ -155,7 +155,7 @@ def main() -> None:
 
     if arguments.files:
         model = load(arguments.run_dir)
-        background = background or model.config.background_rgb
+        background = background or (model.config or Config()).background_rgb
         chosen = [pictures_of(arguments.files, model.image_shape, background)]
     else:
         named = ("dataset", "data_dir", "cache_dir")
