@@ -12,7 +12,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_packages(include=["acai_tf", "acai_tf.*"]),
-    package_data={"acai_tf": ["py.typed", "report.html.jinja", "pretrained/*/*/*"]},
+    package_data={"acai_tf": ["py.typed", "evaluation/report.html.jinja", "pretrained/*/*/*"]},
+    entry_points={"console_scripts": ["acai-tf=acai_tf.__main__:main"]},
     python_requires=">=3.10",
     install_requires=[
         "absl-py>=2.1.0",

@@ -20,6 +20,7 @@ Runs:
 """
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -41,14 +42,14 @@ if TYPE_CHECKING:  # what editors and type checkers see
     )
     from acai_tf.models.compositions import AAE, ACAI, VAE, VQVAE, Baseline, Denoising, Dropout
     from acai_tf.models.corruption import GaussianNoise
+    from acai_tf.models.optimizer import PlayerAdam
     from acai_tf.models.reconstruction import Bernoulli, Categorical, Reconstruction, SquaredError
     from acai_tf.models.regularizers import Forward, Regularizer, Terms
     from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
     from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
-    from acai_tf.optimizer import PlayerAdam
     from acai_tf.original.checkpoint import load as load_original
-    from acai_tf.training import train
-    from acai_tf.transformer import LatentTransformer
+    from acai_tf.training.train import train
+    from acai_tf.training.transformer import LatentTransformer
 
 _PARTS = {
     "autoencoder": ["Autoencoder"],
@@ -62,23 +63,27 @@ _PARTS = {
 }
 _WHERE = {
     "Config": "acai_tf.config:Config",
-    "LatentTransformer": "acai_tf.transformer:LatentTransformer",
-    "PlayerAdam": "acai_tf.optimizer:PlayerAdam",
+    "LatentTransformer": "acai_tf.training.transformer:LatentTransformer",
+    "PlayerAdam": "acai_tf.models.optimizer:PlayerAdam",
     "evaluate": "acai_tf.evaluation.run:evaluate_run",
     "load": "acai_tf.loading:load",
     "load_dataset": "acai_tf.data:load_dataset",
     "load_original": "acai_tf.original.checkpoint:load",
     "register": "acai_tf.models:register",
-    "train": "acai_tf.training:train",
+    "train": "acai_tf.training.train:train",
     **{one: f"acai_tf.models.{module}:{one}" for module, names in _PARTS.items() for one in names},
 }
 __all__ = list(_WHERE)
+_MOVED = ("compare", "data", "explore", "export", "pretrained", "render", "reproduce")
 
-# `python -m acai_tf.x` has argv[0] = "-m" until that module is found; its imports take a second.
-if sys.argv[:1] == ["-m"] and f"{__name__}." in sys.orig_argv[-len(sys.argv)]:
-    from acai_tf import signals
-
-    signals.end_at_once()
+# Deprecated: `acai-tf compare` for `acai-tf compare`, and so on.
+if sys.argv[:1] == ["-m"]:
+    _given = sys.orig_argv[-len(sys.argv)]
+    if _given.startswith("acai_tf.") and _given[8:] in _MOVED:
+        print(f"python -m {_given} is deprecated; use acai-tf {_given[8:]}", file=sys.stderr)
+        _at = len(sys.orig_argv) - len(sys.argv)
+        _words = [*sys.orig_argv[1:_at], "acai_tf", _given[8:], *sys.argv[1:]]
+        os.execv(sys.executable, [sys.executable, *_words])
 
 
 def __getattr__(name: str):

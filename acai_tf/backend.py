@@ -6,8 +6,6 @@ import itertools
 import keras
 import numpy as np
 
-from acai_tf.devices import accelerated, rows
-
 BACKENDS = ("tensorflow", "jax")  # that can train
 
 
@@ -82,6 +80,29 @@ def _jax_gradients(model, x, label, noise):
     for variable, value in zip(others, assigned, strict=True):
         variable.assign(value)
     return losses, logs, {name: gradients[name] for name in own}  # JAX sorts them
+
+
+def accelerated() -> bool:
+    """Whether the backend computes on an accelerator."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_backend() != "cpu"
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
+def rows(batch: int, replicas: int, replica: int) -> np.ndarray:
+    """Which images of a batch a replica takes.
+
+    ACAI mixes image i with image batch - 1 - i. A replica takes a piece of the first half and the
+    piece of the second half that holds its partners, in an order in which they are each other's
+    partners again: whatever the number of replicas, the same pairs are mixed.
+    """
+    half = batch // (2 * replicas)
+    first = np.arange(replica * half, (replica + 1) * half)
+    return np.concatenate([first, batch - 1 - first[::-1]])
 
 
 def replicas() -> int:

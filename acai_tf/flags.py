@@ -5,7 +5,6 @@ line (flag files named there are expanded in place).
 """
 
 import dataclasses
-import pathlib
 
 from absl import flags
 
@@ -33,6 +32,16 @@ def define(flag_values: flags.FlagValues) -> None:
         flags.declare_key_flag(holder.name, flag_values=flag_values)
 
 
+def asks_for_help(argv: list[str]) -> bool:
+    """Whether a command line asks for help."""
+    return any(word in ("-h", "--help", "--helpfull", "--helpshort") for word in argv[1:])
+
+
+def help_text(description: str, flag_values: flags.FlagValues) -> str:
+    """The help of a command: its description and all its flags."""
+    return f"{description}\n{flag_values.get_help(include_special_flags=False)}"
+
+
 def _help(setting: dataclasses.Field) -> str:
     """A setting's help, with the defaults that depend on the dataset."""
     by_dataset = [
@@ -46,14 +55,14 @@ def _help(setting: dataclasses.Field) -> str:
 def parse(
     argv: list[str],
     flag_values: flags.FlagValues | None = None,
-    quickstart: pathlib.Path | None = None,
+    quickstart: tuple[str, ...] = (),
 ) -> Config:
     """The Config of a command line.
 
     Args:
         argv: the command line, program name first.
         flag_values: flags defined by `define`; made here if not given.
-        quickstart: a flag file that precedes a command line which names no dataset.
+        quickstart: flags that precede a command line which names no dataset.
 
     Raises:
         UsageError: an unknown flag, dataset or model, a bad value, a flag file that is not there,
@@ -63,8 +72,8 @@ def parse(
     named = _scan(argv)
     if named["original"].value:
         given = [*_of_the_original(named), *given]
-    elif quickstart and not named["dataset"].present:
-        given = [f"--flagfile={quickstart}", *given]
+    elif not named["dataset"].present:
+        given = [*quickstart, *given]
     if flag_values is None:
         flag_values = flags.FlagValues()
         define(flag_values)

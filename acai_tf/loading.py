@@ -8,15 +8,16 @@ import pathlib
 import re
 from typing import TYPE_CHECKING, Union
 
-from acai_tf import archive, checkpoints, pretrained
+from acai_tf import archive, pretrained
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.export import ABOUT
 from acai_tf.files import expanded
-from acai_tf.run_folder import RunFolder
+from acai_tf.training import checkpoints
+from acai_tf.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from acai_tf.exported import Exported
+    from acai_tf.export.exported import Exported
     from acai_tf.models.autoencoder import Autoencoder
 
 
@@ -49,7 +50,7 @@ def is_export(path: str) -> bool:
 
 def _load_export(path: str, weights: bool) -> Union["Autoencoder", "Exported"]:
     """Its SavedModel; where it has none, or `weights` are wanted, its weights."""
-    from acai_tf.exported import Exported, read_about
+    from acai_tf.export.exported import Exported, read_about
 
     about, folder = read_about(path), expanded(path)
     if "saved_model" in about["formats"] and not weights:

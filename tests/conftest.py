@@ -12,7 +12,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")  
 
 import pytest
 
-from acai_tf.command import muted_stderr
+from acai_tf.cli import muted_stderr
 from acai_tf.config import Config
 
 with muted_stderr():  # TensorFlow speaks of itself at its import

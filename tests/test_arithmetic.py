@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from acai_tf import arithmetic, networks
+from acai_tf.models import fused, networks
 from tests.test_golden import assert_near
 
 RNG = np.random.default_rng(0)
@@ -44,16 +44,16 @@ def assert_same(stack, shape):
     for variable in network.weights:  # biases too
         variable.assign(RNG.normal(size=variable.shape))
     x = RNG.normal(size=shape).astype(np.float32)
-    taken = arithmetic.steps(network.layers)
+    taken = fused.steps(network.layers)
 
-    def fused(x):
+    def folded(x):
         for step in taken:
             x = step(x)
         return x
 
-    assert_near(fused(x), network(x), 1e-6, "output")
+    assert_near(folded(x), network(x), 1e-6, "output")
     variables = network.trainable_variables
-    both = (gradients(function, variables, x) for function in (fused, network))
+    both = (gradients(function, variables, x) for function in (folded, network))
     for name, got, expected in zip([*(v.path for v in variables), "x"], *both, strict=True):
         assert_near(got, expected, 1e-5, f"gradient of {name}")
     return len(taken)
@@ -75,7 +75,7 @@ def test_upsampling_and_the_convolution_after_it(width):
     """Also at a width at which every pixel is at an edge."""
     convolution = layers.Conv2D(4, 3, padding="same", activation=relu())
     taken = assert_same([layers.UpSampling2D(2), convolution], (2, width, 3, 6))
-    assert taken == (1 if arithmetic.backend.transposed_convolution_pays() else 2)
+    assert taken == (1 if fused.backend.transposed_convolution_pays() else 2)
 
 
 @pytest.mark.parametrize("activation", [None, relu(), "relu"])
@@ -119,9 +119,9 @@ def test_other_upsamplings_are_left_as_they_are(up):
 def test_encoder_decoder_and_critic_are_taken_at_fewer_steps():
     encoder = networks.encoder((32, 32, 3), 3, 8, 2, "encoder")
     decoder = networks.decoder((4, 4, 2), 3, 8, 3, "decoder")
-    assert len(arithmetic.steps(encoder.layers)) == len(encoder.layers) - 1
-    fewer = 3 if arithmetic.backend.transposed_convolution_pays() else 0
-    assert len(arithmetic.steps(decoder.layers)) == len(decoder.layers) - fewer
+    assert len(fused.steps(encoder.layers)) == len(encoder.layers) - 1
+    fewer = 3 if fused.backend.transposed_convolution_pays() else 0
+    assert len(fused.steps(decoder.layers)) == len(decoder.layers) - fewer
 
 
 def test_straightforward_is_for_a_while():
@@ -132,10 +132,10 @@ def test_straightforward_is_for_a_while():
     x = RNG.normal(size=(2, 16, 16, 1)).astype(np.float32)
     network(x)
     assert taken == []  # the first two at once, by neither's call
-    with arithmetic.straightforward(model):
+    with fused.straightforward(model):
         network(x)
         assert taken == [1]
-        with arithmetic.straightforward(model):
+        with fused.straightforward(model):
             pass
         assert not network.fused
     assert network.fused

@@ -9,15 +9,16 @@ import pytest
 from keras import layers
 
 import acai_tf
-from acai_tf import checkpoints, data, evaluation, figures, training
+from acai_tf import data, evaluation
 from acai_tf.config import Config
 from acai_tf.data.npz import from_arrays
 from acai_tf.data.square import middle
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.evaluation import classifier, realism
-from acai_tf.evaluation.subject import Subject, shrunk
+from acai_tf.evaluation import classifier, figures, realism
+from acai_tf.evaluation.context import Subject, shrunk
 from acai_tf.models import build_model
-from acai_tf.run_folder import RunFolder, default_run_dir
+from acai_tf.training import checkpoints, train
+from acai_tf.training.run_folder import RunFolder, default_run_dir
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (80, 8, 16), np.uint8)
 LABELS = np.arange(80) % 3
@@ -48,7 +49,7 @@ def test_a_run_on_arrays_starts_from_a_model_and_knows_both_again(tmp_path, caps
         np.testing.assert_array_equal(arrays(model)[name], array, err_msg=name)
 
     saved = json.loads((tmp_path / "run/config.json").read_text())
-    assert (saved["config"]["dataset"], saved["config"]["init"]) == ("arrays", training.A_MODEL)
+    assert (saved["config"]["dataset"], saved["config"]["init"]) == ("arrays", train.A_MODEL)
     acai_tf.train(data=ARRAYS, init=source, **settings)
     assert "finished" in capsys.readouterr().out
     with pytest.raises(UsageError, match="images"):
@@ -114,7 +115,7 @@ def test_other_networks_fit_nothing():
     assert checkpoints.copy_weights(model, arrays(small()))[0] == []  # though biases would
     assert all(map(np.array_equal, before.values(), arrays(model).values()))
     with pytest.raises(UsageError, match="--depth"):
-        training._start_from("there", arrays(small()), model)
+        train._start_from("there", arrays(small()), model)
 
 
 def test_networks_of_ones_own_fit_by_place():
@@ -134,15 +135,15 @@ def test_networks_of_ones_own_fit_by_place():
 
 def test_the_pretrained_ones_are_found_by_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert training._init_name("acai/mnist-d32/") == "acai/mnist-d32"
-    assert training._init_name("run") == str(tmp_path / "run")
-    config = Config(dataset="mnist", init=training._init_name("acai/mnist-d32"))
+    assert train._init_name("acai/mnist-d32/") == "acai/mnist-d32"
+    assert train._init_name("run") == str(tmp_path / "run")
+    config = Config(dataset="mnist", init=train._init_name("acai/mnist-d32"))
     assert default_run_dir(config) == "runs/mnist/acai+from-mnist-d32-d32-seed0"
-    start = training._weights_of("acai/mnist-d32")
+    start = train._weights_of("acai/mnist-d32")
     model = build_model(config, (32, 32, 1), 0)
-    assert "probe" not in training._start_from("acai/mnist-d32", start, model)
+    assert "probe" not in train._start_from("acai/mnist-d32", start, model)
     with pytest.raises(UsageError):
-        training._weights_of("nowhere")
+        train._weights_of("nowhere")
     with pytest.raises(UsageError, match="not both"):
         acai_tf.train(config, original="ACAI_depth2")
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from acai_tf.benchmark import timing
 from acai_tf.errors import AcaiError
+from benchmarks import timing
 
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
 

@@ -17,27 +17,27 @@ import time
 import numpy as np
 import pytest
 
-from acai_tf import figures
 from acai_tf.config import Config
 from acai_tf.data import cache, npz
 from acai_tf.data import source as sources
-from acai_tf.data.__main__ import samples, summary
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.rows import Rows
 from acai_tf.data.source import SPLITS, Decoded, Source
 from acai_tf.errors import CannotSave, DataLost, UsageError
 from acai_tf.evaluation import (
+    figures,
     linear,
     neighbours,
-    opening,
     realism,
     reconstruction,
     robustness,
     run,
     similarity,
+    target,
 )
+from acai_tf.evaluation.context import Subject
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.evaluation.subject import Subject
+from acai_tf.tools.data import samples, summary
 from tests.test_data import assert_same_batches, take
 
 SHAPE = (16, 16, 3)
@@ -260,7 +260,7 @@ def test_whatever_looks_at_images_takes_those_in_files(from_file, tmp_path):
     for look in (
         summary,
         samples,
-        opening._images,
+        target._images,
         lambda data: figures.sheets(Maker(SHAPE), data.test_images),
         *(
             lambda data, evaluate=evaluator.evaluate: evaluate(Subject(Pixels(SHAPE), data))

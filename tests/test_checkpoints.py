@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from acai_tf import checkpoints
 from acai_tf.errors import DivergedError, UsageError
+from acai_tf.training import checkpoints
 from tests.test_models import batch_of, make
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from acai_tf.run_folder import RunFolder
+from acai_tf.training.run_folder import RunFolder
 from tests.conftest import ROOT
 from tests.test_original import RUN
 
@@ -82,7 +82,7 @@ def test_bad_input_is_one_line_and_exit_2(script, words, says, tmp_path):
 def test_bad_input_of_the_other_commands_is_one_line_and_exit_2(tmp_path):
     for words, says in (
         (["acai_tf.data", "imagenet", "--npz=x.npz"], "known: lines, digits"),
-        (["acai_tf.benchmark", "fit", "--model=gan"], "known: baseline, denoising"),
+        (["benchmarks", "fit", "--model=gan"], "known: baseline, denoising"),
     ):
         result = subprocess.run(
             [sys.executable, "-m", *words],

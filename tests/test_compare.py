@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf.compare.runs import commands, group, last_reports, read_run, summarise
-from acai_tf.compare.tables import table
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
+from acai_tf.tools.compare.runs import commands, group, last_reports, read_run, summarise
+from acai_tf.tools.compare.tables import table
 from tests.conftest import ROOT
 
 CONFIG = Config(dataset="digits", depth=2, report_kimg=1, total_kimg=40)
@@ -51,7 +51,7 @@ def entry_of(scores):
 
 def run(*words):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "acai_tf.compare", *map(str, words)]
+    command = [sys.executable, "-m", "acai_tf", "compare", *map(str, words)]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 

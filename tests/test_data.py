@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import command
+from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.data import DATASETS, canonical_name, load_dataset, short_name
-from acai_tf.data.__main__ import main, summary
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.lines import draw_lines, line_class
 from acai_tf.data.pipeline import pipeline
 from acai_tf.errors import UsageError
+from acai_tf.tools.data import main, summary
 from tests.conftest import ROOT
 from tests.reference import FOLDER
 
@@ -279,7 +279,7 @@ def test_bad_words_for_the_command(words, says, monkeypatch, tmp_path, capsys):
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
     monkeypatch.setattr("sys.argv", ["data", *words])
-    assert command.run(main) == 2
+    assert cli.run(main) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert says in err

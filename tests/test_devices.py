@@ -14,14 +14,15 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf import checkpoints, devices
-from acai_tf.callbacks import Report
+from acai_tf import backend
 from acai_tf.config import Config
 from acai_tf.data.pipeline import pipeline
 from acai_tf.errors import Stopped, UsageError
 from acai_tf.models import MODELS
-from acai_tf.run_folder import RunFolder
-from acai_tf.training import train
+from acai_tf.training import checkpoints, distribution
+from acai_tf.training.callbacks import Report
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.train import train
 from tests.conftest import ROOT
 from tests.reference import Golden
 from tests.test_faults import at_call
@@ -38,7 +39,7 @@ def mirrored(count: int, **settings) -> Config:
 
 @pytest.mark.parametrize(("batch", "replicas"), [(2, 1), (8, 2), (24, 3), (64, 4), (64, 32)])
 def test_every_image_has_one_replica_and_its_partner_with_it(batch, replicas):
-    shares = [devices.rows(batch, replicas, replica) for replica in range(replicas)]
+    shares = [backend.rows(batch, replicas, replica) for replica in range(replicas)]
     assert sorted(np.concatenate(shares)) == list(range(batch))
     for share in shares:
         assert len(share) == batch // replicas
@@ -58,7 +59,7 @@ def test_the_originals_steps_on_several_replicas(name, replicas, monkeypatch):
     whole = {"image": golden.x, "label": golden.label}
     dataset = types.SimpleNamespace(batch_at=lambda step, batch, seed: whole)
     config = mirrored(replicas, batch=len(golden.x))
-    with devices.spread(config):
+    with distribution.spread(config):
         model = golden.model()
         monkeypatch.setattr(model, "noise", lambda seed, count: drawn(count, golden))
         for step, steps in ((1, 1), (3, 2)):
@@ -190,7 +191,7 @@ def test_a_cluster_that_is_none_is_refused(text, says, monkeypatch):
     if text:
         monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match=says):
-        devices.prepare(Config(strategy="multiworker"))
+        distribution.prepare(Config(strategy="multiworker"))
 
 
 @pytest.mark.parametrize(
@@ -205,14 +206,19 @@ def test_a_cluster_that_is_none_is_refused(text, says, monkeypatch):
 def test_one_worker_is_the_chief(cluster, task, chief, monkeypatch):
     described = {"cluster": cluster, "task": dict(zip(("type", "index"), task, strict=True))}
     monkeypatch.setenv("TF_CONFIG", json.dumps(described))
-    assert devices.is_chief(Config(strategy="multiworker")) == chief
-    assert devices.is_chief(Config()) == chief  # auto
-    assert devices.is_chief(Config(strategy="default"))
+    assert distribution.is_chief(Config(strategy="multiworker")) == chief
+    assert distribution.is_chief(Config()) == chief  # auto
+    assert distribution.is_chief(Config(strategy="default"))
 
 
 def test_steps_at_once_divide_what_is_to_be_taken():
     config = Config(steps_per_execution=32)
-    assert [devices.steps_at_once(config, steps) for steps in (1024, 924, 97, 8)] == [32, 28, 1, 8]
+    assert [distribution.steps_at_once(config, steps) for steps in (1024, 924, 97, 8)] == [
+        32,
+        28,
+        1,
+        8,
+    ]
 
 
 # Two processes on this machine, over its loopback interface.
@@ -220,7 +226,7 @@ def test_steps_at_once_divide_what_is_to_be_taken():
 WORKER = """
 import pathlib, sys
 import numpy as np
-from acai_tf import command
+from acai_tf import cli
 from acai_tf.config import Config
 
 def main():

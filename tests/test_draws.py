@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf.draws import StepSeed
+from acai_tf.models.noise import StepSeed
 
 
 def uniform(seed, step, count=1000):

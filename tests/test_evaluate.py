@@ -25,12 +25,12 @@ from acai_tf.evaluation import (
     probe,
     reconstruction,
 )
+from acai_tf.evaluation.report import HEADLINES
 from acai_tf.evaluation.results import open_results
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models.autoencoder import Autoencoder
-from acai_tf.report import HEADLINES
-from acai_tf.run_folder import RunFolder
-from acai_tf.training import train
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.train import train
 from tests.conftest import ROOT, tiny
 
 

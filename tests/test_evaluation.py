@@ -5,7 +5,7 @@ from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.lines import draw_lines
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.evaluation import EVALUATORS, clustering, linear, neighbours, run_evaluators, subject
+from acai_tf.evaluation import EVALUATORS, clustering, context, linear, neighbours, run_evaluators
 from acai_tf.evaluation import lines as line_benchmark
 from acai_tf.evaluation.clustering import best_of, matched_accuracy, whiten
 from acai_tf.models import build_model
@@ -150,7 +150,7 @@ def test_perfect_interpolation_scores_zero(lines_model, monkeypatch):
 
 def test_clustering_of_codes_that_are_the_classes(lines_model, monkeypatch):
     model, dataset = lines_model
-    monkeypatch.setattr(subject, "TRAIN_CODES", 5000)
+    monkeypatch.setattr(context, "TRAIN_CODES", 5000)
     _, labels = dataset.train_once(5000)
     codes = iter([np.eye(10)[labels], np.eye(10)[dataset.test_labels]])
     monkeypatch.setattr(model, "encode", lambda images: next(codes)[:, None, None, :])

@@ -28,8 +28,8 @@ from acai_tf.evaluation import (
     similarity,
     transitions,
 )
+from acai_tf.evaluation.context import Subject, shared, shrunk
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.evaluation.subject import Subject, shared, shrunk
 from acai_tf.models import build_model
 
 

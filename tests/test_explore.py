@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from acai_tf.config import Config
-from acai_tf.training import train
+from acai_tf.training.train import train
 from tests.conftest import ROOT, tiny
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -26,7 +26,7 @@ def url(tmp_path):
     pytest.importorskip("gradio")
     config = tiny.__wrapped__(tmp_path)
     train(config)
-    words = ["-m", "acai_tf.explore", f"--run_dir={config.run_dir}"]
+    words = ["-m", "acai_tf", "explore", f"--run_dir={config.run_dir}"]
     with subprocess.Popen(
         [sys.executable, *words],
         cwd=ROOT,
@@ -88,8 +88,8 @@ def test_the_page_is_used_by_keyboard_and_upload(url, tmp_path):
 def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from acai_tf import explore
     from acai_tf.errors import UsageError
+    from acai_tf.tools import explore
 
     explorer = explore.Explorer(SimpleNamespace(image_shape=(32, 32, 1)), None, None, ())
     sizes = {"small.png": (300, 200), "photo.jpg": (4000, 3000), "bomb.png": (8000, 8000)}
@@ -110,12 +110,13 @@ def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path, monkeypatch):
 
 def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
     """Before anything is loaded."""
-    from acai_tf import command, explore
+    from acai_tf import cli
+    from acai_tf.tools import explore
 
     monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(command, "load_backend", lambda: pytest.fail("it loads"))
+    monkeypatch.setattr(cli, "load_backend", lambda: pytest.fail("it loads"))
     monkeypatch.setattr(sys, "argv", ["explore", "--run_dir=x"])
-    assert command.run(explore.main) == 2
+    assert cli.run(explore.main) == 2
     assert '-e ".[explore]"' in capsys.readouterr().err
 
 
@@ -123,9 +124,10 @@ def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
 def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from acai_tf import command, explore
+    from acai_tf import cli
     from acai_tf.data import load_dataset
-    from acai_tf.evaluation import opening
+    from acai_tf.evaluation import target
+    from acai_tf.tools import explore
 
     def launch(**_):
         (tmp_path / os.environ["GRADIO_TEMP_DIR"] / "upload.png").touch()
@@ -136,7 +138,7 @@ def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch
     config = Config(dataset="digits")
     subject = SimpleNamespace(model=SimpleNamespace(config=config), dataset=load_dataset(config))
     about = {"model": "acai", "dataset": "digits"}
-    monkeypatch.setattr(opening, "open_subject", lambda *_, **__: (subject, about, None))
+    monkeypatch.setattr(target, "open_subject", lambda *_, **__: (subject, about, None))
     monkeypatch.setattr(explore, "check_gradio", lambda: None)
     monkeypatch.setattr(explore, "theme", lambda: None)
     monkeypatch.setattr(explore, "page", lambda *_: SimpleNamespace(launch=launch))
@@ -145,7 +147,7 @@ def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch
     before = set(tmp_path.iterdir())
     handler = signal.signal(number, signal.default_int_handler)  # shells' jobs ignore SIGINT
     try:
-        assert command.run(explore.main) == 0
+        assert cli.run(explore.main) == 0
     finally:
         signal.signal(number, handler)
     assert set(tmp_path.iterdir()) - before <= {tmp_path / "cache"}

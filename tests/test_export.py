@@ -18,15 +18,15 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 import acai_tf
-from acai_tf import export as export_module
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import critic
+from acai_tf.evaluation.context import Subject
 from acai_tf.evaluation.run import evaluate_run
-from acai_tf.evaluation.subject import Subject
-from acai_tf.export import export, export_run
+from acai_tf.export import write as export_module
+from acai_tf.export.write import export, export_run
 from acai_tf.models import MODELS, build_model
-from acai_tf.training import train
+from acai_tf.training.train import train
 from tests.conftest import tiny
 from tests.reference import Golden
 

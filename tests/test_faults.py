@@ -19,16 +19,18 @@ import numpy as np
 import pytest
 
 import acai_tf
-from acai_tf import checkpoints, command, export, pretrained, signals
-from acai_tf.callbacks import Report
+from acai_tf import cli, pretrained
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import CannotSave, DataLost, DivergedError, Stopped, UsageError
 from acai_tf.evaluation import critic
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.export import write as export
 from acai_tf.files import replacing
-from acai_tf.run_folder import RunFolder
-from acai_tf.signals import Signals
-from acai_tf.training import train
+from acai_tf.training import checkpoints, preemption
+from acai_tf.training.callbacks import Report
+from acai_tf.training.preemption import Signals
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.train import train
 from tests.conftest import ROOT
 from tests.test_commands import SMALL, start
 from tests.test_training import assert_same_outcome
@@ -118,7 +120,7 @@ def test_a_second_signal_is_obeyed_at_once(monkeypatch, capfd):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)  # some tell a process and its group: that is one
         assert heard.received == signal.SIGINT
-        monkeypatch.setattr(signals, "TOGETHER", 0)
+        monkeypatch.setattr(preemption, "TOGETHER", 0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) == before
@@ -158,29 +160,35 @@ def test_a_command_ends_at_once_whatever_it_is_at(monkeypatch, capfd):
     monkeypatch.setattr(os, "_exit", sys.exit)
 
     def main():
-        with command.muted_stderr():  # as while the backend is imported
+        with cli.muted_stderr():  # as while the backend is imported
             signal.raise_signal(signal.SIGTERM)
 
-    before = [signal.getsignal(number) for number in signals.NUMBERS]
+    before = [signal.getsignal(number) for number in preemption.NUMBERS]
     with pytest.raises(SystemExit) as ended:
-        command.run(main)
+        cli.run(main)
     assert ended.value.code == 143
     assert capfd.readouterr().err == "SIGTERM: interrupted\n"
-    assert [signal.getsignal(number) for number in signals.NUMBERS] == before
+    assert [signal.getsignal(number) for number in preemption.NUMBERS] == before
 
 
-def test_a_module_that_is_a_command_hears_signals_before_its_imports(monkeypatch):
-    heard = []
-    monkeypatch.setattr(signals, "end_at_once", lambda: heard.append(sys.orig_argv[-2]))
-    for argv, words in (
-        (["-m", "digits"], ["-m", "acai_tf.data", "digits"]),
-        (["-m", "acai_tf.data"], ["-m", "other", "acai_tf.data"]),  # which imports acai_tf
-        (["acai_tf.data", "x"], ["script.py", "acai_tf.data", "x"]),
-    ):
-        monkeypatch.setattr(sys, "argv", argv)
-        monkeypatch.setattr(sys, "orig_argv", ["python", *words])
-        importlib.reload(acai_tf)
-    assert heard == ["acai_tf.data"]
+@pytest.mark.parametrize(
+    ("words", "becomes"),
+    [
+        (["-m", "acai_tf.data", "digits"], ["-m", "acai_tf", "data", "digits"]),
+        (["-X", "dev", "-m", "acai_tf.compare"], ["-X", "dev", "-m", "acai_tf", "compare"]),
+        (["-m", "other", "acai_tf.data"], None),  # which imports acai_tf
+        (["script.py", "acai_tf.data", "x"], None),
+    ],
+)
+def test_the_commands_of_before_run_with_a_warning(monkeypatch, capsys, words, becomes):
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, argv: started.append(argv[1:]))
+    rest = words[words.index("-m") + 2 :] if "-m" in words else words[1:]
+    monkeypatch.setattr(sys, "argv", ["-m" if "-m" in words else words[0], *rest])
+    monkeypatch.setattr(sys, "orig_argv", ["python", *words])
+    importlib.reload(acai_tf)
+    assert started == ([becomes] if becomes else [])
+    assert ("deprecated" in capsys.readouterr().err) == bool(becomes)
 
 
 def caught(number: int, process) -> bool:
@@ -424,7 +432,7 @@ def test_a_path_that_does_not_work_is_bad_input(number, path, status, capsys):
     def main():
         raise OSError(number, os.strerror(number), *path)
 
-    assert command.run(main) == status
+    assert cli.run(main) == status
     says = ": ".join(["error", os.strerror(number), *map(repr, path)])
     assert capsys.readouterr().err == f"{says}\n"
 
@@ -481,7 +489,7 @@ def test_a_read_only_run_folder_stops_the_run(configured, monkeypatch, permissio
 
 @pytest.mark.parametrize("fault", ["not installed", "full"])
 def test_a_run_goes_on_without_tensorboard(fault, configured, monkeypatch, capsys):
-    from acai_tf.tensorboard import TensorBoard
+    from acai_tf.training.tensorboard import TensorBoard
 
     if fault == "not installed":
         monkeypatch.setitem(sys.modules, "tensorboardX", None)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf import figures
+from acai_tf.evaluation import figures
 
 
 class Flat:

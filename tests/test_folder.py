@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import figures
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.square import square
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import figures
 from acai_tf.evaluation.run import evaluate_run
-from acai_tf.run_folder import RunFolder
-from acai_tf.training import train
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.train import train
 
 
 def picture(path, level=0, size=(40, 30), mode="RGB", **save):

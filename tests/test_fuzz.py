@@ -9,18 +9,18 @@ import pytest
 from hypothesis import strategies as st
 
 import acai_tf
-from acai_tf import checkpoints
-from acai_tf.compare.runs import group, read_run
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.evaluation.opening import open_subject
 from acai_tf.evaluation.results import open_results
-from acai_tf.export import export
-from acai_tf.exported import read_about
+from acai_tf.evaluation.target import open_subject
+from acai_tf.export.exported import read_about
+from acai_tf.export.write import export
 from acai_tf.loading import load_run
 from acai_tf.models import build_model
-from acai_tf.optimizer import adam
-from acai_tf.run_folder import RunFolder
+from acai_tf.models.optimizer import adam
+from acai_tf.tools.compare.runs import group, read_run
+from acai_tf.training import checkpoints
+from acai_tf.training.run_folder import RunFolder
 from tests.conftest import tiny
 from tests.damage import (
     EXAMPLES,

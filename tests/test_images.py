@@ -355,7 +355,7 @@ def test_a_preparation_that_was_killed_is_begun_again(tmp_path):
     by_hand.mkdir(parents=True)
     for file in (DATA.parent / "mnist_original").iterdir():
         (by_hand / file.name).symlink_to(file)
-    command = [sys.executable, "-m", "acai_tf.data", "mnist", f"--data_dir={tmp_path}"]
+    command = [sys.executable, "-m", "acai_tf", "data", "mnist", f"--data_dir={tmp_path}"]
     where = {**os.environ, "PYTHONPATH": str(ROOT)}
     killed = subprocess.Popen(command, env=where, start_new_session=True)
     while not list(tmp_path.rglob("*incomplete*/*tfrecord*")) and killed.poll() is None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from acai_tf import interpolation
+from acai_tf.models import interpolation
 from tests.reference import FOLDER
 
 REFERENCE = np.load(FOLDER / "evaluation.npz")

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from acai_tf import checkpoints
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models import MODELS
-from acai_tf.run_folder import RunFolder
+from acai_tf.training import checkpoints
+from acai_tf.training.run_folder import RunFolder
 from tests.conftest import ROOT
 from tests.test_training import assert_same_outcome
 
@@ -96,7 +96,7 @@ def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache, file):
     assert saved["versions"]["backend"] == "jax"
     if file:
         path = tmp_path / "digits.npz"
-        run("-m", "acai_tf.data", "digits", f"--npz={path}", **there)
+        run("-m", "acai_tf", "data", "digits", f"--npz={path}", **there)
         train(tmp_path / "file", 2, dataset=f"npz:{path}", **there)
         assert_same_outcome(tmp_path / "run", tmp_path / "file")
 

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf import checkpoints
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.dataset import ArrayDataset
@@ -15,10 +14,11 @@ from acai_tf.data.lines import line_class, random_angles
 from acai_tf.data.pipeline import pipeline
 from acai_tf.data.rows import Rows
 from acai_tf.models import build_model
-from acai_tf.optimizer import adam
-from acai_tf.run_folder import RunFolder
-from acai_tf.tensorboard import TensorBoard
-from acai_tf.training import train
+from acai_tf.models.optimizer import adam
+from acai_tf.training import checkpoints
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.tensorboard import TensorBoard
+from acai_tf.training.train import train
 
 EDGE = 88_134  # the first step of seed 0 with an angle in the last millionth of the circle
 LENGTH = 262_144

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from acai_tf import losses
+from acai_tf.models import losses
 
 
 def test_reconstruction_is_the_mean_over_every_value():

@@ -6,16 +6,17 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf import backend, devices, verbs
-from acai_tf.benchmark import work
+from acai_tf import backend
 from acai_tf.config import Config
-from acai_tf.draws import StepSeed, seed_weights
 from acai_tf.errors import UsageError
-from acai_tf.models import MODELS, build_model
+from acai_tf.models import MODELS, build_model, inference
 from acai_tf.models.bottlenecks import Codebook
 from acai_tf.models.compositions import ACAI
+from acai_tf.models.noise import StepSeed, seed_weights
+from acai_tf.models.optimizer import adam
 from acai_tf.models.reconstruction import to_unit
-from acai_tf.optimizer import adam
+from acai_tf.training import distribution
+from benchmarks import work
 from tests.reference import Golden
 from tests.test_golden import assert_near
 
@@ -307,7 +308,7 @@ def test_compiled_verbs_are_the_verbs_at_the_weights_of_the_moment(name, monkeyp
     path = model.interpolate(images, images[::-1], steps=3, method="slerp")
     np.testing.assert_allclose(interpolate(images, images[::-1]), path, atol=1e-4)
     assert model.compiled_verb("reconstruct") is reconstruct
-    monkeypatch.setattr(verbs, "PART", 2 * SHAPE[0] * SHAPE[1])  # two images at a time
+    monkeypatch.setattr(inference, "PART", 2 * SHAPE[0] * SHAPE[1])  # two images at a time
     model._compiled_verbs.clear()
     np.testing.assert_allclose(model.compiled_verb("reconstruct")(images), after, atol=1e-5)
     interpolate = model.compiled_verb("interpolate", steps=3, method="slerp")
@@ -438,7 +439,7 @@ def test_bfloat16_is_for_convolutions_and_nothing_else(name):
 def test_two_devices_take_the_step_of_one(name, monkeypatch):
     """On JAX a batch over two devices is one batch: partners, codebook and all."""
     golden = Golden(name)
-    with devices.spread(Config(batch=len(golden.x))):
+    with distribution.spread(Config(batch=len(golden.x))):
         assert keras.distribution.distribution() is not None
         model = golden.model()
         monkeypatch.setattr(model, "noise", lambda seed, batch: golden.noise)
@@ -450,7 +451,7 @@ def test_two_devices_take_the_step_of_one(name, monkeypatch):
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution")
 def test_a_batch_that_two_devices_cannot_share_is_refused():
     says = "cannot be shared evenly by 2 devices; let JAX see 1"
-    with pytest.raises(UsageError, match=says), devices.spread(Config(batch=7)):
+    with pytest.raises(UsageError, match=says), distribution.spread(Config(batch=7)):
         pass
 
 
@@ -490,9 +491,9 @@ def test_float_images_in_0_to_1_are_warned_of_once():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for images in (2 * unit - 1, unit - 0.01, 1.5 * unit, 0 * unit, np.uint8(unit)):
-            verbs.check_images(images, SHAPE)
+            inference.check_images(images, SHAPE)
         assert not caught
         for _ in range(2):
-            verbs.check_images(unit, SHAPE)
+            inference.check_images(unit, SHAPE)
     assert len(caught) == 1
     assert "[-1, 1]" in str(caught[0].message)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import acai_tf
-from acai_tf import data, evaluation, flags, models, report
+from acai_tf import data, evaluation, flags, models
 from acai_tf.config import Config
 from acai_tf.data.digits import load as load_digits
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import report
 from acai_tf.evaluation.results import Results
-from acai_tf.run_folder import default_run_dir
+from acai_tf.training.run_folder import default_run_dir
 
 HERE = __name__
 SCORES = {"images": ("how many test images there are", "higher")}

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf import networks
+from acai_tf.models import networks
 
 
 def test_leaky_relu_slope_is_the_originals():

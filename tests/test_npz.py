@@ -8,12 +8,12 @@ from PIL import Image
 
 from acai_tf import data, flags
 from acai_tf.config import Config
-from acai_tf.data.__main__ import main
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.run import evaluate_run
-from acai_tf.run_folder import RunFolder, default_run_dir
-from acai_tf.training import train
+from acai_tf.tools.data import main
+from acai_tf.training.run_folder import RunFolder, default_run_dir
+from acai_tf.training.train import train
 
 
 def arrays(**changes):

@@ -8,13 +8,14 @@ import pytest
 from keras import layers, ops
 
 import acai_tf
-from acai_tf import checkpoints, registry
+from acai_tf import registry
 from acai_tf.backend import player_gradients
 from acai_tf.config import Config
-from acai_tf.draws import StepSeed, seed_weights
 from acai_tf.errors import UsageError
 from acai_tf.models import build_model, settings_read
+from acai_tf.models.noise import StepSeed, seed_weights
 from acai_tf.models.reconstruction import to_unit
+from acai_tf.training import checkpoints
 from tests.reference import OBJECTIVES, Golden
 from tests.test_golden import FORWARD, GRADIENT, assert_near
 

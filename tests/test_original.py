@@ -9,16 +9,17 @@ import pytest
 import tensorflow as tf
 
 import acai_tf
-from acai_tf import checkpoints, flags
+from acai_tf import flags
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models import MODELS, build_model
-from acai_tf.optimizer import adam
+from acai_tf.models.optimizer import adam
 from acai_tf.original import checkpoint
 from acai_tf.original.folder import dataset_of
-from acai_tf.run_folder import RunFolder
-from acai_tf.training import train
+from acai_tf.training import checkpoints
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.train import train
 from tests.reference import FOLDER, Golden
 from tests.test_golden import assert_near
 from tests.test_training import Killed, assert_same_outcome

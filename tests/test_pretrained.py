@@ -13,13 +13,14 @@ import pytest
 from PIL import Image
 
 import acai_tf
-from acai_tf import checkpoints, flags, pretrained
+from acai_tf import flags, pretrained
 from acai_tf.config import KIMG, Config
 from acai_tf.data import load_dataset
 from acai_tf.errors import UsageError
-from acai_tf.exported import read_about
+from acai_tf.export.exported import read_about
 from acai_tf.pretrained import card
-from acai_tf.pretrained.__main__ import _shortened
+from acai_tf.tools.pretrained import _shortened
+from acai_tf.training import checkpoints
 from tests.conftest import ROOT
 
 NAMES = pretrained.names()
@@ -52,7 +53,7 @@ def test_each_loads_and_says_what_it_is(name):
 def test_its_scores_are_those_of_its_weights(monkeypatch):
     """On lines, which need no data."""
     from acai_tf.evaluation import reconstruction
-    from acai_tf.evaluation.subject import Subject
+    from acai_tf.evaluation.context import Subject
 
     model = acai_tf.load("acai/lines-d64")
     subject = Subject(model, load_dataset(Config(dataset="lines")))
@@ -115,8 +116,8 @@ def test_numbers_of_16_bits_or_a_word_why_not():
 
 @pytest.mark.slow
 def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
-    from acai_tf.pretrained.__main__ import main
-    from acai_tf.training import train
+    from acai_tf.tools.pretrained import main
+    from acai_tf.training.train import train
 
     model = train(tiny)
     words = ["pretrained", f"--add={tiny.run_dir}", f"--out={tmp_path / 'out'}", "--n_init=2"]
@@ -156,7 +157,7 @@ def test_it_can_be_evaluated_and_exported_by_its_name(tmp_path):
     assert measured == pytest.approx(scores["probe_accuracy"], abs=2e-4)
     assert not (pretrained.FOLDER / "acai" / "lines-d64" / "evaluation").exists()
 
-    from acai_tf.export import export_run
+    from acai_tf.export.write import export_run
 
     folder = export_run("acai/lines-d64", str(tmp_path / "out"), ("weights",))
     model = acai_tf.load("acai/lines-d64")

@@ -27,7 +27,7 @@ def path_of(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_gradients_are_the_golden_ones(name):
-    from acai_tf.benchmark.pytorch import Rival
+    from benchmarks.pytorch import Rival
 
     golden = Golden(name)
     rival = Rival(golden.config, golden.shape, 10)
@@ -58,8 +58,8 @@ def test_gradients_are_the_golden_ones(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_it_takes_steps(name):
-    from acai_tf.benchmark.pytorch import Rival
     from acai_tf.config import Config
+    from benchmarks.pytorch import Rival
 
     torch.manual_seed(0)
     rival = Rival(Config(model=name, depth=4, latent=2, lr=1e-2, z_log_size=4), (16, 16, 3), 10)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import command, explore, render
+from acai_tf import cli
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
+from acai_tf.tools import explore, render
 
 GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)])
 
@@ -80,7 +81,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["render", "--run_dir=acai/lines-d64", *words])
-        return command.run(render.main)
+        return cli.run(render.main)
 
     out = tmp_path / "tour.gif"
     assert run(f"--out={out}", "--images=2", "--ways=3", "--steps=2", "--zoom=1") == 0

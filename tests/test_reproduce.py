@@ -15,10 +15,10 @@ import pytest
 from acai_tf.config import KIMG, Config
 from acai_tf.errors import AcaiError, Stopped, UsageError
 from acai_tf.models import MODELS
-from acai_tf.reproduce import grid, jobs, tables
-from acai_tf.reproduce.obtained import measured, obtained
-from acai_tf.reproduce.published import TABLES, Published, Score
-from acai_tf.run_folder import RunFolder
+from acai_tf.tools.reproduce import grid, jobs, tables
+from acai_tf.tools.reproduce.obtained import measured, obtained
+from acai_tf.tools.reproduce.published import TABLES, Published, Score
+from acai_tf.training.run_folder import RunFolder
 from tests.conftest import ROOT
 
 LINES, PROBE, CLUSTERING = TABLES["lines"], TABLES["probe"], TABLES["clustering"]
@@ -30,7 +30,7 @@ def rows(table, tmp_path, **choice):
 
 def run(*words, cwd=ROOT):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "acai_tf.reproduce", *map(str, words)]
+    command = [sys.executable, "-m", "acai_tf", "reproduce", *map(str, words)]
     return subprocess.run(
         command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=300
     )
@@ -77,7 +77,7 @@ def test_every_published_row_is_a_run_at_the_published_settings(tmp_path):
 
 
 def test_runs_lie_where_train_py_puts_them(tmp_path):
-    from acai_tf.run_folder import default_run_dir
+    from acai_tf.training.run_folder import default_run_dir
 
     for row in rows(PROBE, pathlib.Path("."), seeds=1, models=["acai", "vae"]):
         assert row.configs[0].run_dir == default_run_dir(row.configs[0])
@@ -163,7 +163,7 @@ def test_bad_words_are_one_line(words, message, tmp_path):
 
 
 def test_the_tables_and_their_commands_can_be_listed(tmp_path, monkeypatch, capsys):
-    from acai_tf.reproduce import __main__ as reproduce
+    from acai_tf.tools.reproduce import command as reproduce
 
     def listed(*words):
         monkeypatch.setattr(sys, "argv", ["reproduce", *words])
@@ -289,7 +289,7 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
     file = tables.write(out, "lines", LINES, read, ["--table=lines", "--scale=1/128"])
     text = file.read_text()
     assert "128 kimg a run, 1/128 of the published length (--scale=1/128)" in text
-    assert "python -m acai_tf.reproduce --table=lines --scale=1/128" in text
+    assert "acai-tf reproduce --table=lines --scale=1/128" in text
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
     cells = next(line for line in lines if line[2:3] == ["acai"])
     assert cells[3:] == (
@@ -474,7 +474,7 @@ with RunFolder({str(taken.folder.path)!r}).held():
 
 
 def test_data_are_prepared_before_anything_is_trained(tmp_path, monkeypatch):
-    from acai_tf.reproduce import __main__ as reproduce
+    from acai_tf.tools.reproduce import command as reproduce
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -489,7 +489,7 @@ def test_data_are_prepared_before_anything_is_trained(tmp_path, monkeypatch):
 def test_what_is_left_to_do(tmp_path, monkeypatch):
     import argparse
 
-    from acai_tf.reproduce.__main__ import _jobs
+    from acai_tf.tools.reproduce.command import _jobs
 
     monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
     given = grid.read_settings(["--data_dir=/d"])
@@ -531,7 +531,7 @@ def test_what_is_left_to_do(tmp_path, monkeypatch):
 
 
 def test_runs_that_failed_are_named_and_the_table_is_written(tmp_path, monkeypatch):
-    from acai_tf.reproduce import __main__ as reproduce
+    from acai_tf.tools.reproduce import command as reproduce
 
     def fail(todo, places, shown, ended):
         return todo[:1]
@@ -543,7 +543,7 @@ def test_runs_that_failed_are_named_and_the_table_is_written(tmp_path, monkeypat
     with pytest.raises(AcaiError, match=r"1 runs failed \(lines/acai-d64-seed0\)"):
         reproduce.main()
     text = (tmp_path / "out" / "lines-16384kimg.md").read_text()
-    assert "python -m acai_tf.reproduce --table=lines --seeds=1 --models=acai\n" in text
+    assert "acai-tf reproduce --table=lines --seeds=1 --models=acai\n" in text
     assert "somebody" not in text
 
 
@@ -590,7 +590,7 @@ def test_a_table_from_nothing_goes_on_where_it_was_stopped(tmp_path):
     words = ["--table=lines", "--models=baseline,acai", "--seeds=2", "--scale=1/8192"]
     words += ["--report_kimg=1", "--depth=2", f"--cache_dir={tmp_path / 'cache'}"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "acai_tf.reproduce", *words]
+    command = [sys.executable, "-m", "acai_tf", "reproduce", *words]
     first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)  # fmt: skip
     runs = tmp_path / "runs" / "lines"
@@ -616,7 +616,7 @@ def test_a_table_from_nothing_goes_on_where_it_was_stopped(tmp_path):
 
 
 def test_scores_have_directions():
-    from acai_tf.compare.tables import directions
+    from acai_tf.tools.compare.tables import directions
 
     for table in TABLES.values():
         for score in table.scores:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import acai_tf
-from acai_tf import checkpoints
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.export import export
+from acai_tf.export.write import export
 from acai_tf.models import MODELS, build_model
-from acai_tf.run_folder import RunFolder
+from acai_tf.training import checkpoints
+from acai_tf.training.run_folder import RunFolder
 
 SHAPE = (16, 16, 1)
 

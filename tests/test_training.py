@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from acai_tf import checkpoints, command, devices
-from acai_tf.callbacks import Report
+from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.errors import CannotSave, DivergedError, UsageError
 from acai_tf.evaluation.run import evaluate_run
-from acai_tf.export import export_run
-from acai_tf.exported import read_about
-from acai_tf.run_folder import RunFolder
-from acai_tf.training import describe, train
+from acai_tf.export.exported import read_about
+from acai_tf.export.write import export_run
+from acai_tf.training import checkpoints, distribution
+from acai_tf.training.callbacks import Report
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.train import describe, train
 
 TIMES = ("images_per_second",)  # what may differ between two runs of the same thing
 
@@ -146,7 +147,7 @@ def test_a_disk_that_is_full_at_the_export(configured, unbroken, monkeypatch):
     def command_that_exports():
         export_run(config.run_dir, f"{config.run_dir}/out")
 
-    assert command.run(command_that_exports) == CannotSave.exit_status
+    assert cli.run(command_that_exports) == CannotSave.exit_status
 
 
 class Killed(BaseException):
@@ -245,7 +246,7 @@ def test_what_may_change_the_last_bits_is_said(threads, versions, says, configur
     with folder.held():
         folder.begin(configured(), "images")
         saved = folder.saved()
-        assert saved["threads"] == devices.threads()
+        assert saved["threads"] == distribution.threads()
         folder.begin(configured(), "images")
         assert not capsys.readouterr().out
         versions = {**saved["versions"], **versions} if versions else None
@@ -259,10 +260,10 @@ def test_what_may_change_the_last_bits_is_said(threads, versions, says, configur
 
 def test_the_number_of_threads_is_the_backends(monkeypatch):
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
-    assert devices.threads() >= 1
+    assert distribution.threads() >= 1
     if keras.backend.backend() == "tensorflow":
         monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
-        assert devices.threads() == 3
+        assert distribution.threads() == 3
 
 
 def test_another_configuration_is_refused_with_what_differs(configured, unbroken):

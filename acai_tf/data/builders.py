@@ -24,7 +24,7 @@ def import_tfds(name: str) -> None:
     except ImportError as error:
         raise UsageError(
             f"{name} is read by tensorflow-datasets, which cannot be imported ({error}); where it"
-            f" can, python -m acai_tf.data {name} --npz={name}.npz writes a file for"
+            f" can, acai-tf data {name} --npz={name}.npz writes a file for"
             f" --dataset=npz:{name}.npz here"
         ) from error
     if keras.backend.backend() != "tensorflow":

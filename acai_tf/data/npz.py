@@ -3,7 +3,7 @@
 train_images, test_images  [N, H, W, C] or [N, H, W] uint8, C = 1 or 3
 train_labels, test_labels  whole numbers [N]; both may be left out where there are no classes
 
-    python -m acai_tf.data mnist --npz=mnist.npz
+    acai-tf data mnist --npz=mnist.npz
 
 writes such a file from any dataset that has an end.
 """
@@ -33,8 +33,7 @@ def load(config: Config) -> ArrayDataset:
     path = pathlib.Path(config.dataset.partition(":")[2])
     if not os.path.isfile(path):  # a pipe would be waited on for ever
         raise UsageError(
-            f"there is no file {path}; python -m acai_tf.data <dataset> --npz={path.name} writes"
-            " one"
+            f"there is no file {path}; acai-tf data <dataset> --npz={path.name} writes one"
         )
     try:
         arrays = read(path, most=free_memory())

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from acai_tf.backend import rows
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
-from acai_tf.devices import rows
 
 AHEAD = 16  # batches that wait for the device
 AT_ONCE = 4  # batches drawn at a time: from a disk, their reads overlap

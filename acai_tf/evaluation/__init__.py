@@ -98,7 +98,7 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
     Raises:
         UsageError: no such evaluator; lists the known ones.
     """
-    from acai_tf.evaluation.subject import Subject
+    from acai_tf.evaluation.context import Subject
 
     subject = Subject(model, dataset)
     values = {}

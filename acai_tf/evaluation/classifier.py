@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from acai_tf.data.dataset import Dataset
 from acai_tf.evaluation import code_hash
-from acai_tf.evaluation.subject import Subject, shared, shrunk, shrunk_size
+from acai_tf.evaluation.context import Subject, shared, shrunk, shrunk_size
 
 STEPS, BATCH = 3000, 64  # 192,000 images: a minute or so on two cores
 LEARNING_RATE = 2e-3  # at the start; it falls to 0 as a cosine does

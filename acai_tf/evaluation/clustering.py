@@ -6,8 +6,8 @@ import numpy as np
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation.context import Subject, shared
 from acai_tf.evaluation.kmeans import best_centers
-from acai_tf.evaluation.subject import Subject, shared
 
 SCORES = {
     "clustering_accuracy": ("k-means on whitened codes, test accuracy, 0..1", "higher"),
@@ -129,7 +129,7 @@ def evaluate(subject: Subject, n_init: int = 1000, seed: int = 0) -> dict[str, f
 
 def draw(subject: Subject) -> dict:
     """Which classes the clusters hold, each named by the class that it was matched to."""
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     data = subject.dataset
     cluster = matched(clusters(subject)[0], data.test_labels)

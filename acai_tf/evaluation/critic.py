@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.subject import STEPS, Subject, shared
-from acai_tf.verbs import FLOAT_LIMIT
+from acai_tf.evaluation.context import STEPS, Subject, shared
+from acai_tf.models.inference import FLOAT_LIMIT
 
 SCORES = {
     "critic_spread": ("standard deviation of the critic's estimates along interpolations", ""),
@@ -75,7 +75,7 @@ def collapsed(scores: dict[str, float]) -> str | None:
 
 def draw(subject: Subject) -> dict:
     """The critic's estimates along interpolations beside the true coefficients."""
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     alpha, said = estimates(subject)
     along = np.linspace(0, 1, len(alpha))

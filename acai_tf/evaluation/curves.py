@@ -3,7 +3,7 @@
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.subject import Subject
+from acai_tf.evaluation.context import Subject
 
 KEPT = False  # it is quick, and there may be more reports by now
 NO_CURVE = {"step", "kimg", "images_per_second"}
@@ -15,7 +15,7 @@ def draw(subject: Subject) -> dict:
     Raises:
         CannotEvaluate: there are no reports.
     """
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     records = subject.records
     if not records:

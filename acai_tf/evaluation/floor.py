@@ -4,8 +4,8 @@ import contextlib
 import json
 
 from acai_tf.evaluation import code_hash, linear, neighbours
+from acai_tf.evaluation.context import Subject
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.evaluation.subject import Subject
 from acai_tf.files import write_atomically
 
 SCORES = {

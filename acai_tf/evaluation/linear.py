@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.subject import Subject
+from acai_tf.evaluation.context import Subject
 
 FRACTIONS = (0.01, 0.1, 1.0)  # of the training labels
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the data against the L2 penalty

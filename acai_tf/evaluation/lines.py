@@ -6,7 +6,7 @@ import numpy as np
 
 from acai_tf.data.lines import SIZE, draw_lines
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.subject import Subject, shared
+from acai_tf.evaluation.context import Subject, shared
 
 SCORES = {
     "line_distance": ("cosine distance of interpolants to the nearest line, 0..2", "lower"),
@@ -124,7 +124,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
 def draw(subject: Subject) -> dict:
     """How the nearest line turns along interpolations, and how far it is."""
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     distance, angle = trajectories(subject)
     figure, (turn, far) = plots.panels("the nearest line's angle", "cosine distance to it")

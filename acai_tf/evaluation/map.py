@@ -3,8 +3,8 @@
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation.context import Subject
 from acai_tf.evaluation.linear import standardise
-from acai_tf.evaluation.subject import Subject
 
 CODES = 2000  # test codes that are drawn, at most
 PERPLEXITY = 30
@@ -22,7 +22,7 @@ def draw(subject: Subject) -> dict:
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     codes, labels = subject.test_codes[:CODES], subject.dataset.test_labels[:CODES]
     if len(codes) < 3:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from acai_tf.evaluation.context import Subject
 from acai_tf.evaluation.linear import standardise
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.evaluation.subject import Subject
 
 SCORES = {"neighbours_accuracy": ("test accuracy of the vote of 10 neighbours, 0..1", "higher")}
 K = 10

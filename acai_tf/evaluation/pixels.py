@@ -19,7 +19,7 @@ class Pixels:
 
     def compiled_verb(self, verb: str, steps: int = 16, method: str = "lerp"):
         """A verb as a function from arrays to arrays; raises CannotEvaluate for "classify"."""
-        from acai_tf.interpolation import PATHS
+        from acai_tf.models.interpolation import PATHS
         from acai_tf.models.reconstruction import to_unit
 
         if verb == "classify":

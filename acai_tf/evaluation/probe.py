@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from acai_tf.evaluation.subject import Subject
+from acai_tf.evaluation.context import Subject
 
 SCORES = {"probe_accuracy": ("test accuracy of the jointly trained probe, 0..1", "higher")}
 
@@ -12,7 +12,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
     The published figure is the median of this value over the last 20 reports of a
     run (section 4.1), then mean and standard deviation over five seeds:
-    `python -m acai_tf.compare` gives it.
+    `acai-tf compare` gives it.
 
     Returns:
         {"probe_accuracy"}.
@@ -26,7 +26,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
 def draw(subject: Subject) -> dict:
     """Which classes the probe takes for which."""
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     data = subject.dataset
     return {

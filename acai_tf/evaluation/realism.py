@@ -4,7 +4,7 @@ import numpy as np
 
 from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.subject import Subject, shared, shrunk
+from acai_tf.evaluation.context import Subject, shared, shrunk
 
 SCORES = {
     "realism_distance": ("interpolants to the nearest test image, in a fixed feature", "lower"),
@@ -109,7 +109,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
 def draw(subject: Subject) -> dict:
     """Distance along the way, between that of the blend and that of test images."""
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     found = distances(subject)
     figure, (axes,) = plots.panels("distance to the nearest test image", width=4.6)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from acai_tf.data.rows import Images
-from acai_tf.evaluation.subject import Subject
+from acai_tf.evaluation.context import Subject
 
 SCORES = {
     "test_rmse": ("root mean squared error over every pixel, 0..255", "lower"),
@@ -35,8 +35,8 @@ def squared_errors(subject: Subject, images: Images, truth: Images) -> np.ndarra
         images: what is reconstructed, [N, H, W, C].
         truth: what it should be, [N, H, W, C].
     """
+    from acai_tf.models.inference import PART
     from acai_tf.models.reconstruction import to_unit
-    from acai_tf.verbs import PART
 
     reconstruct = subject.model.compiled_verb("reconstruct")
     errors = []

@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation.context import Subject, shared
 from acai_tf.evaluation.reconstruction import squared_errors
-from acai_tf.evaluation.subject import Subject, shared
-from acai_tf.verbs import PART
+from acai_tf.models.inference import PART
 
 IMAGES = 2500  # test images, at most
 SEED = 0
@@ -115,7 +115,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
 def draw(subject: Subject) -> dict:
     """Both scores against the strength."""
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     found = curves(subject)
     figure, axes = plots.panels(*found, *([""] * len(found)), columns=len(found))

@@ -3,12 +3,19 @@
 import time
 import traceback
 
-from acai_tf import figures, plots, report
 from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
-from acai_tf.evaluation import EVALUATORS, check_names, code_hash, load_evaluator
-from acai_tf.evaluation.opening import open_subject
+from acai_tf.evaluation import (
+    EVALUATORS,
+    check_names,
+    code_hash,
+    figures,
+    load_evaluator,
+    plots,
+    report,
+)
+from acai_tf.evaluation.context import Subject
 from acai_tf.evaluation.results import Results, open_results
-from acai_tf.evaluation.subject import Subject
+from acai_tf.evaluation.target import open_subject
 from acai_tf.files import DISK_TROUBLE, expanded
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.subject import Subject
+from acai_tf.evaluation.context import Subject
 
 SCORES = {"test_ssim": ("structural similarity of image and reconstruction, -1..1", "higher")}
 WINDOW = 11  # pixels

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from acai_tf.evaluation.subject import Subject, shared, shrunk
+from acai_tf.evaluation.context import Subject, shared, shrunk
 
 SCORES = {
     "transition_smoothness": ("how unevenly class probabilities change; 0: evenly", ""),
@@ -100,7 +100,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
 def draw(subject: Subject) -> dict:
     """Class probabilities along some interpolations, decoded and blended."""
-    from acai_tf import plots
+    from acai_tf.evaluation import plots
 
     path, blend, _ = along_paths(subject)
     total = np.abs(path[:, -1] - path[:, 0]).sum(-1) / 2

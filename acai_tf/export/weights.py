@@ -1,11 +1,11 @@
-"""Every variable by its name, as in a checkpoint: `acai_tf.checkpoints.restore` reads it."""
+"""Every variable by its name, as in a checkpoint."""
 
 import pathlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acai_tf.checkpoints import weights
+from acai_tf.training.checkpoints import weights
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder

@@ -51,9 +51,9 @@ REGULARIZERS = {
     ),
 }
 NETWORKS = {
-    "paper": "acai_tf.networks:paper",
-    "residual": "acai_tf.networks:residual",
-    "large": "acai_tf.networks:large",
+    "paper": "acai_tf.models.networks:paper",
+    "residual": "acai_tf.models.networks:residual",
+    "large": "acai_tf.models.networks:large",
 }
 
 

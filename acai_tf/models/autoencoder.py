@@ -13,14 +13,15 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from acai_tf import backend, interpolation, losses, networks, opponents
-from acai_tf.draws import StepSeed
+from acai_tf import backend
 from acai_tf.errors import UsageError
+from acai_tf.models import interpolation, losses, networks, shared_pass
 from acai_tf.models.bottlenecks import Bottleneck, Deterministic
+from acai_tf.models.inference import check_latents, check_path, check_points, in_parts
+from acai_tf.models.noise import StepSeed
+from acai_tf.models.optimizer import adam
 from acai_tf.models.reconstruction import Reconstruction, SquaredError
 from acai_tf.models.regularizers import Forward, Regularizer, same_shape
-from acai_tf.optimizer import adam
-from acai_tf.verbs import check_latents, check_path, check_points, in_parts
 
 
 @keras.saving.register_keras_serializable("acai_tf")
@@ -92,7 +93,7 @@ class Autoencoder(keras.Model):
         for regularizer in self.regularizers:
             regularizer.attach(self)
             if self.one_backward:
-                opponents.check_separate(regularizer)
+                shared_pass.check_separate(regularizer)
         _check_names(self)
         names = [*self._all_log_names(), *(["probe_accuracy"] if classes else [])]
         self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
@@ -295,7 +296,7 @@ class Autoencoder(keras.Model):
         The same twice, as tensors of their own where one backward pass serves both players.
         """
         if self.one_backward:
-            return opponents.judge(network, x)
+            return shared_pass.judge(network, x)
         y = network(x)
         return y, y
 
@@ -384,7 +385,7 @@ class Autoencoder(keras.Model):
         """As any Keras model, but that losses and metrics are those of the model's parts.
 
         Args:
-            optimizer: default: the paper's Adam, with a rate per player (`acai_tf.optimizer`).
+            optimizer: default: the paper's Adam, with a learning rate per player (`PlayerAdam`).
             jit_compile: with XLA; "auto": on an accelerator.
             options: of `keras.Model.compile`.
         """

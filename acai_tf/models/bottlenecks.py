@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers, ops
 
-from acai_tf import backend, losses
+from acai_tf import backend
+from acai_tf.models import losses
 
 DECAY = 0.999  # of the codebook's moving averages
 EPSILON = 1e-5  # keeps the counts of unused codes above 0

@@ -5,9 +5,10 @@ import math
 import keras
 from keras import ops
 
-from acai_tf import backend, losses
+from acai_tf import backend
 from acai_tf.errors import UsageError
-from acai_tf.verbs import check_images
+from acai_tf.models import losses
+from acai_tf.models.inference import check_images
 
 
 def to_unit(images):

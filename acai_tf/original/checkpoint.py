@@ -100,7 +100,7 @@ def load(path: str | pathlib.Path):
         UsageError: it is no such folder, or a variable is not what the folder's name says.
     """
     from acai_tf.models import build_model
-    from acai_tf.optimizer import adam
+    from acai_tf.models.optimizer import adam
 
     run = OriginalRun(path)
     first = f"{run.original.encoder}/{FIRST_KERNEL}"

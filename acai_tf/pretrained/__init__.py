@@ -1,7 +1,7 @@
 """Trained models that come with the package: acai_tf.load("acai/mnist-d32").
 
 Each is a folder, acai/mnist-d32: weights.npz (numbers of 16 bits), acai_tf.json (settings, step,
-scores of these very weights) and README.md, its card. `python -m acai_tf.pretrained` lists them.
+scores of these very weights) and README.md, its card. `acai-tf pretrained` lists them.
 """
 
 import pathlib

@@ -4,10 +4,10 @@ import dataclasses
 import pathlib
 import shlex
 
-from acai_tf import flags, report
+from acai_tf import flags
 from acai_tf.config import CIRCUMSTANCES, KIMG, Config
-from acai_tf.evaluation import EVALUATORS, load_evaluator
-from acai_tf.exported import read_about
+from acai_tf.evaluation import EVALUATORS, load_evaluator, report
+from acai_tf.export.exported import read_about
 
 CARD, PICTURE = "README.md", "lerp.png"
 _PLACES = {"original", *CIRCUMSTANCES}

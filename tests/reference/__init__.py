@@ -12,7 +12,7 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.models import build_model
-from acai_tf.optimizer import adam
+from acai_tf.models.optimizer import adam
 from acai_tf.original.checkpoint import original_name
 from acai_tf.original.folder import CLASSES
 

@@ -5,8 +5,8 @@ import functools
 import keras
 from keras import ops
 
-from acai_tf import interpolation, losses, networks
 from acai_tf.errors import UsageError
+from acai_tf.models import interpolation, losses, networks
 from acai_tf.models.regularizers import Regularizer, Terms, same_shape
 
 

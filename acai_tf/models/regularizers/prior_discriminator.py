@@ -2,7 +2,7 @@
 
 import keras
 
-from acai_tf import losses, networks
+from acai_tf.models import losses, networks
 from acai_tf.models.regularizers import Regularizer, Terms
 
 

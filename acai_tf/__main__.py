@@ -1,0 +1,17 @@
+"""python -m acai_tf <command>: the same as `acai-tf <command>`."""
+
+import sys
+
+from acai_tf.training import preemption
+
+
+def main() -> int:
+    """Run the command that the command line names; returns the exit status."""
+    preemption.end_at_once()  # during the imports too
+    from acai_tf import cli
+
+    return cli.entry()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""Runs beside each other: `python -m acai_tf.compare`."""

@@ -1,1 +1,0 @@
-"""The published tables, obtained: python -m acai_tf.reproduce --table=lines."""

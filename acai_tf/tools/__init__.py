@@ -1,0 +1,1 @@
+"""Commands around runs: compare, explore, render, reproduce."""

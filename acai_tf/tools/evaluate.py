@@ -1,0 +1,72 @@
+"""Evaluate a finished or running run: acai-tf evaluate --run_dir=runs/..., or python evaluate.py.
+
+Prints a table and writes eval.json, figures/ and report.html into the run folder. What was measured
+before of the same weights is kept.
+"""
+
+import pathlib
+import sys
+
+from absl import flags as absl_flags
+
+from acai_tf import cli, flags, pretrained
+from acai_tf.errors import UsageError
+from acai_tf.evaluation import EVALUATORS, check_names
+
+
+def _define(values: absl_flags.FlagValues) -> None:
+    def text(name, default, help):
+        absl_flags.DEFINE_string(name, default, help, flag_values=values)
+
+    def switch(name, help):
+        absl_flags.DEFINE_bool(name, False, help, flag_values=values)
+
+    def number(name, default, help, low, high=None):
+        absl_flags.DEFINE_integer(name, default, help, low, high, flag_values=values)
+
+    text("run_dir", None, "A run folder, the folder of an export, or a pretrained model's name.")
+    text("evaluators", ",".join(EVALUATORS), "Which evaluators to run, or my_package.mine.")
+    text("data_dir", None, "Where tfds keeps its data; default: as in training.")
+    text("cache_dir", None, "Where decoded images are kept; default: as in training.")
+    text("dataset", None, "Dataset to evaluate on; default: as in training.")
+    text("out", None, "Folder to write to; default: the run's own.")
+    switch("raw_pixels", "Evaluate raw pixels in place of codes: the pixel baseline.")
+    switch("again", "Measure again what has been measured before.")
+    number("n_init", 1000, "Clustering: restarts of k-means.", 1)
+    number("seed", 0, "Seed of the evaluation.", 0, 2**32 - 1)
+
+
+def main() -> None:
+    """The command line.
+
+    Raises:
+        UsageError: an unknown flag or evaluator, no such run; as `acai_tf.evaluate`.
+    """
+    values = absl_flags.FlagValues()
+    _define(values)
+    if flags.asks_for_help(sys.argv):
+        return print(flags.help_text(__doc__, values))
+    flags.read(values, sys.argv)
+    names = check_names([name for name in values.evaluators.split(",") if name])
+    if not values.run_dir:
+        if not values.raw_pixels:
+            raise UsageError("--run_dir is needed: the folder of a run that train.py made")
+        if not values.dataset:
+            raise UsageError("--raw_pixels needs --dataset, or the --run_dir of a run on it")
+    elif not pathlib.Path(pretrained.resolve(values.run_dir)).expanduser().is_dir():
+        raise UsageError(f"--run_dir={values.run_dir} is not a run folder: there is none")
+    cli.load_backend()  # only now: bad words are answered at once
+    from acai_tf.evaluation.run import evaluate_run
+
+    evaluate_run(
+        values.run_dir,
+        evaluators=names,
+        data_dir=values.data_dir,
+        cache_dir=values.cache_dir,
+        dataset=values.dataset,
+        n_init=values.n_init,
+        seed=values.seed,
+        raw_pixels=values.raw_pixels,
+        out=values.out,
+        again=values.again,
+    )

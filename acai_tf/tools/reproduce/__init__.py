@@ -1,0 +1,1 @@
+"""The published tables, obtained: acai-tf reproduce --table=lines."""

@@ -1,0 +1,1 @@
+"""A run: training, its folder, checkpoints, devices, interruptions."""

@@ -1,0 +1,1 @@
+"""Measurements of speed, side by side: python -m benchmarks NAME."""
