@@ -6,6 +6,8 @@ import itertools
 import keras
 import numpy as np
 
+from acai_tf.lazy import jax, tf
+
 BACKENDS = ("tensorflow", "jax")  # that can train
 
 
@@ -35,8 +37,6 @@ def player_gradients(model, x, label, noise) -> tuple[dict, dict, dict]:
 
 
 def _tensorflow_gradients(model, x, label, noise):
-    import tensorflow as tf
-
     # Gradients are summed over replicas, so each takes its share of the mean over the batch.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     values = {name: [v.value for v in variables] for name, variables in model.players().items()}
@@ -54,8 +54,6 @@ def _tensorflow_gradients(model, x, label, noise):
 
 
 def _jax_gradients(model, x, label, noise):
-    import jax
-
     others = model.non_trainable_variables
     present = {id(v): v.value for v in [*model.trainable_variables, *others]}
 
@@ -85,11 +83,7 @@ def _jax_gradients(model, x, label, noise):
 def accelerated() -> bool:
     """Whether the backend computes on an accelerator."""
     if keras.backend.backend() == "jax":
-        import jax
-
         return jax.default_backend() != "cpu"
-    import tensorflow as tf
-
     return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
 
 
@@ -109,8 +103,6 @@ def replicas() -> int:
     """How many replicas share a batch; 1 where the backend does that by itself."""
     if keras.backend.backend() != "tensorflow":
         return 1
-    import tensorflow as tf
-
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
@@ -119,8 +111,6 @@ def share(noise: dict[str, dict]) -> dict[str, dict]:
     count = replicas()
     if count == 1:
         return noise
-    import tensorflow as tf
-
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def own(values):
@@ -137,8 +127,6 @@ def mean_over_replicas(scalars: dict) -> dict:
     """Name -> scalar, each the mean over all replicas."""
     if replicas() == 1:
         return scalars
-    import tensorflow as tf
-
     context = tf.distribute.get_replica_context()
     mine = tf.stop_gradient(tf.stack(list(scalars.values())))
     means = context.all_reduce(tf.distribute.ReduceOp.MEAN, mine)  # in one message
@@ -149,8 +137,6 @@ def of_all_replicas(values):
     """What all replicas have, one after the other, of tensors [n, ...] of equal shapes."""
     if replicas() == 1:
         return values
-    import tensorflow as tf
-
     return tf.distribute.get_replica_context().all_gather(values, axis=0)
 
 
@@ -161,7 +147,6 @@ def train_function(model):
     step's logs, which are the same on all replicas. Keras' own does not work on several workers:
     it looks for an axis in scalars.
     """
-    import tensorflow as tf
 
     @functools.partial(
         tf.function, autograph=False, reduce_retracing=True, jit_compile=model.jit_compile
@@ -199,7 +184,6 @@ def jax_train_function(model):
     Keras' own makes a program of one step and asks Python for each: on a fast device Python would
     set the pace.
     """
-    import jax
 
     @functools.partial(jax.jit, donate_argnums=0)
     def steps(state, batches):
@@ -288,13 +272,9 @@ def compiled(model, verb: str, **options):
     call = functools.partial(getattr(model, verb), **options)
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        import tensorflow as tf
-
         function = tf.function(call, reduce_retracing=True)  # the last part is smaller
         return lambda *tensors: function(*tensors).numpy()
     if backend == "jax":
-        import jax
-
         variables = model.variables
 
         @jax.jit
@@ -310,8 +290,6 @@ def transposed_convolution_pays() -> bool:
     """Whether it is less work here than the upsampling: XLA on a CPU fills it up with zeros."""
     if keras.backend.backend() != "jax":
         return True
-    import jax
-
     return jax.default_backend() != "cpu"
 
 
@@ -322,7 +300,6 @@ def leaky_relu(x, slope: float):
     """
     if keras.backend.backend() != "tensorflow":
         return keras.ops.leaky_relu(x, slope)
-    import tensorflow as tf
 
     @tf.custom_gradient
     def function(x):

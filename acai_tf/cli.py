@@ -16,6 +16,7 @@ import absl.logging
 from acai_tf.config import Config
 from acai_tf.errors import AcaiError, Stopped, UsageError
 from acai_tf.files import unwritable
+from acai_tf.lazy import jax, tf
 from acai_tf.training import preemption
 
 # Of processes, or rivals, that share a GPU: none takes all of its memory when it starts.
@@ -149,12 +150,8 @@ def load_backend(config: Config | None = None) -> None:
 
 def _describe_devices(backend: str) -> str:
     if backend == "jax":
-        import jax
-
         return f"JAX {jax.__version__} on {jax.device_count()} {jax.default_backend().upper()}"
     if backend == "tensorflow":
-        import tensorflow as tf
-
         gpus = tf.config.list_physical_devices("GPU")
         tf.zeros(())  # the devices are set up, and speak of it, at the first tensor
         return f"TensorFlow {tf.__version__} on {f'{len(gpus)} GPU' if gpus else 'CPU'}"

@@ -339,13 +339,13 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
 
 
 # Settings that say where things lie and how they are computed, not what.
-CIRCUMSTANCES = frozenset(
+EXECUTION_SETTINGS = frozenset(
     ("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla", "fused")
     + ("steps_per_execution", "on_nonfinite", "export")
 )
 
 
-def placeless(settings: dict) -> dict:
+def without_paths(settings: dict) -> dict:
     """Saved settings without where things lay on the machine that they are of."""
     return {**settings, "run_dir": "", "data_dir": "", "cache_dir": ""}
 

@@ -1,4 +1,4 @@
-"""What can go wrong that is the user's to mend; the commands print it as one line."""
+"""What can go wrong that is the user's to fix; the commands print it as one line."""
 
 
 class AcaiError(Exception):

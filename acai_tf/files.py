@@ -49,18 +49,18 @@ def replacing(path: pathlib.Path):
 
 
 @contextlib.contextmanager
-def saving(path: pathlib.Path, mend: str):
+def saving(path: pathlib.Path, fix: str):
     """Around what writes: whatever keeps it from being written becomes a CannotSave.
 
     Args:
         path: what is written.
-        mend: what the user should do.
+        fix: what the user should do.
     """
     try:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise CannotSave(f"cannot write {error.filename or path} ({reason}); {mend}") from error
+        raise CannotSave(f"cannot write {error.filename or path} ({reason}); {fix}") from error
 
 
 def expanded(path: str | os.PathLike) -> pathlib.Path:

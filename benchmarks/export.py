@@ -26,7 +26,7 @@ def export(arguments) -> Rows:
             import tensorflow as tf
 
             served = tf.saved_model.load(str(out)).signatures["reconstruct"]
-            verb = model.compiled_verb("reconstruct")
+            verb = model.compiled_method("reconstruct")
             for count in (1, 64):
                 images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
                 tensor, calls = tf.constant(images), max(1, 64 // count)

@@ -21,7 +21,7 @@ import acai_tf
 def main(dataset: str = "mnist", labels: int = 600, **settings) -> dict[str, float]:
     data = acai_tf.load_dataset(dataset=dataset, **settings)
     model = acai_tf.load("acai/mnist-d32")
-    encode = model.compiled_verb("encode")  # as model.encode, for any number of images
+    encode = model.compiled_method("encode")  # as model.encode, for any number of images
 
     def codes(images):
         return encode(images).reshape(len(images), -1)

@@ -15,7 +15,7 @@ from acai_tf.data.npz import from_arrays
 from acai_tf.data.square import middle
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import classifier, figures, realism
-from acai_tf.evaluation.context import Subject, shrunk
+from acai_tf.evaluation.context import Context, shrunk
 from acai_tf.models import build_model
 from acai_tf.training import checkpoints, train
 from acai_tf.training.run_folder import RunFolder, default_run_dir
@@ -155,9 +155,9 @@ def test_evaluators_take_them():
     tall = np.random.default_rng(0).integers(0, 256, (40, 48, 24, 1), np.uint8)
     dataset = from_arrays((tall, np.arange(40) % 2, tall, np.arange(40) % 2), "tall")
     model = build_model(dataclasses.replace(SMALL, latent_width=6), dataset.image_shape, 2)
-    subject = Subject(model, dataset)
+    context = Context(model, dataset)
     assert shrunk(tall).shape == (40, 32, 16, 1)
-    assert subject.paths.shape == subject.blends.shape == (10, 16, 32, 16, 1)
+    assert context.paths.shape == context.blends.shape == (10, 16, 32, 16, 1)
     assert classifier.build(classifier._input_shape(dataset), 2).input_shape[1:] == (32, 16, 1)
     assert realism.feature(shrunk(tall)).shape == (40, 8 * 4 * 9)
     names = ["reconstruction", "similarity", "probe", "realism"]

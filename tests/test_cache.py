@@ -35,7 +35,7 @@ from acai_tf.evaluation import (
     similarity,
     target,
 )
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.tools.data import samples, summary
 from tests.test_data import assert_same_batches, take
@@ -263,7 +263,7 @@ def test_whatever_looks_at_images_takes_those_in_files(from_file, tmp_path):
         target._images,
         lambda data: figures.sheets(Maker(SHAPE), data.test_images),
         *(
-            lambda data, evaluate=evaluator.evaluate: evaluate(Subject(Pixels(SHAPE), data))
+            lambda data, evaluate=evaluator.evaluate: evaluate(Context(Pixels(SHAPE), data))
             for evaluator in (linear, neighbours, realism, reconstruction, robustness, similarity)
         ),
     ):
@@ -277,8 +277,8 @@ def test_whatever_looks_at_images_takes_those_in_files(from_file, tmp_path):
 class Maker(Pixels):
     """Raw pixels, of which sheets can be made."""
 
-    def compiled_verb(self, verb, **options):
-        same = super().compiled_verb(verb, **options)
+    def compiled_method(self, verb, **options):
+        same = super().compiled_method(verb, **options)
         return np.asarray if verb == "decode" else same
 
 
@@ -405,7 +405,7 @@ def test_an_evaluation_without_its_images_ends(config, from_file):
     (path,) = cache.cache_dir(config).rglob("*-test_images")
     os.truncate(path, 0)
     with pytest.raises(DataLost):  # not a traceback an evaluator
-        run._measure("reconstruction", Subject(Pixels(SHAPE), dataset), {}, results=None)
+        run._measure("reconstruction", Context(Pixels(SHAPE), dataset), {}, results=None)
 
 
 def test_the_memory_of_a_container_counts(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from acai_tf.config import CIRCUMSTANCES, Config, changed_settings, poolings
+from acai_tf.config import EXECUTION_SETTINGS, Config, changed_settings, poolings
 from acai_tf.errors import UsageError
 
 
@@ -107,4 +107,4 @@ def test_changed_settings():
 
 
 def test_how_a_step_is_computed_is_no_part_of_what_a_run_is():
-    assert "fused" in CIRCUMSTANCES
+    assert "fused" in EXECUTION_SETTINGS

@@ -46,7 +46,7 @@ def test_every_image_has_one_replica_and_its_partner_with_it(batch, replicas):
         np.testing.assert_array_equal(share[::-1], batch - 1 - share)  # reversed: its partners
 
 
-# The others, and four replicas, where there is time for them: each is compiled anew.
+# The others, and four replicas, where there is time for them: each is compiled again.
 FAST = ("acai", "vqvae")
 NAMES = [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 

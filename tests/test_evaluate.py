@@ -128,9 +128,9 @@ def counting(monkeypatch, module):
     evaluate = module.evaluate
 
     @functools.wraps(evaluate)
-    def counted(subject, **options):
+    def counted(context, **options):
         calls.append(options)
-        return evaluate(subject, **options)
+        return evaluate(context, **options)
 
     monkeypatch.setattr(module, "evaluate", counted)
     return calls
@@ -185,7 +185,7 @@ def test_other_images_take_nothing_from_the_first(run_dir, tmp_path, quick):
         module_names = [name for name in ("evaluate", "draw") if hasattr(module, name)]
         for name in module_names:
             broken = pytest.MonkeyPatch()
-            broken.setattr(module, name, lambda subject: 1 / 0)
+            broken.setattr(module, name, lambda context: 1 / 0)
             try:
                 assert evaluate_run(run_dir, names) == first
                 assert (pathlib.Path(run_dir) / "figures" / "map.png").read_bytes() == figure
@@ -210,7 +210,7 @@ def test_a_failure_takes_nothing_that_was_measured(run_dir, monkeypatch):
 
     first = evaluate_run(run_dir, ["clustering"], n_init=2)
 
-    def broken(subject, **options):
+    def broken(context, **options):
         raise MemoryError("no memory")
 
     with monkeypatch.context() as patch:
@@ -225,7 +225,7 @@ def test_a_failure_takes_nothing_that_was_measured(run_dir, monkeypatch):
 
 
 def test_a_figure_that_fails_costs_only_itself(run_dir, monkeypatch):
-    def broken(subject):
+    def broken(context):
         raise ValueError("no such font")
 
     with monkeypatch.context() as patch:
@@ -249,7 +249,7 @@ def test_figures_that_were_taken_away_are_missing_from_the_page_alone(run_dir):
 def test_an_interrupted_evaluation_goes_on(run_dir, monkeypatch):
     calls = counting(monkeypatch, reconstruction)
 
-    def interrupted(subject):
+    def interrupted(context):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -263,7 +263,7 @@ def test_an_interrupted_evaluation_goes_on(run_dir, monkeypatch):
 
 
 def test_one_that_fails_does_not_take_the_others_along(run_dir, monkeypatch, capsys):
-    def broken(subject):
+    def broken(context):
         raise RuntimeError("a defect of ours")
 
     with monkeypatch.context() as patch:
@@ -279,14 +279,14 @@ def test_one_that_fails_does_not_take_the_others_along(run_dir, monkeypatch, cap
 
 
 def test_codes_that_are_not_finite_are_named_and_the_rest_goes_on(run_dir, monkeypatch, capsys):
-    compiled = Autoencoder.compiled_verb
+    compiled = Autoencoder.compiled_method
 
     def broken(self, verb, **options):
         if verb == "encode":
             return lambda images: np.full((len(images), 8, 8, 2), np.nan)
         return compiled(self, verb, **options)
 
-    monkeypatch.setattr(Autoencoder, "compiled_verb", broken)
+    monkeypatch.setattr(Autoencoder, "compiled_method", broken)
     values = evaluate_run(run_dir, ["linear", "neighbours", "clustering", "map", "probe"])
     assert set(values) == {"step", "probe_accuracy"}
     out = capsys.readouterr().out
@@ -295,7 +295,7 @@ def test_codes_that_are_not_finite_are_named_and_the_rest_goes_on(run_dir, monke
 
 
 def test_an_undefined_score_is_null_and_said_to_be_undefined(run_dir, monkeypatch, capsys):
-    monkeypatch.setattr(probe, "evaluate", lambda subject: {"probe_accuracy": float("nan")})
+    monkeypatch.setattr(probe, "evaluate", lambda context: {"probe_accuracy": float("nan")})
     values = evaluate_run(run_dir, ["probe"])
     assert np.isnan(values["probe_accuracy"])
     assert read(run_dir)["evaluators"]["probe"]["scores"] == {"probe_accuracy": None}
@@ -420,7 +420,7 @@ def test_nothing_is_missing_of_an_evaluator(name):
 
 
 def test_at_reports_what_does_not_apply_is_passed_over(monkeypatch):
-    def none(subject):
+    def none(context):
         raise CannotEvaluate("not here")
 
     monkeypatch.setattr(neighbours, "evaluate", none)

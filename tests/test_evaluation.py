@@ -106,7 +106,7 @@ def lines_model(monkeypatch):
     def as_written(verb, **options):
         return lambda *x: np.asarray(getattr(model, verb)(*x, **options))
 
-    monkeypatch.setattr(model, "compiled_verb", as_written)
+    monkeypatch.setattr(model, "compiled_method", as_written)
     return model, load_dataset(config)
 
 
@@ -173,7 +173,7 @@ def test_restarts_are_a_function_of_the_seed_and_more_are_not_worse():
 
 
 class Codes:
-    """A subject whose codes are given: of two classes, apart by `gap` standard deviations."""
+    """A context whose codes are given: of two classes, apart by `gap` standard deviations."""
 
     def __init__(self, gap, classes=2, count=4000):
         rng = np.random.default_rng(0)

@@ -17,18 +17,18 @@ from acai_tf.evaluation import (
     classifier,
     clustering,
     critic,
-    floor,
     linear,
     lines,
     map,
     neighbours,
+    pixel_baseline,
     realism,
     reconstruction,
     robustness,
     similarity,
     transitions,
 )
-from acai_tf.evaluation.context import Subject, shared, shrunk
+from acai_tf.evaluation.context import Context, shared, shrunk
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.models import build_model
 
@@ -40,8 +40,8 @@ class Verbs(Pixels):
         super().__init__(image_shape)
         self._verbs = verbs
 
-    def compiled_verb(self, verb, **options):
-        return self._verbs.get(verb) or super().compiled_verb(verb, **options)
+    def compiled_method(self, verb, **options):
+        return self._verbs.get(verb) or super().compiled_method(verb, **options)
 
 
 def images_of(count, shape=(32, 32, 1), seed=0):
@@ -77,14 +77,14 @@ def test_shared_results_are_told_apart_by_their_options():
     calls = []
 
     @shared
-    def double(subject, n=7):
+    def double(context, n=7):
         calls.append(n)
         return 2 * n
 
-    subject = Subject(None, None)
-    assert [double(subject, n=1), double(subject, n=2), double(subject, n=1)] == [2, 4, 2]
-    assert double(subject) == 2  # a figure: what its evaluator had last
-    assert double(Subject(None, None)) == 14
+    context = Context(None, None)
+    assert [double(context, n=1), double(context, n=2), double(context, n=1)] == [2, 4, 2]
+    assert double(context) == 2  # a figure: what its evaluator had last
+    assert double(Context(None, None)) == 14
     assert calls == [1, 2, 7]
 
 
@@ -94,7 +94,7 @@ def test_the_code_of_an_evaluator_is_its_modules_and_those_it_imports(tmp_path, 
     before = {name: evaluation.code_hash(name) for name in evaluation.EVALUATORS}
     for edited, changed in (
         ("kmeans", {"clustering"}),
-        ("linear", {"linear", "floor", "neighbours", "map"}),
+        ("linear", {"linear", "pixel_baseline", "neighbours", "map"}),
         ("classifier", {"transitions"}),
     ):
         with (copy / f"{edited}.py").open("a") as file:
@@ -126,14 +126,14 @@ def test_a_critic_that_knows_and_one_that_says_the_same_of_all(data):
             interpolate=lambda a, b: np.zeros((16, *a.shape)),
             estimate=lambda path, said=said: np.repeat(said, len(path) // 16),
         )
-        scores = critic.evaluate(Subject(model, data))
+        scores = critic.evaluate(Context(model, data))
         assert scores["critic_spread"] == pytest.approx(spread, abs=1e-9)
         assert scores["critic_correlation"] == pytest.approx(correlation, nan_ok=True)
 
 
 def test_the_critic_is_asked_along_the_paths(data):
     model = build_model(Config(model="acai", depth=2), data.image_shape, 2)
-    alpha, said = critic.estimates(Subject(model, data))
+    alpha, said = critic.estimates(Context(model, data))
     pairs = len(said)
     path = model.interpolate(
         data.test_images[:pairs], data.test_images[pairs : 2 * pairs], steps=16
@@ -145,7 +145,7 @@ def test_the_critic_is_asked_along_the_paths(data):
 
 def test_a_model_without_a_critic_says_so(data):
     with pytest.raises(CannotEvaluate, match="no critic"):
-        critic.evaluate(Subject(Verbs(data.image_shape), data))
+        critic.evaluate(Context(Verbs(data.image_shape), data))
 
 
 # Reconstruction.
@@ -159,7 +159,7 @@ def test_reconstruction_by_hand(data):
         return (images.astype(np.float64) + error) / 127.5 - 1
 
     scores = reconstruction.evaluate(
-        Subject(Verbs(data.image_shape, reconstruct=reconstruct), data)
+        Context(Verbs(data.image_shape, reconstruct=reconstruct), data)
     )
     assert scores["test_rmse"] == pytest.approx(np.sqrt(50), rel=1e-5)
     perfect, other = 10 * np.log10(255**2 / 1e-4), 10 * np.log10(255**2 / 100)
@@ -175,7 +175,7 @@ def test_similarity_is_that_of_tensorflow(shape):
     def reconstruct(images):
         return images / np.float32(127.5) - 1 + 0.3 * noise
 
-    found = similarity.evaluate(Subject(Verbs(shape, reconstruct=reconstruct), data))["test_ssim"]
+    found = similarity.evaluate(Context(Verbs(shape, reconstruct=reconstruct), data))["test_ssim"]
     truth = (data.test_images / 127.5 - 1).astype(np.float32)
     made = np.clip(reconstruct(data.test_images), -1, 1)
     # TensorFlow leaves out the borders that the window does not fit into, as the paper does.
@@ -185,7 +185,7 @@ def test_similarity_is_that_of_tensorflow(shape):
 
 
 def test_the_same_images_are_perfectly_similar(data):
-    assert similarity.evaluate(Subject(Pixels(data.image_shape), data)) == {
+    assert similarity.evaluate(Context(Pixels(data.image_shape), data)) == {
         "test_ssim": pytest.approx(1)
     }
 
@@ -200,10 +200,10 @@ def true_lines(starts, ends):
 
 def test_interpolants_that_are_images_are_real_and_blends_are_not():
     data = load_dataset(Config(dataset="lines"))
-    real = realism.evaluate(Subject(Verbs(data.image_shape, interpolate=true_lines), data))
+    real = realism.evaluate(Context(Verbs(data.image_shape, interpolate=true_lines), data))
     assert real["realism"] == pytest.approx(1, abs=0.03)
     assert real["realism_distance_reconstruction"] == pytest.approx(real["realism_distance_real"])
-    blend = realism.evaluate(Subject(Pixels(data.image_shape), data))
+    blend = realism.evaluate(Context(Pixels(data.image_shape), data))
     assert blend["realism"] == pytest.approx(0, abs=1e-6)
     assert blend["realism_distance"] == blend["realism_distance_blend"]
     assert blend["realism_distance_blend"] > 2 * blend["realism_distance_real"]
@@ -218,7 +218,7 @@ def test_the_ends_do_not_count():
         path[0], path[-1] = starts, ends
         return path
 
-    scores = realism.evaluate(Subject(Verbs(data.image_shape, interpolate=jump), data))
+    scores = realism.evaluate(Context(Verbs(data.image_shape, interpolate=jump), data))
     assert scores["realism_distance"] == pytest.approx(1, abs=1e-3)  # of an empty image
     assert scores["realism"] < 0  # farther than the blend; no bound is claimed
     assert "not bounded" in realism.SCORES["realism"][0]
@@ -228,15 +228,15 @@ def test_realism_is_undefined_where_the_blend_is_as_real_as_images(data):
     flat = np.zeros((24, 32, 32, 1), np.uint8)
     flat[:, ::2] = np.linspace(50, 250, 24).reshape(-1, 1, 1, 1)  # contrast alone differs
     object.__setattr__(data, "test_images", flat)
-    scores = realism.evaluate(Subject(Pixels(data.image_shape), data))
+    scores = realism.evaluate(Context(Pixels(data.image_shape), data))
     assert np.isnan(scores["realism"])
 
 
 def test_paths_lead_between_the_images_that_they_say(data):
-    subject = Subject(Pixels(data.image_shape), data)
+    context = Context(Pixels(data.image_shape), data)
     images = data.test_images / 127.5 - 1
-    np.testing.assert_allclose(subject.blends[:, 0], images[:6], atol=1e-6)
-    np.testing.assert_allclose(subject.blends[:, -1], images[6:12], atol=1e-6)
+    np.testing.assert_allclose(context.blends[:, 0], images[:6], atol=1e-6)
+    np.testing.assert_allclose(context.blends[:, -1], images[6:12], atol=1e-6)
 
 
 def test_the_feature_does_not_see_brightness_and_contrast():
@@ -250,9 +250,9 @@ def test_the_feature_does_not_see_brightness_and_contrast():
 
 def test_the_ends_are_not_among_the_images_that_are_near(data):
     """Else a path would be near its own ends whatever it looks like."""
-    subject = Subject(Pixels(data.image_shape), data)
-    assert subject.pairs == 6
-    assert realism.distances(subject)["real"].min() > 0.1
+    context = Context(Pixels(data.image_shape), data)
+    assert context.pairs == 6
+    assert realism.distances(context)["real"].min() > 0.1
 
 
 def test_class_probabilities_that_change_evenly_and_at_once():
@@ -286,14 +286,14 @@ def test_paths_within_a_class_do_not_count():
 def test_the_classifier_is_trained_on_training_images(digits, monkeypatch):
     monkeypatch.setattr(classifier, "STEPS", 60)
     object.__setattr__(digits, "test_labels", (digits.test_labels + 1) % 10)  # all wrong
-    model = classifier.trained(Subject(None, digits))
+    model = classifier.trained(Context(None, digits))
     p = classifier.probabilities(model, shrunk(digits.test_images))
     assert np.mean(p.argmax(-1) == (digits.test_labels - 1) % 10) > 0.6
 
 
 def test_the_classifier_learns_and_is_kept(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(classifier, "STEPS", 60)
-    model = classifier.trained(Subject(None, digits, cache=tmp_path))
+    model = classifier.trained(Context(None, digits, cache=tmp_path))
     images = shrunk(digits.test_images)
     p = classifier.probabilities(model, images)
     np.testing.assert_allclose(p.sum(-1), 1, rtol=1e-4)
@@ -305,10 +305,10 @@ def test_the_classifier_learns_and_is_kept(digits, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(classifier, "train", train)
-        again = classifier.trained(Subject(None, digits, cache=tmp_path))
+        again = classifier.trained(Context(None, digits, cache=tmp_path))
     np.testing.assert_array_equal(classifier.probabilities(again, images), p)
     kept.write_bytes(kept.read_bytes()[:2000])
-    again = classifier.trained(Subject(None, digits, cache=tmp_path))
+    again = classifier.trained(Context(None, digits, cache=tmp_path))
     np.testing.assert_allclose(classifier.probabilities(again, images), p, atol=1e-3)
 
 
@@ -332,7 +332,7 @@ def test_corruptions_by_hand():
 
 
 def test_robustness_of_raw_pixels_is_the_size_of_the_corruption(data):
-    scores = robustness.evaluate(Subject(Pixels(data.image_shape), data))
+    scores = robustness.evaluate(Context(Pixels(data.image_shape), data))
     images = data.test_images / 127.5 - 1
     black = np.sqrt(np.mean((images + 1) ** 2)) * 127.5
     assert scores["holes_0.25_rmse"] == pytest.approx(0.5 * black, rel=0.02)
@@ -353,7 +353,7 @@ def test_robustness_probes_the_corrupted_images(data):
         mean = np.mean(images, axis=(1, 2, 3))
         return np.stack([-mean, mean], axis=1)
 
-    scores = robustness.evaluate(Subject(Verbs(data.image_shape, classify=classify), data))
+    scores = robustness.evaluate(Context(Verbs(data.image_shape, classify=classify), data))
     assert scores["blur_2_probe_accuracy"] == 1
     assert scores["holes_0.1_probe_accuracy"] == 1
     assert scores["holes_0.5_probe_accuracy"] == pytest.approx(8 / 24)  # all are dark now
@@ -361,9 +361,9 @@ def test_robustness_probes_the_corrupted_images(data):
 
 def test_robustness_holds_images_in_parts(data, monkeypatch):
     """And they are the same images whatever the parts are, noise aside."""
-    whole = robustness.evaluate(Subject(Pixels(data.image_shape), data))
+    whole = robustness.evaluate(Context(Pixels(data.image_shape), data))
     monkeypatch.setattr(robustness, "PART", 5 * 32 * 32)
-    parts = robustness.evaluate(Subject(Pixels(data.image_shape), data))
+    parts = robustness.evaluate(Context(Pixels(data.image_shape), data))
     assert parts == {name: pytest.approx(value, rel=0.02) for name, value in whole.items()}
 
 
@@ -374,25 +374,25 @@ def test_the_floor_is_measured_once(tmp_path, monkeypatch):
     digits = dataset_of(train=200, shape=(16, 16, 1))
     digits.train_images[:, 0, 0, 0] = 100 * digits.train_labels  # one pixel tells the class
     digits.test_images[:, 0, 0, 0] = 100 * digits.test_labels
-    first = floor.evaluate(Subject(None, digits, cache=tmp_path))
+    first = pixel_baseline.evaluate(Context(None, digits, cache=tmp_path))
     assert set(first) == {
         *("pixels_linear_accuracy_100", "pixels_linear_information_bits"),
         "pixels_neighbours_accuracy",
     }
     assert first["pixels_linear_accuracy_100"] > 0.5  # chance is a third
 
-    def measure(subject, **options):
+    def measure(context, **options):
         return {"linear_accuracy_100": 0.5}
 
     monkeypatch.setattr(linear, "evaluate", measure)
-    monkeypatch.setattr(neighbours, "evaluate", lambda subject: {"neighbours_accuracy": 0.25})
-    assert floor.evaluate(Subject(None, digits, cache=tmp_path)) == first
-    anew = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
-    assert floor.evaluate(Subject(None, digits)) == anew
+    monkeypatch.setattr(neighbours, "evaluate", lambda context: {"neighbours_accuracy": 0.25})
+    assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == first
+    again = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
+    assert pixel_baseline.evaluate(Context(None, digits)) == again
     for damaged in ("[1", "[]", "{}", json.dumps({"other": 1})):
         (kept,) = tmp_path.iterdir()
         kept.write_text(damaged)
-        assert floor.evaluate(Subject(None, digits, cache=tmp_path)) == anew
+        assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == again
 
 
 # What cannot be evaluated says why.
@@ -402,11 +402,11 @@ def evaluators(*which):
     return pytest.mark.parametrize("evaluator", which, ids=lambda e: e.__name__.split(".")[-1])
 
 
-@evaluators(linear, neighbours, clustering, floor, transitions)
+@evaluators(linear, neighbours, clustering, pixel_baseline, transitions)
 def test_without_classes(evaluator):
     data = dataset_of(classes=1)
     with pytest.raises(CannotEvaluate, match="noise has no classes"):
-        evaluator.evaluate(Subject(Pixels(data.image_shape), data))
+        evaluator.evaluate(Context(Pixels(data.image_shape), data))
 
 
 @evaluators(linear, neighbours, clustering)
@@ -416,11 +416,11 @@ def test_codes_that_are_not_finite(evaluator, data):
         codes[3:5, 0, 0] = np.nan
         return codes
 
-    subject = Subject(Verbs(data.image_shape, encode=encode), data)
+    context = Context(Verbs(data.image_shape, encode=encode), data)
     with pytest.raises(CannotEvaluate, match=r"2 of 40 training images' codes are not finite"):
-        evaluator.evaluate(subject)
+        evaluator.evaluate(context)
     with pytest.raises(CannotEvaluate, match=r"2 of 24 test images' codes are not finite"):
-        map.draw(subject)
+        map.draw(context)
 
 
 def test_interpolants_that_are_not_finite(data):
@@ -428,50 +428,50 @@ def test_interpolants_that_are_not_finite(data):
         return np.full((16, len(starts), 32, 32, 1), np.inf)
 
     with pytest.raises(CannotEvaluate, match=r"6 of 6 interpolated images are not finite"):
-        realism.evaluate(Subject(Verbs(data.image_shape, interpolate=interpolate), data))
+        realism.evaluate(Context(Verbs(data.image_shape, interpolate=interpolate), data))
 
 
 def test_fewer_images_than_clusters():
     data = dataset_of(train=9, classes=10)
     with pytest.raises(CannotEvaluate, match=r"9 different codes of 9 training images .* 10 clu"):
-        clustering.evaluate(Subject(Pixels(data.image_shape), data))
+        clustering.evaluate(Context(Pixels(data.image_shape), data))
 
 
 def test_fewer_different_codes_than_clusters(data):
     same = Verbs(data.image_shape, encode=lambda images: np.ones((len(images), 1, 1, 4)))
     with pytest.raises(CannotEvaluate, match=r"1 different codes of 40 training images .* 3 clu"):
-        clustering.evaluate(Subject(same, data))
+        clustering.evaluate(Context(same, data))
     with pytest.raises(CannotEvaluate, match="all codes are the same"):
-        map.draw(Subject(same, data))
+        map.draw(Context(same, data))
 
 
 def test_too_few_images_for_a_linear_probe():
     data = dataset_of(train=20, classes=3)
     with pytest.raises(CannotEvaluate, match="20 training images are too few for 3 classes"):
-        linear.evaluate(Subject(Pixels(data.image_shape), data))
+        linear.evaluate(Context(Pixels(data.image_shape), data))
 
 
 def test_too_few_images_for_interpolation():
     data = dataset_of(test=3)
     with pytest.raises(CannotEvaluate, match="fewer than 4 test images"):
-        realism.evaluate(Subject(Pixels(data.image_shape), data))
+        realism.evaluate(Context(Pixels(data.image_shape), data))
 
 
 def test_a_probe_of_other_classes(data):
     ten = Verbs(data.image_shape, classify=lambda images: np.zeros((len(images), 10)))
     with pytest.raises(CannotEvaluate, match="probe tells 10 classes apart, noise has 3"):
-        _ = Subject(ten, data).logits
+        _ = Context(ten, data).logits
 
 
 def test_images_smaller_than_the_window_of_similarity():
     data = dataset_of(shape=(8, 8, 1))
     with pytest.raises(CannotEvaluate, match="images of 8 pixels are smaller than its window"):
-        similarity.evaluate(Subject(Pixels(data.image_shape), data))
+        similarity.evaluate(Context(Pixels(data.image_shape), data))
 
 
 def test_images_that_are_no_lines(data):
     with pytest.raises(CannotEvaluate, match="noise has no true interpolations"):
-        lines.evaluate(Subject(Pixels(data.image_shape), data))
+        lines.evaluate(Context(Pixels(data.image_shape), data))
 
 
 # Shared work.
@@ -479,8 +479,8 @@ def test_images_that_are_no_lines(data):
 
 def test_large_images_are_shrunk_for_what_looks_at_interpolants():
     data = dataset_of(test=8, shape=(64, 64, 3))
-    subject = Subject(Pixels(data.image_shape), data)
-    assert subject.paths.shape == (2, 16, 32, 32, 3)
+    context = Context(Pixels(data.image_shape), data)
+    assert context.paths.shape == (2, 16, 32, 32, 3)
     flat = np.full((3, 64, 64, 3), 255, np.uint8)
     np.testing.assert_allclose(shrunk(flat), np.ones((3, 32, 32, 3)), atol=1e-6)
 
@@ -492,9 +492,9 @@ def test_codes_are_computed_once(data):
         calls.append(len(images))
         return images.astype(np.float32)[:, ::8, ::8]
 
-    subject = Subject(Verbs(data.image_shape, encode=encode), data)
-    neighbours.evaluate(subject)
-    linear.evaluate(subject)
-    clustering.evaluate(subject, n_init=1)
-    map.draw(subject)
+    context = Context(Verbs(data.image_shape, encode=encode), data)
+    neighbours.evaluate(context)
+    linear.evaluate(context)
+    clustering.evaluate(context, n_init=1)
+    map.draw(context)
     assert sorted(calls) == [24, 40]

@@ -136,9 +136,9 @@ def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch
             pytest.fail("it is not heard")
 
     config = Config(dataset="digits")
-    subject = SimpleNamespace(model=SimpleNamespace(config=config), dataset=load_dataset(config))
+    context = SimpleNamespace(model=SimpleNamespace(config=config), dataset=load_dataset(config))
     about = {"model": "acai", "dataset": "digits"}
-    monkeypatch.setattr(target, "open_subject", lambda *_, **__: (subject, about, None))
+    monkeypatch.setattr(target, "open_target", lambda *_, **__: (context, about, None))
     monkeypatch.setattr(explore, "check_gradio", lambda: None)
     monkeypatch.setattr(explore, "theme", lambda: None)
     monkeypatch.setattr(explore, "page", lambda *_: SimpleNamespace(launch=launch))

@@ -21,7 +21,7 @@ import acai_tf
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import critic
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.export import write as export_module
 from acai_tf.export.write import export, export_run
@@ -60,7 +60,7 @@ def test_an_export_gives_the_models_numbers(name, tmp_path):
         np.testing.assert_allclose(path, expected, atol=2e-6)
     # Any number of images, and no players that none of this needs.
     assert exported.encode(images[:1]).shape == (1, *model.latent_shape)
-    assert exported.compiled_verb("interpolate", steps=3)(images, images).shape[:2] == (3, 5)
+    assert exported.compiled_method("interpolate", steps=3)(images, images).shape[:2] == (3, 5)
     loaded = tf.saved_model.load(str(tmp_path / "export"))
     size = sum(int(np.prod(v.shape)) for v in loaded.own_variables)
     players = {"critic", "discriminator"}
@@ -252,11 +252,11 @@ def test_the_critic_goes_along_only_when_asked(formats, tmp_path):
     np.testing.assert_allclose(exported.estimate(images), model.estimate(images), atol=1e-6)
     many = np.random.default_rng(0).integers(0, 256, (8, *model.image_shape), np.uint8)
     data = Dataset("noise", model.image_shape, (), many, np.zeros(8, int))
-    expected = critic.evaluate(Subject(model, data))
-    assert critic.evaluate(Subject(exported, data)) == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    expected = critic.evaluate(Context(model, data))
+    assert critic.evaluate(Context(exported, data)) == pytest.approx(expected, rel=1e-4, abs=1e-5)
     exported.about["critic"] = False  # as an export without it says
     with pytest.raises(CannotEvaluate, match="--critic"):
-        critic.evaluate(Subject(exported, data))
+        critic.evaluate(Context(exported, data))
     golden = Golden("baseline")
     other = build_model(golden.config, golden.shape, 10)
     with pytest.raises(UsageError, match="no critic"):
@@ -382,6 +382,6 @@ def test_images_that_are_not_the_models_are_refused(formats):
             (np.zeros((1, height, width, colors), np.int64), "these are int64"),
             (np.zeros((0, height, width, colors), np.uint8), "no images"),
         ):
-            for verb in (give.encode, give.reconstruct, give.compiled_verb("classify")):
+            for verb in (give.encode, give.reconstruct, give.compiled_method("classify")):
                 with pytest.raises(UsageError, match=says):
                     verb(images)

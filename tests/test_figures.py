@@ -15,7 +15,7 @@ class Flat:
     def __init__(self, width):
         self.width = width
 
-    def compiled_verb(self, verb, steps=None, method=None):
+    def compiled_method(self, verb, steps=None, method=None):
         def flat(means):
             return np.broadcast_to(means, (*means.shape[:-3], self.width, self.width, 1))
 

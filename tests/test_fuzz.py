@@ -12,7 +12,7 @@ import acai_tf
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.results import open_results
-from acai_tf.evaluation.target import open_subject
+from acai_tf.evaluation.target import open_target
 from acai_tf.export.exported import read_about
 from acai_tf.export.write import export
 from acai_tf.loading import load_run
@@ -181,7 +181,7 @@ def test_run_folders(examples, whole, tmp_path):
         answer(run, RunFolder(run).records)
         if read := answer(run, read_run, str(run)):
             group([read])
-        if opened := answer(run, open_subject, str(run), {}, False):
+        if opened := answer(run, open_target, str(run), {}, False):
             answer(run, measure, run, opened[1])
 
 

@@ -296,8 +296,8 @@ def test_saved_by_keras_and_loaded(name, suffix, tmp_path):
 def test_compiled_verbs_are_the_verbs_at_the_weights_of_the_moment(name, monkeypatch):
     model = make(name)
     images = batch_of(5)["image"]
-    reconstruct = model.compiled_verb("reconstruct")
-    interpolate = model.compiled_verb("interpolate", steps=3, method="slerp")
+    reconstruct = model.compiled_method("reconstruct")
+    interpolate = model.compiled_method("interpolate", steps=3, method="slerp")
     before = reconstruct(images)
     np.testing.assert_allclose(before, model.reconstruct(images), atol=1e-5)
     model.step(batch_of(8))
@@ -307,11 +307,11 @@ def test_compiled_verbs_are_the_verbs_at_the_weights_of_the_moment(name, monkeyp
     np.testing.assert_allclose(after, model.reconstruct(images), atol=1e-5)
     path = model.interpolate(images, images[::-1], steps=3, method="slerp")
     np.testing.assert_allclose(interpolate(images, images[::-1]), path, atol=1e-4)
-    assert model.compiled_verb("reconstruct") is reconstruct
+    assert model.compiled_method("reconstruct") is reconstruct
     monkeypatch.setattr(inference, "PART", 2 * SHAPE[0] * SHAPE[1])  # two images at a time
     model._compiled_verbs.clear()
-    np.testing.assert_allclose(model.compiled_verb("reconstruct")(images), after, atol=1e-5)
-    interpolate = model.compiled_verb("interpolate", steps=3, method="slerp")
+    np.testing.assert_allclose(model.compiled_method("reconstruct")(images), after, atol=1e-5)
+    interpolate = model.compiled_method("interpolate", steps=3, method="slerp")
     np.testing.assert_allclose(interpolate(images, images[::-1]), path, atol=1e-4)
 
 

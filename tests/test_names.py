@@ -28,9 +28,9 @@ def load_nothing(config):
     """Neither a Dataset nor arrays."""
 
 
-def evaluate(subject):
+def evaluate(context):
     """An evaluator: counts."""
-    return {"images": float(len(subject.dataset.test_images))}
+    return {"images": float(len(context.dataset.test_images))}
 
 
 def test_a_dataset_by_its_dotted_path():

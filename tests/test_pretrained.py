@@ -53,12 +53,12 @@ def test_each_loads_and_says_what_it_is(name):
 def test_its_scores_are_those_of_its_weights(monkeypatch):
     """On lines, which need no data."""
     from acai_tf.evaluation import reconstruction
-    from acai_tf.evaluation.context import Subject
+    from acai_tf.evaluation.context import Context
 
     model = acai_tf.load("acai/lines-d64")
-    subject = Subject(model, load_dataset(Config(dataset="lines")))
+    context = Context(model, load_dataset(Config(dataset="lines")))
     scores = read_about(pretrained.resolve("acai/lines-d64"))["scores"]
-    assert reconstruction.evaluate(subject)["test_rmse"] == pytest.approx(
+    assert reconstruction.evaluate(context)["test_rmse"] == pytest.approx(
         scores["test_rmse"], rel=1e-4
     )
     assert scores["line_distance"] < 0.005  # untrained: 0.03

@@ -19,7 +19,7 @@ class Blend(Pixels):
     """Raw pixels with the verbs of an autoencoder that are called one by one."""
 
     def encode(self, images):
-        return self.compiled_verb("encode")(images)
+        return self.compiled_method("encode")(images)
 
     def decode(self, codes):
         return codes

@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 
 from acai_tf.errors import UsageError
+from acai_tf.lazy import tf
 
 
 def import_tfds(name: str) -> None:
@@ -19,8 +20,8 @@ def import_tfds(name: str) -> None:
     """
     try:
         import keras
-        import tensorflow as tf
-        import tensorflow_datasets  # noqa: F401 - only to see that it is there
+        import tensorflow  # noqa: F401 - only to see that they are there
+        import tensorflow_datasets  # noqa: F401
     except ImportError as error:
         raise UsageError(
             f"{name} is read by tensorflow-datasets, which cannot be imported ({error}); where it"
@@ -120,8 +121,6 @@ def undamaged(parts: Iterator, builder) -> Iterator:
     Raises:
         UsageError: the files are damaged.
     """
-    import tensorflow as tf
-
     try:
         yield from parts
     except tf.errors.OpError as error:

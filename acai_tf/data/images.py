@@ -17,6 +17,7 @@ from acai_tf.data.source import Decoded, Source
 from acai_tf.data.square import square
 from acai_tf.errors import UsageError
 from acai_tf.files import expanded
+from acai_tf.lazy import tf
 
 PART = 500  # images of equal size decoded at a time
 FEW = 16  # and of any size, which may be photographs
@@ -51,8 +52,6 @@ def celeba(config: Config) -> ArrayDataset:
     """
 
     def crop_and_resize(images, size):
-        import tensorflow as tf
-
         # The original's resize: TF1's bicubic, without antialiasing.
         small = tf.compat.v1.image.resize_bicubic(images[:, 36:-36, 16:-16], (size, size))
         return np.clip(np.round(small.numpy()), 0, 255).astype(np.uint8)
@@ -184,7 +183,6 @@ def _features(info) -> Features:
 
 def _read(builder, split: str, features: Features) -> Iterator[tuple]:
     """Parts of (images [n, h, w, c] or a list of images, labels [n]), always in the same order."""
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     data = builder.as_dataset(

@@ -13,6 +13,7 @@ import numpy as np
 from acai_tf.backend import rows
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
+from acai_tf.lazy import tf
 
 AHEAD = 16  # batches that wait for the device
 AT_ONCE = 4  # batches drawn at a time: from a disk, their reads overlap
@@ -78,7 +79,6 @@ def pipeline(
     if keras.backend.backend() != "tensorflow":
         batches = dataset.batches(config.batch, seed, first_step)
         return ((batch,) for batch in batches)  # Keras asks generators for tuples
-    import tensorflow as tf
 
     def shares(context=None):
         """One element a replica of this worker and step."""
@@ -103,8 +103,6 @@ def _own_rows(batch: int, context) -> np.ndarray | None:
 
 def _elements(batch_at, first_step: int, own: np.ndarray | None, failures: list | None):
     """A tf.data.Dataset of batches, or of shares of batches, one after the other."""
-    import tensorflow as tf
-
     first = batch_at(first_step)
     names = list(first)
 

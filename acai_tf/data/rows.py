@@ -15,7 +15,7 @@ import numpy as np
 
 from acai_tf.errors import DataLost
 
-AGAIN = "run the same command again: images are decoded anew"
+AGAIN = "run the same command again: images are decoded again"
 
 
 class Rows:

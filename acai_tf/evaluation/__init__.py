@@ -2,10 +2,10 @@
 
 An evaluator is a module with some of
 
-    evaluate(subject, **options) -> {name: value}    its docstring states the protocol
+    evaluate(context, **options) -> {name: value}    its docstring states the protocol
     SCORES = {name: (what it is, "higher" | "lower" | "")}    which way is better
-    draw(subject) -> {name: figure}    of matplotlib, or a picture [H, W, C] uint8
-    KEPT = False    it depends on more than weights and images, and is made anew each time
+    draw(context) -> {name: figure}    of matplotlib, or a picture [H, W, C] uint8
+    KEPT = False    it depends on more than weights and images, and is made again each time
 
 Where it does not apply it raises `CannotEvaluate`, and the others go on.
 """
@@ -34,7 +34,7 @@ EVALUATORS = {
     "map": "acai_tf.evaluation.map",
     "neighbours": "acai_tf.evaluation.neighbours",
     "linear": "acai_tf.evaluation.linear",
-    "floor": "acai_tf.evaluation.floor",
+    "pixel_baseline": "acai_tf.evaluation.pixel_baseline",
     "clustering": "acai_tf.evaluation.clustering",
 }
 AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to run during training
@@ -98,15 +98,15 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
     Raises:
         UsageError: no such evaluator; lists the known ones.
     """
-    from acai_tf.evaluation.context import Subject
+    from acai_tf.evaluation.context import Context
 
-    subject = Subject(model, dataset)
+    context = Context(model, dataset)
     values = {}
     for name in check_names(names):
         evaluator = load_evaluator(name)
         if hasattr(evaluator, "evaluate"):
             try:
-                values.update(evaluator.evaluate(subject, **(options or {}).get(name, {})))
+                values.update(evaluator.evaluate(context, **(options or {}).get(name, {})))
             except CannotEvaluate:
                 continue
     return values

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from acai_tf.data.dataset import Dataset
 from acai_tf.evaluation import code_hash
-from acai_tf.evaluation.context import Subject, shared, shrunk, shrunk_size
+from acai_tf.evaluation.context import Context, shared, shrunk, shrunk_size
 
 STEPS, BATCH = 3000, 64  # 192,000 images: a minute or so on two cores
 LEARNING_RATE = 2e-3  # at the start; it falls to 0 as a cosine does
@@ -52,24 +52,24 @@ def train(dataset: Dataset) -> keras.Sequential:
 
 
 @shared
-def trained(subject: Subject) -> keras.Sequential:
-    """The classifier of a subject's dataset: one for all models, kept in the subject's cache.
+def trained(context: Context) -> keras.Sequential:
+    """The classifier of a context's dataset: one for all models, kept in the context's cache.
 
     Raises:
         CannotEvaluate: there are no classes.
     """
-    subject.check_classes()
-    if subject.cache is None:
-        return train(subject.dataset)
+    context.check_classes()
+    if context.cache is None:
+        return train(context.dataset)
     of = f"{code_hash('classifier')}-{keras.backend.backend()}"
-    path = subject.cache / f"classifier-{of}.weights.h5"
+    path = context.cache / f"classifier-{of}.weights.h5"
     if path.exists():
-        model = build(_input_shape(subject.dataset), subject.dataset.classes)
+        model = build(_input_shape(context.dataset), context.dataset.classes)
         # Where it is damaged, h5py and Keras raise several kinds.
         with contextlib.suppress(OSError, ValueError, KeyError, RuntimeError):
             model.load_weights(path)
             return model
-    model = train(subject.dataset)
+    model = train(context.dataset)
     partial = path.with_name(f"{os.getpid()}-{path.name}")
     with contextlib.suppress(OSError):  # a cache that cannot be written is none
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject, shared
+from acai_tf.evaluation.context import Context, shared
 from acai_tf.evaluation.kmeans import best_centers
 
 SCORES = {
@@ -75,15 +75,15 @@ def best_of(codes: np.ndarray, clusters: int, n_init: int, seed: int):
 
 
 @shared
-def clusters(subject: Subject, n_init: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def clusters(context: Context, n_init: int = 1000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """The clusters of test codes that were whitened, and of those that were not, [M] each.
 
     Raises:
         CannotEvaluate: there are no classes, a code is not finite, or there are fewer images than
             clusters.
     """
-    subject.check_classes()
-    classes, train = subject.dataset.classes, subject.train_codes
+    context.check_classes()
+    classes, train = context.dataset.classes, context.train_codes
     few = train[:1000]  # enough to see it, as a rule
     different = len(np.unique(few if len(np.unique(few, axis=0)) >= classes else train, axis=0))
     if different < classes:
@@ -91,14 +91,14 @@ def clusters(subject: Subject, n_init: int = 1000, seed: int = 0) -> tuple[np.nd
             f"{different} different codes of {len(train)} training images cannot make"
             f" {classes} clusters"
         )
-    white_train, white_test = whiten(train, subject.test_codes)
+    white_train, white_test = whiten(train, context.test_codes)
     return (
         best_of(white_train, classes, n_init, seed).predict(white_test),
-        best_of(train, classes, n_init, seed).predict(subject.test_codes),
+        best_of(train, classes, n_init, seed).predict(context.test_codes),
     )
 
 
-def evaluate(subject: Subject, n_init: int = 1000, seed: int = 0) -> dict[str, float]:
+def evaluate(context: Context, n_init: int = 1000, seed: int = 0) -> dict[str, float]:
     """k-means on whitened codes of the first 60,000 training images, scored on the test set.
 
     As published: random initialisation, `n_init` (1000) restarts of at most 1000
@@ -116,8 +116,8 @@ def evaluate(subject: Subject, n_init: int = 1000, seed: int = 0) -> dict[str, f
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    cluster, plain = clusters(subject, n_init=n_init, seed=seed)
-    label = subject.dataset.test_labels
+    cluster, plain = clusters(context, n_init=n_init, seed=seed)
+    label = context.dataset.test_labels
     return {
         "clustering_accuracy": matched_accuracy(cluster, label),
         "clustering_nmi": float(normalized_mutual_info_score(label, cluster)),
@@ -127,11 +127,11 @@ def evaluate(subject: Subject, n_init: int = 1000, seed: int = 0) -> dict[str, f
     }
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """Which classes the clusters hold, each named by the class that it was matched to."""
     from acai_tf.evaluation import plots
 
-    data = subject.dataset
-    cluster = matched(clusters(subject)[0], data.test_labels)
+    data = context.dataset
+    cluster = matched(clusters(context)[0], data.test_labels)
     figure = plots.confusion(data.test_labels, cluster, data.class_names, "the cluster's class")
     return {"clusters": figure}

@@ -19,16 +19,16 @@ PAIRS, STEPS = 256, 16  # interpolations between test images, and images of each
 SIZE = 32  # pixels of the longer side: larger images are shrunk to look at single interpolants
 
 
-class Subject:
+class Context:
     """A model at its present weights, and a dataset.
 
     Args:
-        model: an `Autoencoder`, or what has its `compiled_verb`, `image_shape` and
+        model: an `Autoencoder`, or what has its `compiled_method`, `image_shape` and
             `latent_shape`: an exported one, or raw pixels.
         dataset: what its codes are taken of.
         records: its reports so far, oldest first.
         cache: the folder where what is the same for every model of a dataset is kept; None:
-            it is computed anew.
+            it is computed again.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Subject:
             CannotEvaluate: there are no classes, no such probe, or its answers are not finite.
         """
         self.check_classes()
-        logits = self.model.compiled_verb("classify")(images)
+        logits = self.model.compiled_method("classify")(images)
         if logits.shape[1] != self.dataset.classes:
             raise CannotEvaluate(
                 f"the model's probe tells {logits.shape[1]} classes apart,"
@@ -115,7 +115,7 @@ class Subject:
         return self._paths(Pixels(self.dataset.image_shape))
 
     def _paths(self, model) -> np.ndarray:
-        interpolate = model.compiled_verb("interpolate", steps=STEPS)
+        interpolate = model.compiled_method("interpolate", steps=STEPS)
         images, pairs = self.dataset.test_images, self.pairs
         parts = []
         height, width, _ = self.dataset.image_shape
@@ -132,23 +132,23 @@ class Subject:
         return self.dataset.train_once(TRAIN_CODES)
 
     def _codes(self, images, which: str) -> np.ndarray:
-        codes = self.model.compiled_verb("encode")(images)
+        codes = self.model.compiled_method("encode")(images)
         return _finite(codes.reshape(len(codes), -1), f"{which} images' codes")
 
 
 def shared(function: Callable) -> Callable:
-    """Compute a function of a subject once for each set of its options.
+    """Compute a function of a context once for each set of its options.
 
     Called without options it returns its latest result, if there is one: a figure shows what its
     evaluator computed, whatever the options were.
     """
 
     @functools.wraps(function)
-    def once(subject: Subject, **options):
-        results = subject._results.setdefault(function, {})
+    def once(context: Context, **options):
+        results = context._results.setdefault(function, {})
         if options or not results:
             key = tuple(sorted(options.items()))
-            result = results.pop(key) if key in results else function(subject, **options)
+            result = results.pop(key) if key in results else function(context, **options)
             results[key] = result  # the last one is the latest
         return next(reversed(results.values()))
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import STEPS, Subject, shared
+from acai_tf.evaluation.context import STEPS, Context, shared
 from acai_tf.models.inference import FLOAT_LIMIT
 
 SCORES = {
@@ -17,23 +17,23 @@ CONSTANT = 1e-3  # the spread of alpha itself is 0.15, that of a critic at work 
 
 
 @shared
-def estimates(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+def estimates(context: Context) -> tuple[np.ndarray, np.ndarray]:
     """The mixing coefficients alpha along interpolations, [16], and what the critic takes them
     for, [pairs, 16]."""
-    if not getattr(subject.model, "critic", None):
+    if not getattr(context.model, "critic", None):
         raise CannotEvaluate(
             "the model has no critic (an export has one if it was made with --critic)"
         )
-    pairs, images = min(PAIRS, subject.pairs), subject.dataset.test_images
-    interpolate = subject.model.compiled_verb("interpolate", steps=STEPS)
+    pairs, images = min(PAIRS, context.pairs), context.dataset.test_images
+    interpolate = context.model.compiled_method("interpolate", steps=STEPS)
     path = interpolate(images[:pairs], images[pairs : 2 * pairs])  # [16, pairs, ...]
     flat = np.clip(path.reshape(-1, *path.shape[2:]), -FLOAT_LIMIT, FLOAT_LIMIT)
-    said = subject.model.compiled_verb("estimate")(flat).reshape(STEPS, -1).T
+    said = context.model.compiled_method("estimate")(flat).reshape(STEPS, -1).T
     t = np.linspace(0, 1, STEPS)
     return np.minimum(t, 1 - t), said
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """What the critic says of 32 interpolations of 16 images between test images.
 
     The autoencoder's aim is that it be fooled, so neither score has a better end. A spread of
@@ -47,7 +47,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
     Raises:
         CannotEvaluate: the model has no critic.
     """
-    alpha, said = estimates(subject)
+    alpha, said = estimates(context)
     spread = float(np.std(said))
     correlation = math.nan
     if spread > 0:
@@ -73,11 +73,11 @@ def collapsed(scores: dict[str, float]) -> str | None:
     )
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """The critic's estimates along interpolations beside the true coefficients."""
     from acai_tf.evaluation import plots
 
-    alpha, said = estimates(subject)
+    alpha, said = estimates(context)
     along = np.linspace(0, 1, len(alpha))
     figure, (axes,) = plots.panels("what the critic takes interpolants for")
     plots.spread(axes, along, said, plots.MODEL, "its estimate, median and quartiles")

@@ -3,13 +3,13 @@
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 
 KEPT = False  # it is quick, and there may be more reports by now
 NO_CURVE = {"step", "kimg", "images_per_second"}
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """All that was reported, against the training images seen.
 
     Raises:
@@ -17,7 +17,7 @@ def draw(subject: Subject) -> dict:
     """
     from acai_tf.evaluation import plots
 
-    records = subject.records
+    records = context.records
     if not records:
         raise CannotEvaluate("there are no reports")
     names = [name for name in records[-1] if name not in NO_CURVE]

@@ -62,15 +62,15 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
     if len(images) < pairs:
         images = np.resize(images, (pairs, *images.shape[1:]))  # over again from the first
     real = images[:pairs]
-    reconstruction = model.compiled_verb("reconstruct")(real)
+    reconstruction = model.compiled_method("reconstruct")(real)
     beside = np.stack([np.asarray(to_unit(real)), reconstruction], axis=1)
     beside = beside.reshape(rows, columns, *images.shape[1:])
     made = {"reconstruction": beside}
     starts, ends = images[:rows], images[rows : 2 * rows]
     for method in ("lerp", "slerp"):
-        interpolate = model.compiled_verb("interpolate", steps=columns, method=method)
+        interpolate = model.compiled_method("interpolate", steps=columns, method=method)
         made[method] = interpolate(starts, ends).swapaxes(0, 1)  # a row for each pair
     prior = keras.random.normal((rows * columns, *model.latent_shape), seed=0)
-    decoded = model.compiled_verb("decode")(prior)
+    decoded = model.compiled_method("decode")(prior)
     made["prior"] = decoded.reshape(rows, columns, *images.shape[1:])
     return {name: grid(images) for name, images in made.items()}

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 
 FRACTIONS = (0.01, 0.1, 1.0)  # of the training labels
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of the data against the L2 penalty
@@ -22,12 +22,12 @@ SCORES = {
 } | {"linear_information_bits": ("what codes tell of the class at least, bits", "higher")}
 
 
-def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
+def evaluate(context: Context, seeds: int = 3) -> dict[str, float]:
     """Multinomial logistic regression on frozen codes, scored on the test set.
 
     Codes of the first 60,000 training images are standardised (mean and standard deviation of
     each dimension). For each fraction of the labels and each seed: draw so many images, hold a
-    fifth of them out, choose the L2 penalty of lowest cross-entropy there, fit anew on all that
+    fifth of them out, choose the L2 penalty of lowest cross-entropy there, fit again on all that
     were drawn. The test set is scored once, by that fit. Where a fraction holds fewer than ten
     images a class, or a draw of it only one class, it is left out. (All of the labels are the
     same in every draw; what is held out differs.)
@@ -36,7 +36,7 @@ def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
     below: I(code; class) >= H(class) - CE (Barber and Agakov 2003).
 
     Args:
-        subject: what is evaluated.
+        context: what is evaluated.
         seeds: how often images are drawn.
 
     Returns:
@@ -48,11 +48,11 @@ def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
         CannotEvaluate: there are no classes, or a code is not finite, or no fraction holds ten
             images a class.
     """
-    subject.check_classes()
-    train, test = standardise(subject.train_codes, subject.test_codes)
-    label, test_label = subject.train_labels, subject.dataset.test_labels
+    context.check_classes()
+    train, test = standardise(context.train_codes, context.test_codes)
+    label, test_label = context.train_labels, context.dataset.test_labels
     values = {}
-    enough = [f for f in FRACTIONS if round(f * len(train)) >= 10 * subject.dataset.classes]
+    enough = [f for f in FRACTIONS if round(f * len(train)) >= 10 * context.dataset.classes]
     show = not sys.stderr.isatty()
     # More threads than one slow a fit down: its products are small.
     with (
@@ -76,7 +76,7 @@ def evaluate(subject: Subject, seeds: int = 3) -> dict[str, float]:
                 values["linear_information_bits"] = float(np.mean(bits))
     if not values:
         raise CannotEvaluate(
-            f"{len(train)} training images are too few for {subject.dataset.classes} classes"
+            f"{len(train)} training images are too few for {context.dataset.classes} classes"
         )
     return values
 

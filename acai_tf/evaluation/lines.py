@@ -6,7 +6,7 @@ import numpy as np
 
 from acai_tf.data.lines import SIZE, draw_lines
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject, shared
+from acai_tf.evaluation.context import Context, shared
 
 SCORES = {
     "line_distance": ("cosine distance of interpolants to the nearest line, 0..2", "lower"),
@@ -103,14 +103,14 @@ def _scores(distance: np.ndarray, angle: np.ndarray) -> dict[str, float]:
 
 
 @shared
-def trajectories(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+def trajectories(context: Context) -> tuple[np.ndarray, np.ndarray]:
     """Distances and angles of the nearest lines along the interpolations, [256, 16] each."""
-    if subject.dataset.name != "lines":
-        raise CannotEvaluate(f"{subject.dataset.name} has no true interpolations to compare with")
-    return _closest_lines(subject.paths)
+    if context.dataset.name != "lines":
+        raise CannotEvaluate(f"{context.dataset.name} has no true interpolations to compare with")
+    return _closest_lines(context.paths)
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """`line_scores` of 256 interpolations of 16 images between test lines.
 
     The cosine distance of each decoded image to the nearest of 10,000 true lines, and how far the
@@ -119,14 +119,14 @@ def evaluate(subject: Subject) -> dict[str, float]:
     Raises:
         CannotEvaluate: the images are no lines.
     """
-    return _scores(*trajectories(subject))
+    return _scores(*trajectories(context))
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """How the nearest line turns along interpolations, and how far it is."""
     from acai_tf.evaluation import plots
 
-    distance, angle = trajectories(subject)
+    distance, angle = trajectories(context)
     figure, (turn, far) = plots.panels("the nearest line's angle", "cosine distance to it")
     along = np.linspace(0, 1, angle.shape[1])
     for path in np.degrees(np.unwrap(angle[:SHOWN])):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.linear import standardise
 
 CODES = 2000  # test codes that are drawn, at most
@@ -11,7 +11,7 @@ PERPLEXITY = 30
 SEED = 0
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """Codes of up to 2,000 test images, coloured by class: their two principal components, and
     t-SNE (van der Maaten and Hinton 2008), which keeps neighbours together. Each dimension is
     first scaled to a standard deviation of 1.
@@ -24,7 +24,7 @@ def draw(subject: Subject) -> dict:
 
     from acai_tf.evaluation import plots
 
-    codes, labels = subject.test_codes[:CODES], subject.dataset.test_labels[:CODES]
+    codes, labels = context.test_codes[:CODES], context.dataset.test_labels[:CODES]
     if len(codes) < 3:
         raise CannotEvaluate("a map needs 3 test images at least")
     codes, _ = standardise(codes, codes)
@@ -38,7 +38,7 @@ def draw(subject: Subject) -> dict:
     ).fit_transform(codes)
     share = f" ({pca.explained_variance_ratio_.sum():.0%} of the variance)" if pca else ""
     figure, axes = plots.panels(f"principal components{share}", "t-SNE", width=4.6, height=4.6)
-    names = subject.dataset.class_names
+    names = context.dataset.class_names
     for ax, place in zip(axes, (places, tsne), strict=True):
         if 1 < len(names) <= plots.FEW:
             for label, name in enumerate(names):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.linear import standardise
 from acai_tf.evaluation.pixels import Pixels
 
@@ -10,7 +10,7 @@ SCORES = {"neighbours_accuracy": ("test accuracy of the vote of 10 neighbours, 0
 K = 10
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """Accuracy of the vote of the 10 nearest training codes, on the test set.
 
     Euclidean distances between standardised codes (raw pixels: as they are) of the first 60,000
@@ -25,12 +25,12 @@ def evaluate(subject: Subject) -> dict[str, float]:
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    subject.check_classes()
-    train, test = subject.train_codes, subject.test_codes
-    if not isinstance(subject.model, Pixels):  # those have one scale as they are
+    context.check_classes()
+    train, test = context.train_codes, context.test_codes
+    if not isinstance(context.model, Pixels):  # those have one scale as they are
         train, test = standardise(train, test)
     vote = KNeighborsClassifier(min(K, len(train)), algorithm="brute")
-    vote.fit(train, subject.train_labels)
+    vote.fit(train, context.train_labels)
     return {
-        "neighbours_accuracy": float(np.mean(vote.predict(test) == subject.dataset.test_labels))
+        "neighbours_accuracy": float(np.mean(vote.predict(test) == context.dataset.test_labels))
     }

@@ -6,7 +6,7 @@ from acai_tf.errors import CannotEvaluate
 
 
 class Pixels:
-    """What `Autoencoder.compiled_verb` gives, for the autoencoder that changes nothing.
+    """What `Autoencoder.compiled_method` gives, for the autoencoder that changes nothing.
 
     Its interpolation is the pixel blend: one image fades out, the other in.
 
@@ -17,7 +17,7 @@ class Pixels:
     def __init__(self, image_shape: tuple[int, int, int]):
         self.image_shape = self.latent_shape = tuple(image_shape)
 
-    def compiled_verb(self, verb: str, steps: int = 16, method: str = "lerp"):
+    def compiled_method(self, verb: str, steps: int = 16, method: str = "lerp"):
         """A verb as a function from arrays to arrays; raises CannotEvaluate for "classify"."""
         from acai_tf.models.interpolation import PATHS
         from acai_tf.models.reconstruction import to_unit

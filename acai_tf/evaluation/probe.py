@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 
 SCORES = {"probe_accuracy": ("test accuracy of the jointly trained probe, 0..1", "higher")}
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """Accuracy of the jointly trained probe on the whole test set, in 0..1.
 
     The published figure is the median of this value over the last 20 reports of a
@@ -20,17 +20,17 @@ def evaluate(subject: Subject) -> dict[str, float]:
     Raises:
         CannotEvaluate: there are no classes, or no such probe.
     """
-    right = subject.logits.argmax(-1) == subject.dataset.test_labels
+    right = context.logits.argmax(-1) == context.dataset.test_labels
     return {"probe_accuracy": float(np.mean(right))}
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """Which classes the probe takes for which."""
     from acai_tf.evaluation import plots
 
-    data = subject.dataset
+    data = context.dataset
     return {
         "confusion": plots.confusion(
-            data.test_labels, subject.logits.argmax(-1), data.class_names, "the probe's class"
+            data.test_labels, context.logits.argmax(-1), data.class_names, "the probe's class"
         )
     }

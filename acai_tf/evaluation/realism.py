@@ -4,7 +4,7 @@ import numpy as np
 
 from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject, shared, shrunk
+from acai_tf.evaluation.context import Context, shared, shrunk
 
 SCORES = {
     "realism_distance": ("interpolants to the nearest test image, in a fixed feature", "lower"),
@@ -59,26 +59,26 @@ def distance_to_nearest(features: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 @shared
-def distances(subject: Subject) -> dict[str, np.ndarray]:
+def distances(context: Context) -> dict[str, np.ndarray]:
     """Of "path" and "blend" [pairs, 16]; "reconstruction" and "real": of the ends, [2 pairs]."""
-    images, pairs = subject.dataset.test_images, subject.pairs
+    images, pairs = context.dataset.test_images, context.pairs
     others = feature(shrunk(between(images, 2 * pairs, 2 * pairs + OTHERS)))
     ends = images[: 2 * pairs]
-    reconstruction = subject.model.compiled_verb("reconstruct")(ends)
+    reconstruction = context.model.compiled_method("reconstruct")(ends)
 
     def nearest(images):
         flat = np.clip(images.reshape(-1, *images.shape[-3:]), -1, 1)
         return distance_to_nearest(feature(flat), others)
 
     return {
-        "path": nearest(subject.paths).reshape(pairs, -1),
-        "blend": nearest(subject.blends).reshape(pairs, -1),
+        "path": nearest(context.paths).reshape(pairs, -1),
+        "blend": nearest(context.blends).reshape(pairs, -1),
         "reconstruction": nearest(shrunk(reconstruction)),
         "real": nearest(shrunk(ends)),
     }
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """The distance of interpolants to the nearest test image, in the space of `feature`.
 
     256 interpolations of 16 images between test images (fewer where there are few), the ends left
@@ -93,7 +93,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
             test images. Undefined where the blend is not clearly (two standard errors) farther
             than test images}.
     """
-    found = distances(subject)
+    found = distances(context)
     path, blend = (float(np.mean(found[name][:, 1:-1])) for name in ("path", "blend"))
     reconstruction, real = (float(np.mean(found[name])) for name in ("reconstruction", "real"))
     groups = found["blend"][:, 1:-1].mean(1), found["real"]
@@ -107,11 +107,11 @@ def evaluate(subject: Subject) -> dict[str, float]:
     }
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """Distance along the way, between that of the blend and that of test images."""
     from acai_tf.evaluation import plots
 
-    found = distances(subject)
+    found = distances(context)
     figure, (axes,) = plots.panels("distance to the nearest test image", width=4.6)
     along = np.linspace(0, 1, found["path"].shape[1])
     axes.plot(along, found["blend"].mean(0), color=plots.BLEND, label="pixel blend")

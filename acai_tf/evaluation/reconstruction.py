@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from acai_tf.data.rows import Images
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 
 SCORES = {
     "test_rmse": ("root mean squared error over every pixel, 0..255", "lower"),
@@ -13,7 +13,7 @@ SCORES = {
 }
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """Squared error over all test images, on the 0..255 scale of pixels.
 
     Returns:
@@ -21,14 +21,14 @@ def evaluate(subject: Subject) -> dict[str, float]:
          "test_psnr": 10 log10(255^2 / MSE) of each image in decibels, then their mean}; an image
         without error counts as one whose MSE is 1e-4.
     """
-    mse = squared_errors(subject, subject.dataset.test_images, subject.dataset.test_images)
+    mse = squared_errors(context, context.dataset.test_images, context.dataset.test_images)
     return {
         "test_rmse": float(np.sqrt(np.mean(mse))),
         "test_psnr": float(np.mean(10 * np.log10(255**2 / np.maximum(mse, 1e-4)))),
     }
 
 
-def squared_errors(subject: Subject, images: Images, truth: Images) -> np.ndarray:
+def squared_errors(context: Context, images: Images, truth: Images) -> np.ndarray:
     """Each image's mean squared error, 0..255 scale: [N], of its reconstruction against `truth`.
 
     Args:
@@ -38,7 +38,7 @@ def squared_errors(subject: Subject, images: Images, truth: Images) -> np.ndarra
     from acai_tf.models.inference import PART
     from acai_tf.models.reconstruction import to_unit
 
-    reconstruct = subject.model.compiled_verb("reconstruct")
+    reconstruct = context.model.compiled_method("reconstruct")
     errors = []
     size = max(1, PART // math.prod(images.shape[1:3]))  # reconstructions that are held at a time
     for start in range(0, len(images), size):

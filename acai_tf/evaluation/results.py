@@ -1,4 +1,4 @@
-"""What has been measured of one subject: eval.json, written after each evaluator.
+"""What has been measured of one context: eval.json, written after each evaluator.
 
 {"about": what was evaluated: model, dataset, images, step, weights ...,
  "evaluators": {name: {"scores": {name: value or null}, "figures": [name], "seconds", "options",
@@ -24,11 +24,11 @@ from acai_tf.evaluation import code_hash
 from acai_tf.files import expanded, hold, unwritable, write_atomically
 
 FILE = "eval.json"
-ALL = ("figures", "report.html", FILE)  # eval.json last: without the others it is measured anew
+ALL = ("figures", "report.html", FILE)  # eval.json last: without the others it is measured again
 
 
 class Results:
-    """The results in a folder that are of this very subject; `open_results` makes it.
+    """The results in a folder that are of this very context; `open_results` makes it.
 
     Args:
         folder: where eval.json is.
@@ -157,7 +157,7 @@ def _is_title(value) -> bool:
 
 
 def _aside(folder: pathlib.Path, about: dict) -> pathlib.Path:
-    """Where the results of a subject lie while another's are in the folder itself."""
+    """Where the results of a context lie while another's are in the folder itself."""
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     return folder / "evaluations" / key[:8]
 

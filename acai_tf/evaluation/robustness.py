@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject, shared
+from acai_tf.evaluation.context import Context, shared
 from acai_tf.evaluation.reconstruction import squared_errors
 from acai_tf.models.inference import PART
 
@@ -54,7 +54,7 @@ SCORES = {
 
 
 @shared
-def curves(subject: Subject) -> dict[str, dict[str, list]]:
+def curves(context: Context) -> dict[str, dict[str, list]]:
     """{corruption: {"strength", "rmse" and, with a probe, "accuracy": a list}}, 0 first."""
     found = {
         name: {"strength": [0.0, *strengths], "rmse": [], "accuracy": []}
@@ -64,7 +64,7 @@ def curves(subject: Subject) -> dict[str, dict[str, list]]:
     with tqdm(total=conditions, desc="robustness", disable=not sys.stderr.isatty()) as bar:
         for name, curve in found.items():
             for strength in curve["strength"]:
-                rmse, accuracy = _scores(subject, CORRUPTIONS[name][0], strength)
+                rmse, accuracy = _scores(context, CORRUPTIONS[name][0], strength)
                 curve["rmse"].append(rmse)
                 curve["accuracy"].append(accuracy)
                 bar.update()
@@ -73,27 +73,27 @@ def curves(subject: Subject) -> dict[str, dict[str, list]]:
     return found
 
 
-def _scores(subject: Subject, corrupt: Callable, strength: float) -> tuple[float, float | None]:
+def _scores(context: Context, corrupt: Callable, strength: float) -> tuple[float, float | None]:
     """rmse and, with a probe, its accuracy on corrupted images, which are held in parts."""
     from acai_tf.models.reconstruction import to_unit
 
-    images = between(subject.dataset.test_images, 0, IMAGES)
-    labels = subject.dataset.test_labels[:IMAGES]
+    images = between(context.dataset.test_images, 0, IMAGES)
+    labels = context.dataset.test_labels[:IMAGES]
     rng = np.random.default_rng(SEED)
     errors, right = [], []
     part = max(1, PART // math.prod(images.shape[1:3]))
     for start in range(0, len(images), part):
         clean = np.asarray(to_unit(images[start : start + part]))
         corrupted = corrupt(clean, strength, rng).astype(np.float32) if strength else clean
-        errors.append(squared_errors(subject, corrupted, clean))
+        errors.append(squared_errors(context, corrupted, clean))
         with contextlib.suppress(CannotEvaluate):
-            found = subject.classify(corrupted).argmax(-1)
+            found = context.classify(corrupted).argmax(-1)
             right.append(found == labels[start : start + part])
     rmse = float(np.sqrt(np.mean(np.concatenate(errors))))
     return rmse, float(np.mean(np.concatenate(right))) if right else None
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """Joint probe and reconstruction under Gaussian noise, dropped pixels and blur.
 
     Up to 2,500 test images are corrupted at three strengths each, as `noise`, `holes` and `blur`
@@ -104,7 +104,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
          "<corruption>_<strength>_probe_accuracy": of the joint probe, 0..1, where there is one}.
     """
     scores = {}
-    for name, curve in curves(subject).items():
+    for name, curve in curves(context).items():
         for index, strength in enumerate(curve["strength"]):
             if strength:
                 scores[f"{name}_{strength:g}_rmse"] = curve["rmse"][index]
@@ -113,11 +113,11 @@ def evaluate(subject: Subject) -> dict[str, float]:
     return scores
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """Both scores against the strength."""
     from acai_tf.evaluation import plots
 
-    found = curves(subject)
+    found = curves(context)
     figure, axes = plots.panels(*found, *([""] * len(found)), columns=len(found))
     axis = {
         "noise": "standard deviation, black to white = 1",

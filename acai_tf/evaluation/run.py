@@ -13,9 +13,9 @@ from acai_tf.evaluation import (
     plots,
     report,
 )
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.results import Results, open_results
-from acai_tf.evaluation.target import open_subject
+from acai_tf.evaluation.target import open_target
 from acai_tf.files import DISK_TROUBLE, expanded
 
 
@@ -48,7 +48,7 @@ def evaluate_run(
         raw_pixels: evaluate pixels in place of codes, on the dataset of the run, or `dataset`.
         out: the folder to write to; None: the run's own, evaluation/ beside an exported model, or
             runs/<dataset>/pixels.
-        again: measure anew what is there already.
+        again: measure again what is there already.
 
     Returns:
         {"step", name: value}, of all that is now in eval.json.
@@ -60,7 +60,7 @@ def evaluate_run(
     names = check_names(evaluators or list(EVALUATORS))
     changes = {"data_dir": data_dir, "cache_dir": cache_dir, "dataset": dataset}
     changes = {name: value for name, value in changes.items() if value is not None}
-    subject, about, own_folder = open_subject(run_dir, changes, raw_pixels)
+    context, about, own_folder = open_target(run_dir, changes, raw_pixels)
     options = {"clustering": {"n_init": n_init, "seed": seed}}
     failed = []
     with open_results(expanded(out) if out else own_folder, about) as results:
@@ -70,18 +70,18 @@ def evaluate_run(
             for name in names:
                 own = options.get(name, {})
                 kept = getattr(load_evaluator(name), "KEPT", True) and results.kept(name, own)
-                if (again or not kept) and not _measure(name, subject, own, results):
+                if (again or not kept) and not _measure(name, context, own, results):
                     failed.append(name)
                 _print(name, results)
         finally:  # of an interrupted evaluation too
-            page = report.write(results, subject.dataset.class_names)
+            page = report.write(results, context.dataset.class_names)
     print(f"report: {page}")
     if failed:
         raise AcaiError(f"{', '.join(failed)} failed, see above; the others' results are written")
     return {"step": about.get("step", 0), **results.scores()}
 
 
-def _measure(name: str, subject: Subject, options: dict, results: Results) -> bool:
+def _measure(name: str, context: Context, options: dict, results: Results) -> bool:
     """Add an evaluator's scores and figures to the results; False where it failed.
 
     A defect of one evaluator costs neither the others' hours nor its own earlier results, one of
@@ -92,11 +92,11 @@ def _measure(name: str, subject: Subject, options: dict, results: Results) -> bo
     entry = {"scores": {}, "figures": [], "options": options, "code": code_hash(name)}
     try:
         if hasattr(evaluator, "evaluate"):
-            entry["scores"] = evaluator.evaluate(subject, **options)
+            entry["scores"] = evaluator.evaluate(context, **options)
             so_far = {**entry, "seconds": round(time.perf_counter() - began, 1)}
             results.add(name, {**so_far, "code": None})  # not whole yet: its figures are missing
         if hasattr(evaluator, "draw"):
-            for title, figure in evaluator.draw(subject).items():
+            for title, figure in evaluator.draw(context).items():
                 save = plots.save if hasattr(figure, "savefig") else figures.save_png
                 save(figure, results.figure(title))
                 entry["figures"].append(title)

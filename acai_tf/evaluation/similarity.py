@@ -6,14 +6,14 @@ import numpy as np
 from tqdm import tqdm
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 
 SCORES = {"test_ssim": ("structural similarity of image and reconstruction, -1..1", "higher")}
 WINDOW = 11  # pixels
 PART = 250  # reconstructions that are held at a time
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """SSIM (Wang et al. 2004) over all test images, with the settings of that paper.
 
     A Gaussian window of standard deviation 1.5 over 11x11 pixels, K1 = 0.01, K2 = 0.03; the mean
@@ -30,8 +30,8 @@ def evaluate(subject: Subject) -> dict[str, float]:
 
     from acai_tf.models.reconstruction import to_unit
 
-    reconstruct = subject.model.compiled_verb("reconstruct")
-    images = subject.dataset.test_images
+    reconstruct = context.model.compiled_method("reconstruct")
+    images = context.dataset.test_images
     if (side := min(images.shape[1:3])) < WINDOW:
         raise CannotEvaluate(f"images of {side} pixels are smaller than its window")
     similarities = []

@@ -14,7 +14,7 @@ from acai_tf.data.cache import cache_dir
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import results
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.export.exported import Exported, read_about
 from acai_tf.loading import is_export, is_original, load, load_run
@@ -23,9 +23,9 @@ from acai_tf.training import checkpoints
 from acai_tf.training.run_folder import RunFolder
 
 
-def open_subject(
+def open_target(
     run_dir: str | None, changes: dict, raw_pixels: bool
-) -> tuple[Subject, dict, pathlib.Path]:
+) -> tuple[Context, dict, pathlib.Path]:
     """What is to be evaluated, what it is, and the folder that its results belong to.
 
     Args:
@@ -57,7 +57,7 @@ def _pixels(run_dir, changes):
     data = load_dataset(config)
     about = {"model": "raw pixels", "dataset": config.dataset, "images": _images(data)}
     folder = pathlib.Path("runs") / short_name(config.dataset) / "pixels"
-    return Subject(Pixels(data.image_shape), data, cache=_cache(config, data)), about, folder
+    return Context(Pixels(data.image_shape), data, cache=_cache(config, data)), about, folder
 
 
 def _run(run: RunFolder, changes):
@@ -68,7 +68,7 @@ def _run(run: RunFolder, changes):
     if config.dataset == trained.dataset and run.images() not in (None, data.fingerprint()):
         print("the images are not those that this run began with")
     about = _about(model, config, data, step)
-    return Subject(model, data, run.records(), _cache(config, data)), about, run.path
+    return Context(model, data, run.records(), _cache(config, data)), about, run.path
 
 
 def _export(path, changes):
@@ -78,8 +78,8 @@ def _export(path, changes):
     config = _changed(model.config or Config(model="autoencoder"), changes)
     data = _data_for(model, config)
     about = {"exported": True, **_about(model, config, data, read_about(path)["step"])}
-    subject = Subject(model, data, cache=_cache(config, data))
-    return subject, about, results.of_export(path, config.model)
+    context = Context(model, data, cache=_cache(config, data))
+    return context, about, results.of_export(path, config.model)
 
 
 def _original(path, changes):
@@ -90,7 +90,7 @@ def _original(path, changes):
     data = _data_for(model, config)
     about = {"original": True, **_about(model, config, data, int(model.optimizer.iterations))}
     del about["seed"]  # which it does not say
-    return Subject(model, data, cache=_cache(config, data)), about, absolute(path) / "evaluation"
+    return Context(model, data, cache=_cache(config, data)), about, absolute(path) / "evaluation"
 
 
 def _data_for(model, config: Config) -> Dataset:

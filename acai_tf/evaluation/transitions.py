@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from acai_tf.evaluation.context import Subject, shared, shrunk
+from acai_tf.evaluation.context import Context, shared, shrunk
 
 SCORES = {
     "transition_smoothness": ("how unevenly class probabilities change; 0: evenly", ""),
@@ -51,22 +51,22 @@ def path_scores(p: np.ndarray) -> dict[str, float]:
 
 
 @shared
-def along_paths(subject: Subject) -> tuple[np.ndarray, np.ndarray, float]:
-    """Class probabilities along `subject.paths` and `.blends`, and the classifier's accuracy."""
+def along_paths(context: Context) -> tuple[np.ndarray, np.ndarray, float]:
+    """Class probabilities along `context.paths` and `.blends`, and the classifier's accuracy."""
     from acai_tf.evaluation import classifier
 
-    model = classifier.trained(subject)
+    model = classifier.trained(context)
 
     def probabilities(paths):
         flat = np.clip(paths.reshape(-1, *paths.shape[2:]), -1, 1)
         return classifier.probabilities(model, flat).reshape(*paths.shape[:2], -1)
 
-    test = classifier.probabilities(model, shrunk(subject.dataset.test_images))
-    accuracy = float(np.mean(test.argmax(-1) == subject.dataset.test_labels))
-    return probabilities(subject.paths), probabilities(subject.blends), accuracy
+    test = classifier.probabilities(model, shrunk(context.dataset.test_images))
+    accuracy = float(np.mean(test.argmax(-1) == context.dataset.test_labels))
+    return probabilities(context.paths), probabilities(context.blends), accuracy
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """Class probabilities along interpolations under a small convolutional classifier.
 
     The classifier is trained on the dataset's training images, apart from any autoencoder, and is
@@ -89,7 +89,7 @@ def evaluate(subject: Subject) -> dict[str, float]:
     Raises:
         CannotEvaluate: there are no classes.
     """
-    path, blend, accuracy = along_paths(subject)
+    path, blend, accuracy = along_paths(context)
     scores = {}
     of_path, of_blend = path_scores(path), path_scores(blend)
     for name in of_path:
@@ -98,11 +98,11 @@ def evaluate(subject: Subject) -> dict[str, float]:
     return {**scores, "classifier_accuracy": accuracy}
 
 
-def draw(subject: Subject) -> dict:
+def draw(context: Context) -> dict:
     """Class probabilities along some interpolations, decoded and blended."""
     from acai_tf.evaluation import plots
 
-    path, blend, _ = along_paths(subject)
+    path, blend, _ = along_paths(context)
     total = np.abs(path[:, -1] - path[:, 0]).sum(-1) / 2
     chosen = np.flatnonzero(total >= APART)[:EXAMPLES]
     if not len(chosen):
@@ -112,7 +112,7 @@ def draw(subject: Subject) -> dict:
         f"{what} {n + 1}" for what in ("interpolation", "its blend") for n in range(len(chosen))
     ]
     figure, axes = plots.panels(*titles, columns=len(chosen))
-    names = subject.dataset.class_names
+    names = context.dataset.class_names
     for row, p in zip((axes[: len(chosen)], axes[len(chosen) :]), (path, blend), strict=True):
         for ax, one in zip(row, p[chosen], strict=True):
             likeliest = np.argsort(-one.max(0))[:CLASSES]

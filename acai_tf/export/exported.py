@@ -9,6 +9,7 @@ from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
 from acai_tf.files import expanded
+from acai_tf.lazy import tf
 from acai_tf.models.inference import check_images, check_latents, check_path, check_points, in_parts
 
 
@@ -64,8 +65,6 @@ class Exported:
         self.config, self.classes = self.about["config"], self.about["classes"]
         self.image_shape = self.about["image_shape"]
         self.latent_shape = self.about["latent_shape"]
-        import tensorflow as tf
-
         try:
             self._loaded = tf.saved_model.load(str(self.path))
         except Exception as error:  # a damaged file makes TensorFlow raise many kinds
@@ -114,7 +113,7 @@ class Exported:
             raise CannotEvaluate(f"the model of {self.path} knows no classes")
         return self._call("classify", "logits", images=images)
 
-    def compiled_verb(self, verb: str, **options):
+    def compiled_method(self, verb: str, **options):
         """A verb as a function from arrays to arrays: for many images, a part at a time."""
 
         def call(*arrays):
@@ -123,8 +122,6 @@ class Exported:
         return in_parts(call, self.image_shape, verb, **options)
 
     def _call(self, name: str, output: str, **inputs) -> np.ndarray:
-        import tensorflow as tf
-
         inputs = {key: np.asarray(value) for key, value in inputs.items()}
         for key, value in inputs.items():
             if key.startswith("images"):

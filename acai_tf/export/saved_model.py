@@ -7,6 +7,7 @@ import pathlib
 from typing import TYPE_CHECKING
 
 from acai_tf.errors import UsageError
+from acai_tf.lazy import tf
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
@@ -46,8 +47,6 @@ def tensorflow():
 
     if keras.backend.backend() != "tensorflow":
         raise UsageError("this format is made by TensorFlow: set KERAS_BACKEND=tensorflow")
-    import tensorflow as tf
-
     return tf
 
 

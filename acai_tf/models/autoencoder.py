@@ -175,7 +175,7 @@ class Autoencoder(keras.Model):
             raise UsageError("the model has no critic")
         return self.critic.estimate(self.reconstruction.target(self.checked(images)))
 
-    def compiled_verb(self, verb: str, **options):
+    def compiled_method(self, verb: str, **options):
         """A verb as a compiled function from arrays to arrays, made once: for many images.
 
         They are taken in parts, so that memory does not grow with their number or size.

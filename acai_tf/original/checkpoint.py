@@ -9,6 +9,7 @@ import numpy as np
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.files import expanded
+from acai_tf.lazy import tf
 from acai_tf.original.folder import OriginalClass, dataset_of, parse
 
 # Beginning of a path here -> of the name there; those of encoder and decoder differ by class.
@@ -56,12 +57,10 @@ class OriginalRun:
         if not self.files:
             raise UsageError(f"{self.prefix} is damaged ({self.prefix.name}.data-* is missing)")
         try:
-            import tensorflow as tf
-        except ImportError as error:
-            raise UsageError(f"reading {self.prefix} needs TensorFlow ({error})") from error
-        try:
             self._reader = tf.train.load_checkpoint(str(self.prefix))
             self.shapes = self._reader.get_variable_to_shape_map()
+        except ImportError as error:
+            raise UsageError(f"reading {self.prefix} needs TensorFlow ({error})") from error
         except Exception as error:  # a damaged file makes TensorFlow raise several kinds
             raise UsageError(f"{self.prefix} is damaged ({error})") from error
 

@@ -5,12 +5,12 @@ import pathlib
 import shlex
 
 from acai_tf import flags
-from acai_tf.config import CIRCUMSTANCES, KIMG, Config
+from acai_tf.config import EXECUTION_SETTINGS, KIMG, Config
 from acai_tf.evaluation import EVALUATORS, load_evaluator, report
 from acai_tf.export.exported import read_about
 
 CARD, PICTURE = "README.md", "lerp.png"
-_PLACES = {"original", *CIRCUMSTANCES}
+_PLACES = {"original", *EXECUTION_SETTINGS}
 
 
 def training_command(config: Config) -> str:

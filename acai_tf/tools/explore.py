@@ -242,18 +242,18 @@ def main() -> None:
     check_gradio()
     background = arguments.background and Config(background=arguments.background).background_rgb
     cli.load_backend()
-    from acai_tf.evaluation.target import open_subject
+    from acai_tf.evaluation.target import open_target
 
     named = ("dataset", "data_dir", "cache_dir")
     changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
-    subject, about, _ = open_subject(arguments.run_dir, changes, raw_pixels=False)
-    data = subject.dataset
+    context, about, _ = open_target(arguments.run_dir, changes, raw_pixels=False)
+    data = context.dataset
     explorer = Explorer(
-        subject.model,
+        context.model,
         data.test_images,
         data.test_labels,
         data.class_names,
-        background or (subject.model.config or Config()).background_rgb,
+        background or (context.model.config or Config()).background_rgb,
     )
     preemption.handle(signal.default_int_handler)  # with which Gradio closes the server and returns
     with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:

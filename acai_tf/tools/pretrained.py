@@ -14,7 +14,7 @@ import shutil
 import numpy as np
 
 from acai_tf import cli, pretrained
-from acai_tf.config import placeless
+from acai_tf.config import without_paths
 from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import load_evaluator
@@ -75,7 +75,7 @@ def _list() -> None:
 def _add(arguments, name: str, folder: pathlib.Path) -> None:
     """Export, shorten the numbers, measure what they are then, write the card."""
     from acai_tf.evaluation import figures
-    from acai_tf.evaluation.target import open_subject
+    from acai_tf.evaluation.target import open_target
     from acai_tf.export import ABOUT
     from acai_tf.export.write import export_run
     from acai_tf.pretrained import card
@@ -86,23 +86,23 @@ def _add(arguments, name: str, folder: pathlib.Path) -> None:
     np.savez(folder / "weights.npz", **short)
     places = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
     places = {place: value for place, value in places.items() if value is not None}
-    subject, _, _ = open_subject(str(folder), places, raw_pixels=False)
+    context, _, _ = open_target(str(folder), places, raw_pixels=False)
     about = json.loads((folder / ABOUT).read_text())
-    about["config"] = placeless(about["config"])
-    about["scores"] = _scores(subject, arguments.n_init)
+    about["config"] = without_paths(about["config"])
+    about["scores"] = _scores(context, arguments.n_init)
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
-    sheets = figures.sheets(subject.model, subject.dataset.test_images)
+    sheets = figures.sheets(context.model, context.dataset.test_images)
     figures.save_png(sheets["lerp"], folder / card.PICTURE)
     card.write(folder, name)
 
 
-def _scores(subject, n_init: int) -> dict[str, float | None]:
+def _scores(context, n_init: int) -> dict[str, float | None]:
     """Of each evaluator that applies; null where a score is not defined."""
     scores = {}
     for name in EVALUATORS:
         with contextlib.suppress(CannotEvaluate):
             options = {"n_init": n_init} if name == "clustering" else {}
-            scores |= load_evaluator(name).evaluate(subject, **options)
+            scores |= load_evaluator(name).evaluate(context, **options)
             print(f"measured: {name}", flush=True)
     return {
         name: float(f"{value:.6g}") if np.isfinite(value) else None

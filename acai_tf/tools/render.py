@@ -36,7 +36,7 @@ def tour(model, images: np.ndarray, steps: int, method: str = "lerp") -> np.ndar
     """
     if len(images) < 2 or steps < 1:
         raise UsageError(f"a way needs two images and a step: {len(images)} images, {steps} steps")
-    interpolate = model.compiled_verb("interpolate", steps=steps + 1, method=method)
+    interpolate = model.compiled_method("interpolate", steps=steps + 1, method=method)
     path = interpolate(images, np.roll(images, -1, axis=0))[:-1]  # [steps, n, H, W, C]
     return path.swapaxes(0, 1).reshape(-1, *images.shape[1:])
 
@@ -149,7 +149,7 @@ def main() -> None:
             raise UsageError(f"--{name} must be at least 1")
     background = arguments.background and Config(background=arguments.background).background_rgb
     cli.load_backend()
-    from acai_tf.evaluation.target import open_subject
+    from acai_tf.evaluation.target import open_target
     from acai_tf.loading import load
 
     if arguments.files:
@@ -159,8 +159,8 @@ def main() -> None:
     else:
         named = ("dataset", "data_dir", "cache_dir")
         changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
-        subject, _, _ = open_subject(arguments.run_dir, changes, raw_pixels=False)
-        model, test = subject.model, subject.dataset.test_images
+        context, _, _ = open_target(arguments.run_dir, changes, raw_pixels=False)
+        model, test = context.model, context.dataset.test_images
         order = np.random.default_rng(arguments.seed).permutation(len(test))
         order = np.resize(order, (arguments.ways, arguments.images))  # few: over again
         chosen = [test[np.sort(way)] for way in order]

@@ -9,6 +9,7 @@ import keras
 from acai_tf.backend import accelerated
 from acai_tf.config import Config
 from acai_tf.errors import UsageError, WorkerLost
+from acai_tf.lazy import jax, tf
 from acai_tf.training import workers
 
 
@@ -19,8 +20,6 @@ def threads() -> int:
     """
     given = 0
     if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
         given = tf.config.threading.get_intra_op_parallelism_threads()
         with contextlib.suppress(ValueError):  # TensorFlow passes over what is no number, too
             given = given or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0))
@@ -62,8 +61,6 @@ def spread(config: Config):
     if _kind(config) == "default":
         yield
         return
-    import tensorflow as tf
-
     strategy = _strategy(config)
     count = strategy.num_replicas_in_sync
     if count > 1 and config.batch % (2 * count):
@@ -141,8 +138,6 @@ def _kind(config: Config) -> str:
         if kind == "multiworker":
             raise UsageError("--strategy=multiworker needs KERAS_BACKEND=tensorflow")
         return "mirrored" if kind == "auto" else kind
-    import tensorflow as tf
-
     everyone, _ = workers.cluster()
     if kind == "auto":
         several = config.logical_devices or len(tf.config.list_physical_devices("GPU")) > 1
@@ -161,8 +156,6 @@ def _kind(config: Config) -> str:
 
 @functools.cache
 def _made(kind: str, logical_devices: int):
-    import tensorflow as tf
-
     if logical_devices:
         # The default would give messages between CPUs numbers that are those of the process, and
         # a second strategy in it would begin with the first's.
@@ -190,15 +183,11 @@ def _strategy(config: Config):
 def _split_the_cpu(count: int) -> None:
     late = f"--logical_devices={count} comes too late: the backend has set up its devices already"
     if keras.backend.backend() == "jax":
-        import jax
-
         try:
             jax.config.update("jax_num_cpu_devices", count)
         except RuntimeError as error:
             raise UsageError(late) from error
         return
-    import tensorflow as tf
-
     cpu = tf.config.list_physical_devices("CPU")[0]
     try:
         tf.config.set_logical_device_configuration(

@@ -18,14 +18,14 @@ import platform
 import re
 import sys
 
-from acai_tf.config import CIRCUMSTANCES, Config
+from acai_tf.config import EXECUTION_SETTINGS, Config
 from acai_tf.data import ARRAYS, short_name
 from acai_tf.errors import CannotSave, UsageError
 from acai_tf.files import expanded, hold, saving, write_atomically
 from acai_tf.training.checkpoints import checkpoints
 
 # What may differ between a run and its continuation: circumstances, and how long it goes on.
-_MAY_DIFFER = {*CIRCUMSTANCES, "total_kimg"}
+_MAY_DIFFER = {*EXECUTION_SETTINGS, "total_kimg"}
 _LOCK = "lock"
 _TRACES = {_LOCK, ".config.json.partial"}  # what a run killed before its first word leaves
 _PACKAGES = ("acai_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy", "absl-py")
@@ -256,7 +256,7 @@ class RunFolder:
                 if number == len(lines):
                     break
                 raise UsageError(
-                    f"{self._metrics}, line {number}, is not a report; mend or remove the line"
+                    f"{self._metrics}, line {number}, is not a report; fix or remove the line"
                 ) from None
             records.append(record)
         return records

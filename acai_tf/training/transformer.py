@@ -103,7 +103,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         X = validate_data(self, X, dtype="numeric", reset=False)
         images = self._images(X, self.model_.image_shape[0])
-        codes = self.model_.compiled_verb("encode")(images)
+        codes = self.model_.compiled_method("encode")(images)
         return codes.reshape(len(codes), -1)
 
     def inverse_transform(self, Z):
@@ -113,7 +113,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise ValueError(f"codes are [N, {self._n_features_out}], these are {list(Z.shape)}")
         Z = Z.reshape(-1, *self.model_.latent_shape)
-        images = self.model_.compiled_verb("decode")(Z)
+        images = self.model_.compiled_method("decode")(Z)
         top, left, height, width = self._place(images.shape[1])
         images = images[:, top : top + height, left : left + width]
         low, high = self.value_range_

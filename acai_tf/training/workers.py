@@ -7,6 +7,7 @@ import os
 import keras
 
 from acai_tf.errors import UsageError
+from acai_tf.lazy import tf
 
 
 def cluster() -> tuple[list[tuple[str, int]], tuple[str, int] | None]:
@@ -41,8 +42,6 @@ def several_workers() -> bool:
     """Whether the strategy of this context spans several processes."""
     if keras.backend.backend() != "tensorflow":
         return False
-    import tensorflow as tf
-
     return isinstance(tf.distribute.get_strategy(), tf.distribute.MultiWorkerMirroredStrategy)
 
 
@@ -50,15 +49,11 @@ def of_all_workers(number: int) -> list[int]:
     """What each worker gives, which waits for all others to give theirs; alone: its own."""
     if not several_workers():
         return [number]
-    import tensorflow as tf
-
     gathered = _gather(tf.distribute.get_strategy())(tf.constant([number], tf.int64))
     return [int(one) for one in gathered]
 
 
 @functools.cache
 def _gather(strategy):
-    import tensorflow as tf
-
     # Compiled: done eagerly, each call costs a second.
     return tf.function(lambda own: strategy.gather(strategy.run(tf.identity, (own,)), axis=0))

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from acai_tf import pretrained
-from acai_tf.config import CIRCUMSTANCES, KIMG, Config
+from acai_tf.config import EXECUTION_SETTINGS, KIMG, Config
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import AT_REPORTS, EVALUATORS, load_evaluator
 from acai_tf.evaluation import results as evaluation
@@ -23,7 +23,7 @@ LAST, PUBLISHED = 20, 256  # reports whose median counts, of so many
 NOT_A_SCORE = {"step", "kimg", "images_per_second"}
 # Whose run it is, where things lie, and how far it is (kimg counts, not total_kimg).
 NOT_OF_A_GROUP = {
-    *(*CIRCUMSTANCES, "seed", "original", "total_kimg"),
+    *(*EXECUTION_SETTINGS, "seed", "original", "total_kimg"),
     *("images", "step", "kimg", "weights"),
 }
 

@@ -8,7 +8,7 @@ from absl import flags
 
 import acai_tf.flags
 from acai_tf import data
-from acai_tf.config import CIRCUMSTANCES, Config, specific_settings
+from acai_tf.config import EXECUTION_SETTINGS, Config, specific_settings
 from acai_tf.data import short_name
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS
@@ -66,7 +66,7 @@ class Row:
 
     def shown_command(self, seed: int) -> str:
         """The same as one types it, without where things lie on the machine that it ran on."""
-        words = [word for word in self.command(seed) if _name(word) not in CIRCUMSTANCES]
+        words = [word for word in self.command(seed) if _name(word) not in EXECUTION_SETTINGS]
         return shlex.join(["python", "train.py", *words])
 
 
@@ -154,7 +154,7 @@ def _differing(row: Row, period: int) -> tuple[str, ...]:
     return tuple(
         word
         for word in row.told
-        if (name := _name(word)) not in CIRCUMSTANCES
+        if (name := _name(word)) not in EXECUTION_SETTINGS
         and getattr(plain, name) != getattr(ours, name)
     )
 

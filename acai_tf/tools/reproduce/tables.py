@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from acai_tf.config import placeless
+from acai_tf.config import without_paths
 from acai_tf.evaluation import results as evaluation
 from acai_tf.files import saving, write_atomically
 from acai_tf.tools.compare.runs import share
@@ -81,7 +81,7 @@ def _keep(run: pathlib.Path, folder: pathlib.Path) -> None:
         return
     kept.mkdir(parents=True, exist_ok=True)
     saved = source.saved()
-    saved["config"] = placeless(saved["config"])
+    saved["config"] = without_paths(saved["config"])
     write_atomically(kept / "config.json", json.dumps(saved, indent=2) + "\n")
     write_atomically(kept / "metrics.jsonl", "".join(json.dumps(r) + "\n" for r in ours))
     if evaluation.read(run):  # not a damaged one

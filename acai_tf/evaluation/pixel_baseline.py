@@ -4,7 +4,7 @@ import contextlib
 import json
 
 from acai_tf.evaluation import code_hash, linear, neighbours
-from acai_tf.evaluation.context import Subject
+from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.files import write_atomically
 
@@ -14,10 +14,10 @@ SCORES = {
 }
 
 
-def evaluate(subject: Subject) -> dict[str, float]:
+def evaluate(context: Context) -> dict[str, float]:
     """The protocols of `linear` (one draw of images instead of three) and `neighbours` on pixels.
 
-    It is the same for every model of a dataset, so it is measured once and kept in the subject's
+    It is the same for every model of a dataset, so it is measured once and kept in the context's
     cache.
 
     Returns:
@@ -26,14 +26,14 @@ def evaluate(subject: Subject) -> dict[str, float]:
     Raises:
         CannotEvaluate: there are no classes.
     """
-    subject.check_classes()
-    path = subject.cache and subject.cache / f"floor-{code_hash('floor')}.json"
+    context.check_classes()
+    path = context.cache and context.cache / f"pixel_baseline-{code_hash('pixel_baseline')}.json"
     if path:
         with contextlib.suppress(OSError, ValueError, TypeError):
             kept = json.loads(path.read_text())
             if kept and set(kept) <= set(SCORES):
                 return {name: float(value) for name, value in kept.items()}
-    pixels = Subject(Pixels(subject.dataset.image_shape), subject.dataset)
+    pixels = Context(Pixels(context.dataset.image_shape), context.dataset)
     scores = {**linear.evaluate(pixels, seeds=1), **neighbours.evaluate(pixels)}
     scores = {f"pixels_{name}": value for name, value in scores.items() if "_std" not in name}
     if path:

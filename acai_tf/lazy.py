@@ -1,0 +1,24 @@
+"""Modules that are imported when they are first used.
+
+TensorFlow, JAX and matplotlib take seconds to start, and the first two may be missing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what editors and type checkers see
+    import jax
+    import matplotlib.pyplot as plt
+    import tensorflow as tf
+else:
+
+    class _Lazy:
+        def __init__(self, name: str):
+            self._name = name
+
+        def __getattr__(self, attribute: str):
+            return getattr(importlib.import_module(self._name), attribute)
+
+    jax, plt, tf = _Lazy("jax"), _Lazy("matplotlib.pyplot"), _Lazy("tensorflow")
+
+__all__ = ["jax", "plt", "tf"]
