@@ -8,13 +8,14 @@ from acai_tf.config import Config, changed_settings
 from acai_tf.data import DATASETS
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS
+from acai_tf.tools.train import QUICKSTART
 from tests.conftest import ROOT
 
 CONFIGS = ROOT / "configs"
 
 
 def parse(*words: str) -> Config:
-    return our_flags.parse(["train.py", *words], quickstart=CONFIGS / "quickstart.cfg")
+    return our_flags.parse(["train.py", *words], quickstart=QUICKSTART)
 
 
 def test_every_setting_is_a_flag_with_its_default_and_a_help_text():
