@@ -259,10 +259,10 @@ def fitted_steps(dataset, config: Config, steps: int) -> tuple:
     from acai_tf.training.watch import StopOnNonFinite
 
     model = _model(config, dataset.image_shape)
-    model.steps_per_execution = distribution.steps_at_once(config, steps)
+    model.steps_per_execution = distribution.steps_per_execution(config, steps)
 
     def take(batches):
-        callbacks = [StopOnNonFinite(0), Progress(config, 0)]
+        callbacks = [StopOnNonFinite(), Progress(config, 0)]
         model.fit(batches, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=callbacks)
 
     return model, take

@@ -59,7 +59,7 @@ def test_the_originals_steps_on_several_replicas(name, replicas, monkeypatch):
     whole = {"image": golden.x, "label": golden.label}
     dataset = types.SimpleNamespace(batch_at=lambda step, batch, seed: whole)
     config = mirrored(replicas, batch=len(golden.x))
-    with distribution.spread(config):
+    with distribution.distribute(config):
         model = golden.model()
         monkeypatch.setattr(model, "noise", lambda seed, count: drawn(count, golden))
         for step, steps in ((1, 1), (3, 2)):
@@ -213,7 +213,7 @@ def test_one_worker_is_the_chief(cluster, task, chief, monkeypatch):
 
 def test_steps_at_once_divide_what_is_to_be_taken():
     config = Config(steps_per_execution=32)
-    assert [distribution.steps_at_once(config, steps) for steps in (1024, 924, 97, 8)] == [
+    assert [distribution.steps_per_execution(config, steps) for steps in (1024, 924, 97, 8)] == [
         32,
         28,
         1,

@@ -116,7 +116,7 @@ def test_a_stop_during_a_report_waits_for_its_end(configured, monkeypatch):
 
 def test_a_second_signal_is_obeyed_at_once(monkeypatch, capfd):
     heard, before = Signals(), signal.getsignal(signal.SIGINT)
-    with heard.heeded():
+    with heard.deferred():
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)  # some tell a process and its group: that is one
         assert heard.received == signal.SIGINT
@@ -131,7 +131,7 @@ def test_signals_are_given_back_and_what_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         heard, term = Signals(), signal.getsignal(signal.SIGTERM)
-        with heard.heeded():
+        with heard.deferred():
             signal.raise_signal(signal.SIGINT)
             assert signal.getsignal(signal.SIGTERM) != term
         assert not heard.received
@@ -145,7 +145,7 @@ def test_in_another_thread_signals_are_left_alone():
 
     def listen():
         try:
-            with Signals().heeded():
+            with Signals().deferred():
                 pass
         except BaseException as error:
             failed.append(error)
@@ -376,7 +376,7 @@ def test_a_removed_run_folder_is_made_again(configured, unbroken, monkeypatch, c
 def begun(configured):
     """A run folder of ours in which a run has begun."""
     folder = RunFolder(configured().run_dir)
-    with folder.held():
+    with folder.lock():
         folder.rewind(0, 64)
         folder.begin(configured(), "images")
         yield folder
@@ -391,14 +391,14 @@ def test_parts_of_a_run_folder_are_made_again(removed, begun, configured):
     begun.remake_if_gone()
     assert begun.config() == configured()
     assert begun.records() == [record]
-    with pytest.raises(UsageError, match="another process is training"), begun.held():
+    with pytest.raises(UsageError, match="another process is training"), begun.lock():
         pass
 
 
 def test_another_run_in_the_place_of_a_removed_one_is_left_alone(begun, configured):
     shutil.rmtree(begun.path)
     other = RunFolder(begun.path)
-    with other.held():
+    with other.lock():
         other.begin(configured(seed=5), "images")
         with pytest.raises(CannotSave, match="was removed and another run began there"):
             begun.remake_if_gone()
@@ -407,7 +407,7 @@ def test_another_run_in_the_place_of_a_removed_one_is_left_alone(begun, configur
 
 def test_a_run_killed_before_its_first_word_can_be_begun_again(configured):
     folder = RunFolder(configured().run_dir)
-    with folder.held():
+    with folder.lock():
         folder.rewind(0, 64)  # here it is killed
     folder.check(configured())
 

@@ -249,7 +249,7 @@ def test_a_run_among_the_pictures_is_not_looked_at(tmp_path):
     for n in range(5):
         picture(tmp_path / f"{n}.png", level=n)
     run = RunFolder(tmp_path / "runs" / "here" / "acai")
-    with run.held():
+    with run.lock():
         run.begin(Config(), "some images")
     picture(run.sheets / "lerp-000064.png", level=99)
     dataset = load(tmp_path)

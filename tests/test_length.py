@@ -130,7 +130,7 @@ def test_a_run_passes_the_step_with_the_last_of_the_circle(configured):
     model = build_model(config, lines().image_shape, lines().classes)
     model.compile(optimizer=adam(model))
     model.optimizer.iterations.assign(EDGE - 6)
-    with run.held():
+    with run.lock():
         run.begin(config, lines().fingerprint(), lines().class_names)
     checkpoints.save(run.checkpoints, model)
     train(config)

@@ -439,7 +439,7 @@ def test_bfloat16_is_for_convolutions_and_nothing_else(name):
 def test_two_devices_take_the_step_of_one(name, monkeypatch):
     """On JAX a batch over two devices is one batch: partners, codebook and all."""
     golden = Golden(name)
-    with distribution.spread(Config(batch=len(golden.x))):
+    with distribution.distribute(Config(batch=len(golden.x))):
         assert keras.distribution.distribution() is not None
         model = golden.model()
         monkeypatch.setattr(model, "noise", lambda seed, batch: golden.noise)
@@ -451,7 +451,7 @@ def test_two_devices_take_the_step_of_one(name, monkeypatch):
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="keras.distribution")
 def test_a_batch_that_two_devices_cannot_share_is_refused():
     says = "cannot be shared evenly by 2 devices; let JAX see 1"
-    with pytest.raises(UsageError, match=says), distribution.spread(Config(batch=7)):
+    with pytest.raises(UsageError, match=says), distribution.distribute(Config(batch=7)):
         pass
 
 

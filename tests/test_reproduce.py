@@ -456,7 +456,7 @@ def test_a_run_of_another_process_is_waited_for(job, capsys):
     hold = f"""
 import time
 from acai_tf.run_folder import RunFolder
-with RunFolder({str(taken.folder.path)!r}).held():
+with RunFolder({str(taken.folder.path)!r}).lock():
     print("held", flush=True)
     time.sleep(1.5)
 """

@@ -243,7 +243,7 @@ def test_a_metrics_line_that_is_no_report_is_named_not_dropped(line, configured,
 )
 def test_what_may_change_the_last_bits_is_said(threads, versions, says, configured, capsys):
     folder = RunFolder(configured().run_dir)
-    with folder.held():
+    with folder.lock():
         folder.begin(configured(), "images")
         saved = folder.saved()
         assert saved["threads"] == distribution.threads()
@@ -291,9 +291,9 @@ def test_a_run_folder_that_cannot_be_made_is_refused(configured, tmp_path):
 def test_a_run_folder_in_use_is_refused(configured):
     config = configured()
     folder = RunFolder(config.run_dir)
-    with folder.held(), pytest.raises(UsageError, match="another process is training"):
+    with folder.lock(), pytest.raises(UsageError, match="another process is training"):
         train(config)
-    with folder.held():  # let go: free again
+    with folder.lock():  # let go: free again
         pass
 
 
@@ -350,7 +350,7 @@ def test_settings_may_be_given_by_name(configured):
 def test_other_images_of_the_same_name_are_refused(configured, tmp_path):
     config = configured(dataset="folder:/a/faces")
     folder = RunFolder(config.run_dir)
-    with folder.held():
+    with folder.lock():
         folder.begin(config, "some images")
     moved = configured(dataset="folder:/b/faces")
     folder.check(moved)  # before they are known
@@ -363,7 +363,7 @@ def test_other_images_of_the_same_name_are_refused(configured, tmp_path):
 def test_other_images_than_before_are_noticed(configured, capsys):
     config = configured()
     folder = RunFolder(config.run_dir)
-    with folder.held():
+    with folder.lock():
         for images, noticed in (
             ("some", False),
             ("some", False),
@@ -378,7 +378,7 @@ def test_other_images_than_before_are_noticed(configured, capsys):
 def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
     config = configured()
     folder = RunFolder(config.run_dir)
-    with folder.held():
+    with folder.lock():
         folder.begin(config, "some images")
     with pytest.raises(UsageError, match="no checkpoint yet; the first comes after 1 kimg"):
         evaluate_run(config.run_dir)

@@ -1,4 +1,4 @@
-"""What a run shows and writes down: progress, and its reports."""
+"""A run's progress bar and its reports."""
 
 import datetime
 import math
@@ -17,7 +17,7 @@ from acai_tf.training import checkpoints, distribution, workers
 from acai_tf.training.run_folder import RunFolder
 from acai_tf.training.tensorboard import TensorBoard
 
-LEARNED = 4096  # steps after which a critic that says the same of all has collapsed
+WARM_UP = 4096  # steps before a critic may be called collapsed: at first it knows nothing
 
 
 class Progress(keras.callbacks.Callback):
@@ -37,31 +37,26 @@ class Progress(keras.callbacks.Callback):
             unit="img",
             unit_scale=True,
             dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),  # a log file gets the reports' lines alone
+            disable=not sys.stderr.isatty(),  # a log file gets the reports' lines only
         )
 
-    def go_back(self, step: int) -> None:
-        """Show that the run is at `step` again."""
-        self._bar.n = step * self._batch
-        self._bar.refresh()
-
     def on_epoch_begin(self, epoch, logs=None):
-        self._seen = -1
+        self._first = checkpoints.steps_taken(self.model)
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bar.update(self._batch * (batch - self._seen))
-        self._seen = batch
+        # A rollback makes the difference negative.
+        self._bar.update((self._first + batch + 1) * self._batch - self._bar.n)
 
     def on_train_end(self, logs=None):
-        if self._bar.n >= self._bar.total:  # `fit` may be called twice for one run
+        if self._bar.n >= self._bar.total:  # one run may call `fit` several times
             self._bar.close()
 
 
 class Report(keras.callbacks.Callback):
-    """At the end of each period: evaluate, print, record, draw, and last of all checkpoint.
+    """At the end of each period: evaluate, record, draw, checkpoint and print.
 
-    The checkpoint comes last: a run killed before it makes the whole report again
-    when it is resumed, with the same numbers.
+    The checkpoint comes after the record: a run killed between them repeats the report when it is
+    resumed, with the same numbers.
 
     Args:
         config: the run's settings.
@@ -71,29 +66,27 @@ class Report(keras.callbacks.Callback):
 
     def __init__(self, config: Config, dataset: Dataset, run: RunFolder):
         super().__init__()
-        self._config = config
-        self._dataset = dataset
-        self._run = run
+        self._config, self._dataset, self._run = config, dataset, run
         self._tensorboard = TensorBoard(run.tensorboard)
         self._warned = False
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._began, self._batches = time.perf_counter(), 0
+        self._start = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
         self._batches = batch + 1
 
     def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self._began
-        state = checkpoints.arrays(self.model)  # first: what is not finite is not evaluated
+        seconds = time.perf_counter() - self._start
+        state = checkpoints.arrays(self.model)  # raises before anything is evaluated
         chief = distribution.is_chief(self._config)
         record = self._measure(epoch, logs, seconds) if chief else {}
-        bad = not math.isfinite(record.get("test_rmse", 0))
-        if any(workers.of_all_workers(int(bad))):  # they stop, or go back, together
+        diverged = not math.isfinite(record.get("test_rmse", 0))
+        if any(workers.of_all_workers(int(diverged))):  # all workers raise together
             raise DivergedError("test_rmse is no longer finite; this report is not saved")
         if chief:
-            self._write(record, state)
-            self._say(epoch, record)
+            self._save(record, state)
+            self._print(record)
 
     def _measure(self, epoch, logs, seconds) -> dict:
         record = {
@@ -107,43 +100,30 @@ class Report(keras.callbacks.Callback):
             record["rollbacks"] = self.model.rollbacks
         return record
 
-    def _write(self, record, state):
-        self._run.remake_if_gone()
+    def _save(self, record, state):
         sheets = figures.sheets(self.model, self._dataset.test_images)
-        with saving(self._run.path, "see to it; the same command then goes on"):
+        with saving(self._run.path, "fix the folder; the same command then resumes"):
             for name, sheet in sheets.items():
                 figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
             self._tensorboard.write(record["step"], record, sheets)
             self._run.append(record)
         checkpoints.write(self._run.checkpoints, record["step"], state)
 
-    def _say(self, epoch, record):
-        config = self._config
-        left = (config.reports - epoch - 1) * (time.perf_counter() - self._began)
-        left *= config.steps_per_report / self._batches  # of a period begun before
-        tqdm.write(_line(record, config.reports * config.report_kimg, left), file=sys.stdout)
+    def _print(self, record):
+        total = self._config.reports * self._config.steps_per_report
+        seconds_per_step = (time.perf_counter() - self._start) / self._batches
+        left = datetime.timedelta(seconds=round((total - record["step"]) * seconds_per_step))
+        others = ("step", "kimg", "images_per_second")
+        scores = [f"{name} {value:.4g}" for name, value in record.items() if name not in others]
+        progress = f"kimg {record['kimg']}/{self._config.total_kimg}"
+        speed = f"{record['images_per_second']:.0f} img/s"
+        tqdm.write("  ".join([progress, *scores, speed, f"ETA {left}"]), file=sys.stdout)
         self._warn(record)
         sys.stdout.flush()
 
     def _warn(self, record):
-        """Once each time it comes to this; not of a critic that has hardly begun to learn."""
-        warning = critic.collapsed(record) if record["step"] >= LEARNED else None
+        """Print a warning at the first report of those in a row with a collapsed critic."""
+        warning = critic.collapsed(record) if record["step"] >= WARM_UP else None
         if warning and not self._warned:
             tqdm.write(f"warning: {warning}", file=sys.stdout)
         self._warned = warning is not None
-
-    def on_train_end(self, logs=None):
-        self._tensorboard.close()
-
-
-def _line(record: dict, total_kimg: int, seconds_left: float) -> str:
-    """One report as a person reads it."""
-    shown = {
-        name: value
-        for name, value in record.items()
-        if name not in ("step", "kimg", "images_per_second")
-    }
-    scores = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
-    left = datetime.timedelta(seconds=round(seconds_left))
-    speed = f"{record['images_per_second']:.0f} img/s"
-    return f"kimg {record['kimg']}/{total_kimg}  {scores}  {speed}  ETA {left}"

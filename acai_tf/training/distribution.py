@@ -1,8 +1,9 @@
-"""On which devices a run goes, and which of them takes which images."""
+"""The devices that a run uses, and its threads."""
 
 import contextlib
 import functools
 import os
+from collections.abc import Iterator
 
 import keras
 
@@ -14,45 +15,46 @@ from acai_tf.training import workers
 
 
 def threads() -> int:
-    """The threads that the backend computes one operation with on the CPU.
+    """The number of threads that compute one operation on the CPU.
 
-    Sums are split among them, so that results are the same bit for bit for one number of threads.
+    Sums are split among them: results are the same bit for bit with the same number of threads.
     """
-    given = 0
+    count = 0
     if keras.backend.backend() == "tensorflow":
-        given = tf.config.threading.get_intra_op_parallelism_threads()
-        with contextlib.suppress(ValueError):  # TensorFlow passes over what is no number, too
-            given = given or int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return given if given > 0 else cores
+        count = tf.config.threading.get_intra_op_parallelism_threads()
+        count = count or int(os.environ.get("TF_NUM_INTRAOP_THREADS") or 0)
+    if not count and hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    return count or os.cpu_count()
 
 
 def prepare(config: Config) -> None:
-    """What the backend must hear before it sets up its devices, which its first tensor does.
+    """Set up the devices, before the backend does so at its first tensor.
 
     Raises:
-        UsageError: settings that do not go together or do not fit this machine, or come too late.
+        UsageError: settings that contradict each other or do not fit this machine; or the backend
+            has set up its devices already.
     """
-    kind, count = _kind(config), config.logical_devices
-    if count:
-        _split_the_cpu(count)
+    kind = _kind(config)
+    if config.logical_devices:
+        _split_cpu(config.logical_devices)
     if kind == "multiworker":
-        everyone, task = workers.cluster()
-        print(f"worker {everyone.index(task) + 1} of {len(everyone)}; waiting for all", flush=True)
+        everyone, this = workers.cluster()
+        print(f"worker {everyone.index(this) + 1} of {len(everyone)}; waiting for all", flush=True)
         _strategy(config)
 
 
 @contextlib.contextmanager
-def spread(config: Config):
-    """A context in which models are made, and trained, on all devices of --strategy.
+def distribute(config: Config) -> Iterator[None]:
+    """A context in which models are built, and trained, on all devices of --strategy.
 
-    Each replica takes its share of every batch; weights are on all of them. An update is that of
-    the whole batch, whatever the number of replicas, but for rounding: draws are made for the
-    whole batch, of which each takes its rows, and mixing partners share a replica (`rows`).
+    Each replica has all weights and takes its share of every batch. An update is that of the whole
+    batch, up to rounding: random numbers are drawn for the whole batch, and mixing partners are on
+    the same replica (`backend.rows`).
 
     Raises:
         UsageError: as `prepare`; or the devices cannot share a batch evenly.
-        WorkerLost: within the context, another worker is gone.
+        WorkerLost: within the context, another worker cannot be reached.
     """
     if keras.backend.backend() == "jax":
         with _jax_scope(config):
@@ -64,50 +66,24 @@ def spread(config: Config):
     strategy = _strategy(config)
     count = strategy.num_replicas_in_sync
     if count > 1 and config.batch % (2 * count):
-        fitting = max(n for n in range(1, count) if n == 1 or config.batch % (2 * n) == 0)
         raise UsageError(
             f"--batch={config.batch} cannot be shared by {count} replicas, each with an even number"
-            f" of images; give --batch a multiple of {2 * count}, or take {fitting} of the devices"
+            f" of images; give --batch a multiple of {2 * count}, or use fewer devices"
             " (CUDA_VISIBLE_DEVICES, --logical_devices, --strategy=default for one)"
         )
     if is_chief(config):
         print(f"{_kind(config)}: {count} replicas, {config.batch // count} images of a batch each")
+    ours = tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError
     with strategy.scope():
         try:
             yield
         except tf.errors.OpError as error:
-            if not workers.several_workers() or isinstance(error, _our_own_errors()):
+            if not workers.several_workers() or isinstance(error, ours):
                 raise
             raise WorkerLost(
-                "another worker cannot be reached any more; start all workers again, with the same"
-                f" commands, and training goes on from the last checkpoint ({error.message})"
+                "another worker cannot be reached; start all workers again, with the same commands,"
+                f" and training resumes from the last checkpoint ({error.message})"
             ) from error
-
-
-def _our_own_errors() -> tuple[type[Exception], ...]:
-    """Those that are not of a connection, and would come again."""
-    from tensorflow import errors
-
-    return errors.InvalidArgumentError, errors.ResourceExhaustedError, errors.UnimplementedError
-
-
-def xla(config: Config) -> bool:
-    """Whether a step is compiled with XLA; raises UsageError where --xla asks what cannot be."""
-    if keras.backend.backend() == "jax":
-        if config.xla == "false":
-            raise UsageError("--xla=false is for TensorFlow; JAX compiles with XLA or crawls")
-        return True
-    if config.xla == "auto":
-        return accelerated() and _kind(config) == "default"
-    return config.xla == "true"
-
-
-def steps_at_once(config: Config, steps: int) -> int:
-    """How many of `steps` the device takes without a word from Python: a divisor of them."""
-    # Over several devices Keras on JAX asks Python for each.
-    alone = keras.backend.backend() != "jax" or keras.distribution.distribution() is None
-    wanted = config.steps_at_once(default=32 if alone and accelerated() else 1)
-    return max(n for n in range(1, min(wanted, steps) + 1) if steps % n == 0)
 
 
 def _jax_scope(config: Config) -> contextlib.AbstractContextManager:
@@ -115,24 +91,42 @@ def _jax_scope(config: Config) -> contextlib.AbstractContextManager:
     if _kind(config) == "default" or len(devices) == 1:
         return contextlib.nullcontext()
     if config.batch % len(devices):
-        fitting = max(n for n in range(1, len(devices)) if config.batch % n == 0)
         raise UsageError(
-            f"--batch={config.batch} cannot be shared evenly by {len(devices)} devices; let JAX see"
-            f" {fitting} of them (CUDA_VISIBLE_DEVICES) or give a --batch that can"
+            f"--batch={config.batch} cannot be shared evenly by {len(devices)} devices; give a"
+            " multiple of that, or let JAX see fewer of them (CUDA_VISIBLE_DEVICES)"
         )
     return keras.distribution.DataParallel(devices=devices).scope()
 
 
+def xla(config: Config) -> bool:
+    """Whether steps are compiled with XLA; raises UsageError where --xla cannot be satisfied."""
+    if keras.backend.backend() == "jax":
+        if config.xla == "false":
+            raise UsageError("--xla=false needs TensorFlow: JAX always compiles with XLA")
+        return True
+    if config.xla == "auto":
+        return accelerated() and _kind(config) == "default"
+    return config.xla == "true"
+
+
+def steps_per_execution(config: Config, steps: int) -> int:
+    """How many steps to run per call from Python: a divisor of `steps`."""
+    # On several devices, Keras on JAX calls each step from Python.
+    single = keras.backend.backend() != "jax" or keras.distribution.distribution() is None
+    wanted = config.steps_at_once(default=32 if single and accelerated() else 1)
+    return max(n for n in range(1, min(wanted, steps) + 1) if steps % n == 0)
+
+
 def is_chief(config: Config) -> bool:
-    """Whether this process is the one, of a run's workers, that evaluates and writes."""
+    """Whether this process is the one of a run's workers that evaluates and writes."""
     if _kind(config) != "multiworker":
         return True
-    everyone, task = workers.cluster()
-    return task == everyone[0]
+    everyone, this = workers.cluster()
+    return this == everyone[0]
 
 
 def _kind(config: Config) -> str:
-    """What --strategy comes down to on this machine: default, mirrored or multiworker."""
+    """--strategy with auto resolved for this machine: default, mirrored or multiworker."""
     kind = config.strategy
     if keras.backend.backend() == "jax":
         if kind == "multiworker":
@@ -143,10 +137,7 @@ def _kind(config: Config) -> str:
         several = config.logical_devices or len(tf.config.list_physical_devices("GPU")) > 1
         kind = "multiworker" if len(everyone) > 1 else "mirrored" if several else "default"
     if kind == "multiworker" and not everyone:
-        raise UsageError(
-            "--strategy=multiworker needs TF_CONFIG, which says where all workers are and which of"
-            " them this is (README, Devices)"
-        )
+        raise UsageError("--strategy=multiworker needs TF_CONFIG, the addresses of all workers")
     if config.logical_devices and kind != "mirrored":
         raise UsageError(f"--logical_devices is for --strategy=mirrored, not {kind}")
     if config.xla == "true" and kind != "default":
@@ -154,14 +145,16 @@ def _kind(config: Config) -> str:
     return kind
 
 
+def _strategy(config: Config):
+    return _cached_strategy(_kind(config), config.logical_devices)
+
+
 @functools.cache
-def _made(kind: str, logical_devices: int):
+def _cached_strategy(kind: str, logical_devices: int):
     if logical_devices:
-        # The default would give messages between CPUs numbers that are those of the process, and
-        # a second strategy in it would begin with the first's.
-        one_after_the_other = tf.distribute.ReductionToOneDevice()
+        # By default a second strategy over CPUs would reuse the first's collective keys.
         cpus = [f"CPU:{index}" for index in range(logical_devices)]
-        return tf.distribute.MirroredStrategy(cpus, one_after_the_other)
+        return tf.distribute.MirroredStrategy(cpus, tf.distribute.ReductionToOneDevice())
     if kind == "mirrored":
         return tf.distribute.MirroredStrategy()
     try:
@@ -176,23 +169,17 @@ def _made(kind: str, logical_devices: int):
         ) from error
 
 
-def _strategy(config: Config):
-    return _made(_kind(config), config.logical_devices)
-
-
-def _split_the_cpu(count: int) -> None:
-    late = f"--logical_devices={count} comes too late: the backend has set up its devices already"
-    if keras.backend.backend() == "jax":
-        try:
-            jax.config.update("jax_num_cpu_devices", count)
-        except RuntimeError as error:
-            raise UsageError(late) from error
-        return
-    cpu = tf.config.list_physical_devices("CPU")[0]
+def _split_cpu(count: int) -> None:
+    """Make `count` devices of the CPU; raises UsageError if the backend has set up others."""
     try:
-        tf.config.set_logical_device_configuration(
-            cpu, [tf.config.LogicalDeviceConfiguration()] * count
-        )
+        if keras.backend.backend() == "jax":
+            jax.config.update("jax_num_cpu_devices", count)
+            return
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        device = tf.config.LogicalDeviceConfiguration()
+        tf.config.set_logical_device_configuration(cpu, [device] * count)
     except RuntimeError as error:
-        if len(tf.config.list_logical_devices("CPU")) < count:
+        jax_backend = keras.backend.backend() == "jax"
+        if jax_backend or len(tf.config.list_logical_devices("CPU")) < count:
+            late = f"--logical_devices={count} comes too late: the devices are set up already"
             raise UsageError(late) from error

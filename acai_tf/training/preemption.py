@@ -1,8 +1,7 @@
-"""SIGINT and SIGTERM: they end a command at once, but where a run has to be saved first.
+"""SIGINT and SIGTERM: they end a command at once, unless a run has to be saved first.
 
-Python's own KeyboardInterrupt gets lost in libraries that catch everything, and one in the midst of
-TensorFlow's import can crash the process. Whatever a command writes survives a kill, so that it
-need not unwind.
+Python's KeyboardInterrupt is not used: some libraries swallow it, and during TensorFlow's import it
+can crash the process. All files are written so that they survive a kill; nothing needs cleaning up.
 """
 
 import contextlib
@@ -12,84 +11,85 @@ import sys
 import time
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
-TOGETHER = 1.0  # seconds within which two signals are one: some tell a process and its group
+TOGETHER = 1.0  # seconds: schedulers may signal a process and again its group; that is one signal
 
 
 def handle(handler) -> dict:
-    """Give both signals a handler; one that is ignored, as under nohup, stays so.
+    """Install a handler for both signals; one that is ignored, as under nohup, stays ignored.
 
     Returns:
-        {number: the handler before}; empty in another thread than the main one.
+        {signal number: the previous handler}; empty outside the main thread.
     """
-    before = {}
+    previous = {}
     with contextlib.suppress(ValueError):
         for number in NUMBERS:
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                before[number] = signal.signal(number, handler)
-    return before
+                previous[number] = signal.signal(number, handler)
+    return previous
 
 
-def restore(before: dict) -> None:
-    """Set the handlers that `handle` returned."""
-    for number, handler in before.items():
+def restore(previous: dict) -> None:
+    """Restore the handlers that `handle` returned."""
+    for number, handler in previous.items():
         signal.signal(number, handler)
 
 
 def end_at_once() -> dict:
     """From now on a signal ends the process with one line and status 128 + its number.
 
-    train.py, evaluate.py and, for `python -m`, acai_tf/__init__.py call it before they import
-    anything else; `command.run` where nobody has.
+    Scripts call it before their imports; `cli.run` calls it for all others.
 
     Returns:
         What `restore` takes.
     """
-    stderr = os.dup(2)  # which is muted while the backend is imported
+    stderr = os.dup(2)  # stderr is muted while the backend is imported
 
     def end(number, frame):
-        with contextlib.suppress(OSError):
-            os.write(stderr, f"{signal.Signals(number).name}: interrupted\n".encode())
+        _write(stderr, f"{signal.Signals(number).name}: interrupted\n")
         leave(128 + number)
 
     return handle(end)
 
 
 def leave(status: int) -> None:
-    """End the process now: while the interpreter winds down, one more signal would kill it."""
+    """End the process now, with no time for another signal to crash the interpreter's shutdown."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
     os._exit(status)
 
 
+def _write(stream: int, text: str) -> None:
+    """Write to a file descriptor: in a signal handler, `print` may interrupt another `print`."""
+    with contextlib.suppress(OSError):  # nobody may be reading
+        os.write(stream, text.encode())
+
+
 class Signals:
-    """Signals that are remembered, until what must be saved is; a second one is obeyed at once.
+    """Records a signal until the run is saved; a second one takes effect at once.
 
     Attributes:
-        received: the number of the signal; 0: none.
+        received: the signal's number; 0: none.
     """
 
     def __init__(self):
         self.received = 0
-        self._before = {}
 
     @contextlib.contextmanager
-    def heeded(self):
-        """Remember signals within this context."""
-        self._before = handle(self._receive)
+    def deferred(self):
+        """Record signals within this context."""
+        previous = handle(self._receive)
+        self._previous = previous
         try:
             yield
         finally:
-            restore(self._before)
+            restore(previous)
 
     def _receive(self, number, frame):
         now = time.monotonic()
         if not self.received:
             self.received, self._when = number, now
-            # Not print: this may come in the midst of another one, or nobody may listen any more.
-            with contextlib.suppress(OSError):
-                name = signal.Signals(number).name
-                os.write(2, f"\n{name}: saving; once more to stop at once\n".encode())
+            _write(2, f"\n{signal.Signals(number).name}: saving; once more to stop at once\n")
         elif now - self._when > TOGETHER:
-            restore(self._before)
+            restore(self._previous)
             signal.raise_signal(number)

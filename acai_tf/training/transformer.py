@@ -1,4 +1,4 @@
-"""Codes for scikit-learn: an autoencoder as a transformer, for its pipelines."""
+"""An autoencoder as a scikit-learn transformer."""
 
 import math
 import random
@@ -20,23 +20,22 @@ from acai_tf.training.watch import StopOnNonFinite
 class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Trains an autoencoder in `fit` and gives codes in `transform`.
 
-    Each row is an image, flat: [N, H * W * C]. It is put into the middle of the smallest image
-    that the networks can halve down to `latent_width`.
+    Each row is a flattened image [H * W * C]. It is centred in the smallest image that the networks
+    can halve down to `latent_width`.
 
     Args:
         model: the autoencoder (see acai_tf.models.MODELS).
-        kimg: how long to train, in 1,024 images; a whole number of batches.
+        kimg: length of training in 1,024 images; a whole number of batches.
         depth, latent, latent_width: of the networks; codes have latent * latent_width^2 numbers.
-        batch: images per step; fewer where there are fewer.
+        batch: images per step; fewer if there are fewer.
         lr: learning rate.
         seed: of everything random.
-        image_shape: (height, width, colors); None: square and grey, the last row filled up.
-        value_range: the numbers that are black and white; None: the smallest and the largest that
-            `fit` sees.
+        image_shape: (height, width, channels); None: square and grey, the last row padded.
+        value_range: the values of black and white; None: the smallest and largest in `fit`.
 
     Attributes:
         model_: the trained `Autoencoder`.
-        value_range_: as in use.
+        value_range_: the range in use.
     """
 
     def __init__(
@@ -57,41 +56,35 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.image_shape, self.value_range = image_shape, value_range
 
     def fit(self, X, y=None):
-        """Train on images [N, H * W * C]; `y` is not looked at.
+        """Train on images [N, H * W * C]; `y` is ignored.
 
         Raises:
-            ValueError: not numbers [N, features], too few features for `image_shape`, or a setting
-                out of its range.
+            ValueError: not numbers [N, features], another number of features than `image_shape`
+                has, or a setting out of its range.
         """
         X = validate_data(self, X, dtype="numeric")
-        self.value_range_ = self._range(X)
+        low, high = self.value_range or (X.min(), X.max() if X.max() > X.min() else X.min() + 1)
+        self.value_range_ = low, high = float(low), float(high)
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"value_range is (black, white), black < white; got {(low, high)}")
         self._shape = self.image_shape or (*[math.ceil(math.sqrt(X.shape[1]))] * 2, 1)
         if self.image_shape and math.prod(self.image_shape) != X.shape[1]:
             raise ValueError(f"image_shape={self.image_shape} is not that of {X.shape[1]} features")
         if not self.kimg > 0:
             raise ValueError(f"kimg must be greater than 0, got {self.kimg}")
-        batch = min(self.batch, len(X))
+        names = ("model", "depth", "latent", "latent_width", "lr", "seed")
         config = Config(
-            model=self.model,
-            depth=self.depth,
-            latent=self.latent,
-            latent_width=self.latent_width,
-            batch=batch,
-            lr=self.lr,
-            seed=self.seed,
+            batch=min(self.batch, len(X)), **{name: getattr(self, name) for name in names}
         )
-        side = 2 * self.latent_width
-        while side < max(self._shape[:2]):
-            side *= 2
-        images = self._images(X, side)
-        none = np.zeros(len(images), np.int64)
-        data = ArrayDataset("X", images.shape[1:], (), images, none, images, none)
+        halvings = math.ceil(math.log2(max(self._shape[:2]) / self.latent_width))
+        images = self._images(X, self.latent_width << max(1, halvings))
+        labels = np.zeros(len(images), np.int64)
+        data = ArrayDataset("X", images.shape[1:], (), images, labels, images, labels)
         self.model_ = self._build(config, images.shape[1:])
-        steps = max(1, round(self.kimg * KIMG / batch))
         self.model_.fit(
             pipeline(data, config, 0),
-            steps_per_epoch=steps,
-            callbacks=[StopOnNonFinite(0)],
+            steps_per_epoch=max(1, round(self.kimg * KIMG / config.batch)),
+            callbacks=[StopOnNonFinite()],
             shuffle=False,
             verbose=0,
         )
@@ -102,31 +95,28 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Images [N, H * W * C] -> codes [N, d], float32."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype="numeric", reset=False)
-        images = self._images(X, self.model_.image_shape[0])
-        codes = self.model_.compiled_method("encode")(images)
+        codes = self.model_.compiled_method("encode")(self._images(X, self.model_.image_shape[0]))
         return codes.reshape(len(codes), -1)
 
     def inverse_transform(self, Z):
-        """Codes [N, d] -> images [N, H * W * C] in the range of `value_range_`."""
+        """Codes [N, d] -> images [N, H * W * C] in `value_range_`."""
         check_is_fitted(self)
         Z = np.asarray(Z, np.float32)
         if Z.ndim != 2 or Z.shape[1] != self._n_features_out:
             raise ValueError(f"codes are [N, {self._n_features_out}], these are {list(Z.shape)}")
-        Z = Z.reshape(-1, *self.model_.latent_shape)
-        images = self.model_.compiled_method("decode")(Z)
-        top, left, height, width = self._place(images.shape[1])
-        images = images[:, top : top + height, left : left + width]
+        images = self.model_.compiled_method("decode")(Z.reshape(-1, *self.model_.latent_shape))
+        rows, columns = self._window(images.shape[1])
+        flat = images[:, rows, columns].reshape(len(images), -1)[:, : self.n_features_in_]
         low, high = self.value_range_
-        flat = images.reshape(len(images), -1)[:, : self.n_features_in_]
         return (np.clip(flat, -1, 1) + 1) / 2 * (high - low) + low
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # codes are float32 whatever images are
+        tags.transformer_tags.preserves_dtype = []  # codes are always float32
         return tags
 
     def __getstate__(self):
-        """The weights as arrays: to unpickle, no code but this file's is run."""
+        """Pickles the weights as arrays: unpickling runs only this file's code."""
         state = super().__getstate__().copy()
         if model := state.pop("model_", None):
             arrays = {name: np.asarray(v) for name, v in weights(model).items()}
@@ -144,38 +134,29 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 variable.assign(arrays[name])
 
     def _build(self, config: Config, image_shape):
-        kept = random.getstate(), np.random.get_state()  # the caller's, which are not ours to set
+        states = random.getstate(), np.random.get_state()  # the caller's, which Keras would reseed
         seed_weights(config.seed)
         try:
             model = build_model(config, tuple(image_shape), 0)
             model.compile(optimizer=adam(model, model.config.lr))
         finally:
-            random.setstate(kept[0])
-            np.random.set_state(kept[1])
+            random.setstate(states[0])
+            np.random.set_state(states[1])
         return model
 
-    def _range(self, X) -> tuple[float, float]:
-        """What is black and white, checked."""
-        if self.value_range is None:
-            low, high = float(X.min()), float(X.max())
-            return low, high if high > low else low + 1.0
-        low, high = (float(value) for value in self.value_range)
-        if not (math.isfinite(low) and math.isfinite(high) and low < high):
-            raise ValueError(f"value_range is (black, white), black < white; got {(low, high)}")
-        return low, high
-
     def _images(self, X, side: int) -> np.ndarray:
-        """Rows -> images as the networks take them, float32 [N, side, side, C]; black around."""
+        """Rows -> images float32 [N, side, side, C] in [-1, 1], with black margins."""
         low, high = self.value_range_
-        height, width, colors = self._shape
-        images = np.full((len(X), side, side, colors), -1, np.float32)
-        flat = np.full((len(X), height * width * colors), -1, np.float32)
+        height, width, channels = self._shape
+        images = np.full((len(X), side, side, channels), -1, np.float32)
+        flat = np.full((len(X), height * width * channels), -1, np.float32)
         flat[:, : X.shape[1]] = np.clip((X - low) / (high - low), 0, 1) * 2 - 1
-        top, left, height, width = self._place(side)
-        images[:, top : top + height, left : left + width] = flat.reshape(-1, *self._shape)
+        rows, columns = self._window(side)
+        images[:, rows, columns] = flat.reshape(-1, *self._shape)
         return images
 
-    def _place(self, side: int) -> tuple[int, int, int, int]:
-        """Where the picture lies in the image: top, left, height, width."""
+    def _window(self, side: int) -> tuple[slice, slice]:
+        """The rows and columns of the original image within the padded one."""
         height, width, _ = self._shape
-        return (side - height) // 2, (side - width) // 2, height, width
+        top, left = (side - height) // 2, (side - width) // 2
+        return slice(top, top + height), slice(left, left + width)
