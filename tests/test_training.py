@@ -1,4 +1,4 @@
-"""Whole runs, small: what a run leaves behind, and what continuing one means."""
+"""Small whole runs: what they write, how they resume, and what is refused."""
 
 import json
 import pathlib
@@ -12,7 +12,7 @@ from PIL import Image
 from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
-from acai_tf.errors import CannotSave, DivergedError, UsageError
+from acai_tf.errors import CannotSave, UsageError
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.export.exported import read_about
 from acai_tf.export.write import export_run
@@ -21,11 +21,11 @@ from acai_tf.training.callbacks import Report
 from acai_tf.training.run_folder import RunFolder
 from acai_tf.training.train import describe, train
 
-TIMES = ("images_per_second",)  # what may differ between two runs of the same thing
+TIMES = ("images_per_second",)  # what may differ between two equal runs
 
 
 def outcome(run_dir):
-    """What a run ends with: its last checkpoint and its metrics, less the times."""
+    """A run's last checkpoint and its metrics without the times."""
     folder = RunFolder(run_dir)
     with np.load(checkpoints.checkpoints(folder.checkpoints)[-1]) as file:
         state = dict(file)
@@ -51,7 +51,7 @@ def unbroken(tmp_path_factory):
     return config
 
 
-def test_a_run_leaves_all_it_should(unbroken):
+def test_a_run_writes_its_files(unbroken):
     folder = pathlib.Path(unbroken.run_dir)
     saved = json.loads((folder / "config.json").read_text())
     assert saved["config"] == unbroken.to_dict()
@@ -151,7 +151,7 @@ def test_a_disk_that_is_full_at_the_export(configured, unbroken, monkeypatch):
 
 
 class Killed(BaseException):
-    """Stands for a kill: nothing in the package catches it."""
+    """Simulates a kill: nothing in the package catches it."""
 
 
 @pytest.mark.slow
@@ -185,18 +185,8 @@ def _kill_at_call(number, function):
     return wrapped
 
 
-def test_a_damaged_newest_checkpoint_is_trained_again(configured, unbroken, capsys):
-    config = configured()
-    shutil.copytree(unbroken.run_dir, config.run_dir)
-    newest = checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)[-1]
-    newest.write_bytes(newest.read_bytes()[:1000])
-    train(config)
-    assert "is damaged" in capsys.readouterr().out
-    assert_same_outcome(config.run_dir, unbroken.run_dir)
-
-
 @pytest.mark.slow
-def test_a_longer_total_goes_on_where_the_shorter_ended(configured, unbroken):
+def test_a_larger_total_lengthens_a_run(configured, unbroken):
     train(configured(total_kimg=1))
     config = configured(total_kimg=2)
     train(config)
@@ -204,9 +194,9 @@ def test_a_longer_total_goes_on_where_the_shorter_ended(configured, unbroken):
     assert RunFolder(config.run_dir).config().total_kimg == 2
 
 
-def test_a_shorter_total_than_is_trained_already_is_refused(unbroken, configured):
+def test_a_total_shorter_than_the_run_is_refused(unbroken, configured):
     config = configured(run_dir=unbroken.run_dir, total_kimg=1)
-    with pytest.raises(UsageError, match=r"past --total_kimg=1 already \(kimg 2\)"):
+    with pytest.raises(UsageError, match="--total_kimg"):
         train(config)
     assert RunFolder(unbroken.run_dir).config().total_kimg == 2
 
@@ -216,32 +206,25 @@ def test_a_run_whose_checkpoints_are_gone_is_not_started_over(configured, unbrok
     shutil.copytree(unbroken.run_dir, folder.path)
     before = folder.records()
     shutil.rmtree(folder.checkpoints)
-    with pytest.raises(UsageError, match="reports up to kimg 2 and no checkpoint"):
+    with pytest.raises(UsageError, match="no checkpoint"):
         train(configured())
     assert folder.records() == before
 
 
-@pytest.mark.parametrize("line", [b"[]", b"{}", b"null", b"junk", b"\xff\xfe"])
-def test_a_metrics_line_that_is_no_report_is_named_not_dropped(line, configured, unbroken):
+@pytest.mark.parametrize("line", [b"[]", b"\xff\xfe"])
+def test_a_line_of_metrics_that_is_not_a_report_is_named(line, configured, unbroken):
     folder = RunFolder(configured().run_dir)
     shutil.copytree(unbroken.run_dir, folder.path)
     metrics = folder.path / "metrics.jsonl"
     first, second = metrics.read_bytes().splitlines()
     metrics.write_bytes(b"\n".join([first, line, second, b""]))
-    with pytest.raises(UsageError, match=r"metrics\.jsonl, line 2, is not a report"):
+    with pytest.raises(UsageError, match="line 2"):
         train(configured())
     metrics.write_bytes(b"\n".join([first, second[: len(second) // 2]]))  # as a kill leaves it
     assert [record["kimg"] for record in folder.records()] == [1]
 
 
-@pytest.mark.parametrize(
-    ("threads", "versions", "says"),
-    [
-        (7, {"keras": "3.0"}, ("keras 3.0 -> ", "threads 7 -> ")),
-        (None, None, ("python None -> ",)),  # edited by hand
-    ],
-)
-def test_what_may_change_the_last_bits_is_said(threads, versions, says, configured, capsys):
+def test_a_change_that_may_alter_the_last_bits_is_printed(configured, capsys):
     folder = RunFolder(configured().run_dir)
     with folder.lock():
         folder.begin(configured(), "images")
@@ -249,12 +232,12 @@ def test_what_may_change_the_last_bits_is_said(threads, versions, says, configur
         assert saved["threads"] == distribution.threads()
         folder.begin(configured(), "images")
         assert not capsys.readouterr().out
-        versions = {**saved["versions"], **versions} if versions else None
-        changed = json.dumps({**saved, "versions": versions, "threads": threads})
-        (folder.path / "config.json").write_text(changed)
+        changed = {**saved, "versions": {**saved["versions"], "keras": "3.0"}, "threads": 7}
+        (folder.path / "config.json").write_text(json.dumps(changed))
         folder.begin(configured(), "images")
     out = capsys.readouterr().out
-    assert all(word in out for word in says)
+    assert "keras 3.0 -> " in out
+    assert "threads 7 -> " in out
     assert folder.saved() == saved
 
 
@@ -277,14 +260,14 @@ def test_another_configuration_is_refused_with_what_differs(configured, unbroken
 
 def test_a_folder_with_something_else_in_it_is_refused(configured, tmp_path):
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(UsageError, match="not empty and is not a run folder"):
+    with pytest.raises(UsageError, match="not empty"):
         train(configured(run_dir=str(tmp_path)))
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
 
 def test_a_run_folder_that_cannot_be_made_is_refused(configured, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match=r"cannot write to --run_dir=.*file/run"):
+    with pytest.raises(UsageError, match="--run_dir"):
         train(configured(run_dir=str(tmp_path / "file" / "run")))
 
 
@@ -297,28 +280,12 @@ def test_a_run_folder_in_use_is_refused(configured):
         pass
 
 
-def test_an_unreadable_config_is_refused(configured, tmp_path):
+def test_an_unreadable_config_is_refused(configured):
     config = configured()
     pathlib.Path(config.run_dir).mkdir()
     (pathlib.Path(config.run_dir) / "config.json").write_text('{"config": {')
     with pytest.raises(UsageError, match="cannot be read"):
         train(config)
-
-
-def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(configured, monkeypatch):
-    config = configured()
-    train(configured(total_kimg=1))
-    good = checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)
-    content = good[0].read_bytes()
-    from acai_tf.models.autoencoder import Autoencoder
-
-    monkeypatch.setattr(
-        Autoencoder, "probe_loss", lambda self, z, label: z[0, 0, 0, 0] * float("nan")
-    )
-    with pytest.raises(DivergedError, match=r"no longer finite at step .*lower --lr"):
-        train(config)
-    assert checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints) == good
-    assert good[0].read_bytes() == content
 
 
 def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
@@ -331,7 +298,7 @@ def test_evaluate_run_repeats_the_last_report(unbroken, capsys):
     assert "probe_accuracy" in capsys.readouterr().out
 
 
-def test_what_is_not_the_datasets_default_is_marked():
+def test_settings_that_are_not_the_defaults_are_marked():
     def marked(**settings):
         lines = describe(Config(**settings)).splitlines()
         return {line.split()[0] for line in lines[1:] if line.endswith("*")}
@@ -347,32 +314,26 @@ def test_settings_may_be_given_by_name(configured):
         train(configured(), model="baseline", reg=0.5)
 
 
-def test_other_images_of_the_same_name_are_refused(configured, tmp_path):
+def test_other_images_of_the_same_name_are_refused(configured):
     config = configured(dataset="folder:/a/faces")
     folder = RunFolder(config.run_dir)
     with folder.lock():
         folder.begin(config, "some images")
     moved = configured(dataset="folder:/b/faces")
-    folder.check(moved)  # before they are known
+    folder.check(moved)  # their images are not known yet
     folder.check(moved, "some images")
-    with pytest.raises(UsageError, match=r"dataset is 'folder:/a/faces' there, 'folder:/b/faces'"):
+    with pytest.raises(UsageError, match="dataset is 'folder:/a/faces' there"):
         folder.check(moved, "others")
-    folder.check(config, "others")  # pictures were added: noticed, see below
+    folder.check(config, "others")  # pictures were added: only a message, see below
 
 
 def test_other_images_than_before_are_noticed(configured, capsys):
     config = configured()
     folder = RunFolder(config.run_dir)
     with folder.lock():
-        for images, noticed in (
-            ("some", False),
-            ("some", False),
-            ("others", True),
-            ("others", True),
-        ):
+        for images, noticed in (("some", False), ("some", False), ("other", True), ("other", True)):
             folder.begin(config, images)
-            out = capsys.readouterr().out
-            assert ("not those that this run began with" in out) == noticed
+            assert ("training images are not" in capsys.readouterr().out) == noticed
 
 
 def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
@@ -380,7 +341,7 @@ def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
     folder = RunFolder(config.run_dir)
     with folder.lock():
         folder.begin(config, "some images")
-    with pytest.raises(UsageError, match="no checkpoint yet; the first comes after 1 kimg"):
+    with pytest.raises(UsageError, match="no checkpoint"):
         evaluate_run(config.run_dir)
     with pytest.raises(UsageError, match="not a run folder"):
         evaluate_run(str(tmp_path))

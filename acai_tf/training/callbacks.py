@@ -103,6 +103,7 @@ class Report(keras.callbacks.Callback):
     def _save(self, record, state):
         sheets = figures.sheets(self.model, self._dataset.test_images)
         with saving(self._run.path, "fix the folder; the same command then resumes"):
+            self._run.sheets.mkdir(exist_ok=True)  # fails if the run folder was removed
             for name, sheet in sheets.items():
                 figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
             self._tensorboard.write(record["step"], record, sheets)

@@ -97,7 +97,7 @@ def save(folder: pathlib.Path, model) -> None:
     With several workers all of them must call this; the chief writes.
 
     Args:
-        folder: where to; created if it does not exist.
+        folder: where to; created if its parent exists.
         model: compiled.
 
     Raises:
@@ -115,7 +115,7 @@ def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> Non
     """Write what `arrays` returned, as `save` does; raises CannotSave."""
     path = folder / f"step-{step:08d}.npz"
     with saving(path, "free some space or fix the folder; the same command then resumes"):
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)  # without its parents: fails if the run folder was removed
         with replacing(path) as partial, open(partial, "wb") as file:
             np.savez(file, **values)
             file.flush()
