@@ -92,9 +92,9 @@ def drawn(count, golden):
 @pytest.mark.slow
 @pytest.mark.parametrize("replicas", [1, 2, 4])
 @pytest.mark.parametrize("name", ["acai", "denoising"])
-def test_each_replica_draws_what_is_its(name, replicas, configured):
-    """A run on N replicas ends as on one, but for rounding: draws, partners, logs and all."""
-    alone, spread = (
+def test_replicas_draw_the_random_numbers_of_one_device(name, replicas, configured):
+    """A run on N replicas ends as on one, up to rounding: noise, partners and logs."""
+    alone, shared = (
         configured(
             model=name,
             total_kimg=1,
@@ -104,11 +104,11 @@ def test_each_replica_draws_what_is_its(name, replicas, configured):
         )
         for where, settings in (
             ("alone", {"strategy": "default"}),
-            ("spread", {"strategy": "mirrored", "logical_devices": replicas}),
+            ("shared", {"strategy": "mirrored", "logical_devices": replicas}),
         )
     )
     ends = []
-    for config in (alone, spread):
+    for config in (alone, shared):
         train(config)
         run = RunFolder(config.run_dir)
         with np.load(checkpoints.checkpoints(run.checkpoints)[-1]) as file:
@@ -122,8 +122,8 @@ def test_each_replica_draws_what_is_its(name, replicas, configured):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_on_another_number_of_replicas(configured, monkeypatch):
-    """Circumstances may change; draws, order and means go on."""
+def test_a_run_resumes_on_another_number_of_replicas(configured, monkeypatch):
+    """Noise, order and means are the same."""
     alone = configured(run_dir=configured().run_dir + "-alone")
     train(alone)
     with monkeypatch.context() as patch:  # within a period: its means go on as well
@@ -139,8 +139,8 @@ def test_a_run_goes_on_on_another_number_of_replicas(configured, monkeypatch):
 
 
 @pytest.mark.slow
-def test_replicas_that_are_told_to_stop_go_on_to_the_same_end(configured, monkeypatch):
-    """What is summed up on each replica, the means of a period, goes on as well."""
+def test_replicas_that_are_told_to_stop_resume_to_the_same_end(configured, monkeypatch):
+    """With the means of a period, which are summed up on each replica."""
     settings = {"strategy": "mirrored", "logical_devices": 2, "model": "baseline"}
     broken = configured(**settings)
     unbroken = configured(**settings, run_dir=broken.run_dir + "-unbroken")
@@ -157,13 +157,13 @@ def test_replicas_that_are_told_to_stop_go_on_to_the_same_end(configured, monkey
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"batch": 4}, r"--batch=4 cannot be shared by 4 replicas.*multiple of 8, or take 2 of"),
-        ({"strategy": "default"}, "--logical_devices is for --strategy=mirrored, not default"),
-        ({"xla": "true"}, "--xla=true does not work with --strategy=mirrored"),
-        ({"logical_devices": 64}, "--logical_devices=64 comes too late"),
+        ({"batch": 4}, "multiple of 8"),
+        ({"strategy": "default"}, "--logical_devices"),
+        ({"xla": "true"}, "--xla"),
+        ({"logical_devices": 64}, "too late"),
     ],
 )
-def test_what_does_not_go_together_is_refused(settings, says, configured):
+def test_contradicting_settings_are_refused(settings, says, configured):
     config = configured(**{"strategy": "mirrored", "logical_devices": 4, **settings})
     with pytest.raises(UsageError, match=says):
         train(config)
@@ -174,19 +174,16 @@ def test_what_does_not_go_together_is_refused(settings, says, configured):
     ("text", "says"),
     [
         (None, "needs TF_CONFIG"),
-        ("{", "TF_CONFIG cannot be understood"),
-        ('{"cluster": {"worker": ["a:1"]}}', "TF_CONFIG cannot be understood.*task"),
-        (
-            '{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}',
-            "TF_CONFIG cannot be understood.*no list of addresses",
-        ),
+        ("{", "TF_CONFIG"),
+        ('{"cluster": {"worker": ["a:1"]}}', "task"),
+        ('{"cluster": {"worker": "a:1"}, "task": {"type": "worker", "index": 0}}', "lists"),
         (
             '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
-            "its cluster has no task worker 2",
+            "no task worker 2",
         ),
     ],
 )
-def test_a_cluster_that_is_none_is_refused(text, says, monkeypatch):
+def test_a_malformed_cluster_is_refused(text, says, monkeypatch):
     monkeypatch.delenv("TF_CONFIG", raising=False)
     if text:
         monkeypatch.setenv("TF_CONFIG", text)
@@ -211,14 +208,10 @@ def test_one_worker_is_the_chief(cluster, task, chief, monkeypatch):
     assert distribution.is_chief(Config(strategy="default"))
 
 
-def test_steps_at_once_divide_what_is_to_be_taken():
+def test_steps_per_execution_divide_the_steps():
     config = Config(steps_per_execution=32)
-    assert [distribution.steps_per_execution(config, steps) for steps in (1024, 924, 97, 8)] == [
-        32,
-        28,
-        1,
-        8,
-    ]
+    counts = [distribution.steps_per_execution(config, steps) for steps in (1024, 924, 97, 8)]
+    assert counts == [32, 28, 1, 8]
 
 
 # Two processes on this machine, over its loopback interface.
@@ -231,13 +224,13 @@ from acai_tf.config import Config
 
 def main():
     config = Config.from_dict(eval(sys.argv[1]))
-    command.load_backend(config)
-    from acai_tf.training import train
+    cli.load_backend(config)
+    from acai_tf.training.train import train
 
     model = train(config)
     np.savez(sys.argv[2], **{v.path: np.asarray(v) for v in model.weights})
 
-sys.exit(command.run(main))
+sys.exit(cli.run(main))
 """
 
 
@@ -275,7 +268,7 @@ class Workers:
             for process in self.processes:
                 process.kill()
 
-    def said(self) -> str:
+    def output(self) -> str:
         return "\n".join(log.read_text() for log in self.logs)
 
 
@@ -321,7 +314,7 @@ def run_by_two(configured, tmp_path_factory):
 def test_two_workers_train_one_model(run_by_two, configured):
     config, start = run_by_two("two")
     workers = start()
-    assert workers.statuses() == [0, 0], workers.said()
+    assert workers.statuses() == [0, 0], workers.output()
     first, second = (dict(np.load(path)) for path in workers.weights)
     for path in first:
         np.testing.assert_array_equal(first[path], second[path], err_msg=path)
@@ -341,11 +334,11 @@ def test_a_killed_worker_ends_the_other_and_both_go_on(killed, run_by_two):
     workers.processes[killed].kill()
     statuses = workers.statuses()
     assert statuses[killed] == -signal.SIGKILL
-    assert statuses[1 - killed] == 75, workers.said()
+    assert statuses[1 - killed] == 75, workers.output()
     assert "start all workers again" in workers.logs[1 - killed].read_text()
     workers = start()
-    assert workers.statuses() == [0, 0], workers.said()
-    assert "continuing" in workers.said()
+    assert workers.statuses() == [0, 0], workers.output()
+    assert "continuing" in workers.output()
     unbroken, start = run_by_two("unbroken", total_kimg=24)
     assert start().statuses() == [0, 0]
     left, right = end_of(config), end_of(unbroken)
@@ -361,7 +354,7 @@ def test_workers_that_are_told_to_stop_do_so_together(to, run_by_two):
     wait_for_reports(RunFolder(config.run_dir), 2)
     for index in to:
         workers.processes[index].send_signal(signal.SIGTERM)
-    assert workers.statuses() == [143, 143], workers.said()
+    assert workers.statuses() == [143, 143], workers.output()
     steps = [
         int(path.stem[5:])
         for path in checkpoints.checkpoints(RunFolder(config.run_dir).checkpoints)

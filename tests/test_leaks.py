@@ -12,23 +12,23 @@ LONG = """
 import gc, json, sys
 import psutil
 from acai_tf.config import Config
-from acai_tf.run_folder import RunFolder
+from acai_tf.training.run_folder import RunFolder
 
-here, append, seen = psutil.Process(), RunFolder.append, []
+process, append, seen = psutil.Process(), RunFolder.append, []
 
-def look(self, record):  # at every report
+def measure(self, record):  # at every report
     append(self, record)
     gc.collect()
     seen.append({
         "step": record["step"],
-        "megabytes": here.memory_info().rss / 2**20,
+        "megabytes": process.memory_info().rss / 2**20,
         "objects": len(gc.get_objects()),
-        "files": here.num_fds(),
-        "threads": here.num_threads(),
+        "files": process.num_fds(),
+        "threads": process.num_threads(),
     })
 
-RunFolder.append = look
-from acai_tf.training import train
+RunFolder.append = measure
+from acai_tf.training.train import train
 
 train(Config.from_dict(json.loads(sys.argv[1])))
 print(json.dumps(seen))
@@ -60,6 +60,6 @@ def test_twenty_thousand_steps_take_no_more_memory_than_two_thousand(kimg, setti
     print(early, late)
     assert (early["step"], late["step"]) == (2048, kimg * 256)
     assert late["megabytes"] < early["megabytes"] + 20
-    assert late["objects"] < early["objects"] + 200  # metrics.jsonl's text is one, say
+    assert late["objects"] < early["objects"] + 200
     assert late["files"] <= early["files"]
     assert late["threads"] <= early["threads"]

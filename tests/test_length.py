@@ -89,15 +89,13 @@ def test_a_late_step_of_the_optimizer():
 def test_checkpoints_of_late_steps_are_in_order(tmp_path):
     steps = [1, EDGE, 99_999_999, 100_000_000, 2**31 - 1]
     for step in reversed(steps):
-        checkpoints._path(tmp_path, step).touch()
+        (tmp_path / f"step-{step:08d}.npz").touch()
     names = [path.name for path in checkpoints.checkpoints(tmp_path)]
     assert [int(name[5:-4]) for name in names] == steps
 
 
 def test_tensorboard_takes_late_steps(tmp_path, capsys):
-    board = TensorBoard(tmp_path)
-    board.write(2**31 - 1, {"loss": 1.0, "kimg": 2.0**32}, {})
-    board.close()
+    TensorBoard(tmp_path).write(2**31 - 1, {"loss": 1.0, "kimg": 2.0**32}, {})
     assert capsys.readouterr().out == ""
 
 

@@ -1,7 +1,6 @@
 """A run's progress bar and its reports."""
 
 import datetime
-import math
 import sys
 import time
 
@@ -10,10 +9,9 @@ from tqdm import tqdm
 
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
-from acai_tf.errors import DivergedError
 from acai_tf.evaluation import critic, figures, run_evaluators
 from acai_tf.files import saving
-from acai_tf.training import checkpoints, distribution, workers
+from acai_tf.training import checkpoints, distribution
 from acai_tf.training.run_folder import RunFolder
 from acai_tf.training.tensorboard import TensorBoard
 
@@ -79,12 +77,8 @@ class Report(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self._start
         state = checkpoints.arrays(self.model)  # raises before anything is evaluated
-        chief = distribution.is_chief(self._config)
-        record = self._measure(epoch, logs, seconds) if chief else {}
-        diverged = not math.isfinite(record.get("test_rmse", 0))
-        if any(workers.of_all_workers(int(diverged))):  # all workers raise together
-            raise DivergedError("test_rmse is no longer finite; this report is not saved")
-        if chief:
+        if distribution.is_chief(self._config):
+            record = self._measure(epoch, logs, seconds)
             self._save(record, state)
             self._print(record)
 

@@ -73,11 +73,12 @@ def distribute(config: Config) -> Iterator[None]:
         )
     if is_chief(config):
         print(f"{_kind(config)}: {count} replicas, {config.batch // count} images of a batch each")
-    ours = tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError
+    errors = tf.errors
+    ours = errors.InvalidArgumentError, errors.ResourceExhaustedError, errors.UnimplementedError
     with strategy.scope():
         try:
             yield
-        except tf.errors.OpError as error:
+        except errors.OpError as error:
             if not workers.several_workers() or isinstance(error, ours):
                 raise
             raise WorkerLost(
@@ -159,10 +160,6 @@ def _cached_strategy(kind: str, logical_devices: int):
         return tf.distribute.MirroredStrategy()
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
-    except RuntimeError as error:
-        raise UsageError(
-            f"--strategy=multiworker must come before anything else that uses TensorFlow ({error})"
-        ) from error
     except tf.errors.OpError as error:
         raise UsageError(
             f"this worker cannot start; is its address in TF_CONFIG free? ({error.message})"

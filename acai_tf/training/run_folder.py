@@ -91,7 +91,7 @@ class RunFolder:
 
         Raises:
             UsageError: the folder holds a run of another configuration (says what differs) or
-                something else, or cannot be written.
+                something else.
         """
         if self._config.exists():
             if different := self._differences(config, images):
@@ -103,9 +103,6 @@ class RunFolder:
             raise UsageError(
                 f"{self.path} is not empty and is not a run folder; give another --run_dir"
             )
-        existing = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise UsageError(f"cannot write to --run_dir={self.path}; give another")
 
     def _differences(self, config: Config, images: str | None) -> list[str]:
         """How `config` differs from the saved one, in settings that may not change in a run."""
