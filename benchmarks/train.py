@@ -255,14 +255,13 @@ def fit(arguments) -> Rows:
 def fitted_steps(dataset, config: Config, steps: int) -> tuple:
     """A model, and a function that takes steps of it through `fit`, reports aside."""
     from acai_tf.training import distribution
-    from acai_tf.training.callbacks import Progress
     from acai_tf.training.watch import StopOnNonFinite
 
     model = _model(config, dataset.image_shape)
     model.steps_per_execution = distribution.steps_per_execution(config, steps)
 
     def take(batches):
-        callbacks = [StopOnNonFinite(), Progress(config, 0)]
+        callbacks = [StopOnNonFinite()]
         model.fit(batches, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=callbacks)
 
     return model, take

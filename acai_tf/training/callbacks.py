@@ -1,11 +1,9 @@
-"""A run's progress bar and its reports."""
+"""A run's reports."""
 
 import datetime
-import sys
 import time
 
 import keras
-from tqdm import tqdm
 
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
@@ -16,38 +14,6 @@ from acai_tf.training.run_folder import RunFolder
 from acai_tf.training.tensorboard import TensorBoard
 
 WARM_UP = 4096  # steps before a critic may be called collapsed: at first it knows nothing
-
-
-class Progress(keras.callbacks.Callback):
-    """A bar over the whole run with images per second and the time left.
-
-    Args:
-        config: the run's settings.
-        step: steps taken so far.
-    """
-
-    def __init__(self, config: Config, step: int):
-        super().__init__()
-        self._batch = config.batch
-        self._bar = tqdm(
-            total=config.reports * config.steps_per_report * config.batch,
-            initial=step * config.batch,
-            unit="img",
-            unit_scale=True,
-            dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),  # a log file gets the reports' lines only
-        )
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._first = checkpoints.steps_taken(self.model)
-
-    def on_train_batch_end(self, batch, logs=None):
-        # A rollback makes the difference negative.
-        self._bar.update((self._first + batch + 1) * self._batch - self._bar.n)
-
-    def on_train_end(self, logs=None):
-        if self._bar.n >= self._bar.total:  # one run may call `fit` several times
-            self._bar.close()
 
 
 class Report(keras.callbacks.Callback):
@@ -112,13 +78,12 @@ class Report(keras.callbacks.Callback):
         scores = [f"{name} {value:.4g}" for name, value in record.items() if name not in others]
         progress = f"kimg {record['kimg']}/{self._config.total_kimg}"
         speed = f"{record['images_per_second']:.0f} img/s"
-        tqdm.write("  ".join([progress, *scores, speed, f"ETA {left}"]), file=sys.stdout)
+        print("  ".join([progress, *scores, speed, f"ETA {left}"]), flush=True)
         self._warn(record)
-        sys.stdout.flush()
 
     def _warn(self, record):
         """Print a warning at the first report of those in a row with a collapsed critic."""
         warning = critic.collapsed(record) if record["step"] >= WARM_UP else None
         if warning and not self._warned:
-            tqdm.write(f"warning: {warning}", file=sys.stdout)
+            print(f"warning: {warning}", flush=True)
         self._warned = warning is not None

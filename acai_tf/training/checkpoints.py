@@ -92,18 +92,8 @@ def arrays(model) -> dict[str, np.ndarray]:
 
 
 def save(folder: pathlib.Path, model) -> None:
-    """Write `step-N.npz` and delete the oldest beyond KEEP.
-
-    With several workers all of them must call this; the chief writes.
-
-    Args:
-        folder: where to; created if its parent exists.
-        model: compiled.
-
-    Raises:
-        DivergedError: a variable is not finite; nothing is written.
-        CannotSave: the folder cannot be written; earlier checkpoints are intact.
-    """
+    """Write `arrays` of a compiled model; with several workers, all must call this, the chief
+    writes. Raises DivergedError as `arrays` does, CannotSave as `write` does."""
     from acai_tf.training import distribution  # imports keras
 
     values = arrays(model)
@@ -112,10 +102,19 @@ def save(folder: pathlib.Path, model) -> None:
 
 
 def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> None:
-    """Write what `arrays` returned, as `save` does; raises CannotSave."""
+    """Write `step-N.npz` and delete the oldest beyond KEEP.
+
+    Args:
+        folder: created if its parent exists.
+        step: N.
+        values: what `arrays` returned.
+
+    Raises:
+        CannotSave: the folder cannot be written; earlier checkpoints are intact.
+    """
     path = folder / f"step-{step:08d}.npz"
     with saving(path, "free some space or fix the folder; the same command then resumes"):
-        folder.mkdir(exist_ok=True)  # without its parents: fails if the run folder was removed
+        folder.mkdir(exist_ok=True)  # fails if the run folder was removed
         with replacing(path) as partial, open(partial, "wb") as file:
             np.savez(file, **values)
             file.flush()
@@ -199,16 +198,16 @@ def restore_newest(folder: pathlib.Path, model) -> int:
     Raises:
         UsageError: there are checkpoints and none can be restored.
     """
-    refusals = []
+    refusal = None
     for path in reversed(checkpoints(folder)):
         try:
             restore(path, model)
-        except UsageError as refusal:
-            refusals.append(refusal)
-            continue
-        if refusals:
-            print(f"{refusals[0]}; resuming from {path.name}")
-        return _step(path)
-    if refusals:
-        raise UsageError(f"{refusals[0]}; no older one can be restored; give another --run_dir")
+        except UsageError as error:
+            refusal = refusal or error
+        else:
+            if refusal:
+                print(f"{refusal}; resuming from {path.name}")
+            return _step(path)
+    if refusal:
+        raise UsageError(f"{refusal}; no older one can be restored; give another --run_dir")
     return 0

@@ -41,7 +41,7 @@ def prepare(config: Config) -> None:
     if kind == "multiworker":
         everyone, this = workers.cluster()
         print(f"worker {everyone.index(this) + 1} of {len(everyone)}; waiting for all", flush=True)
-        _strategy(config)
+        _strategy(kind, config.logical_devices)
 
 
 @contextlib.contextmanager
@@ -60,10 +60,11 @@ def distribute(config: Config) -> Iterator[None]:
         with _jax_scope(config):
             yield
         return
-    if _kind(config) == "default":
+    kind = _kind(config)
+    if kind == "default":
         yield
         return
-    strategy = _strategy(config)
+    strategy = _strategy(kind, config.logical_devices)
     count = strategy.num_replicas_in_sync
     if count > 1 and config.batch % (2 * count):
         raise UsageError(
@@ -72,7 +73,7 @@ def distribute(config: Config) -> Iterator[None]:
             " (CUDA_VISIBLE_DEVICES, --logical_devices, --strategy=default for one)"
         )
     if is_chief(config):
-        print(f"{_kind(config)}: {count} replicas, {config.batch // count} images of a batch each")
+        print(f"{kind}: {count} replicas, {config.batch // count} images of a batch each")
     errors = tf.errors
     ours = errors.InvalidArgumentError, errors.ResourceExhaustedError, errors.UnimplementedError
     with strategy.scope():
@@ -146,12 +147,8 @@ def _kind(config: Config) -> str:
     return kind
 
 
-def _strategy(config: Config):
-    return _cached_strategy(_kind(config), config.logical_devices)
-
-
 @functools.cache
-def _cached_strategy(kind: str, logical_devices: int):
+def _strategy(kind: str, logical_devices: int):
     if logical_devices:
         # By default a second strategy over CPUs would reuse the first's collective keys.
         cpus = [f"CPU:{index}" for index in range(logical_devices)]
@@ -167,16 +164,15 @@ def _cached_strategy(kind: str, logical_devices: int):
 
 
 def _split_cpu(count: int) -> None:
-    """Make `count` devices of the CPU; raises UsageError if the backend has set up others."""
-    try:
+    """Make `count` devices of the CPU; raises UsageError if the backend has set up fewer."""
+    with contextlib.suppress(RuntimeError):  # the devices are set up already
         if keras.backend.backend() == "jax":
             jax.config.update("jax_num_cpu_devices", count)
-            return
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        device = tf.config.LogicalDeviceConfiguration()
-        tf.config.set_logical_device_configuration(cpu, [device] * count)
-    except RuntimeError as error:
-        jax_backend = keras.backend.backend() == "jax"
-        if jax_backend or len(tf.config.list_logical_devices("CPU")) < count:
-            late = f"--logical_devices={count} comes too late: the devices are set up already"
-            raise UsageError(late) from error
+        else:
+            device = tf.config.LogicalDeviceConfiguration()
+            cpu = tf.config.list_physical_devices("CPU")[0]
+            tf.config.set_logical_device_configuration(cpu, [device] * count)
+    if len(keras.distribution.list_devices("cpu")) < count:
+        raise UsageError(
+            f"--logical_devices={count} comes too late: the backend has set up its devices already"
+        )

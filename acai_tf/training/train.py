@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import sys
 
 import keras
 import numpy as np
@@ -24,7 +25,7 @@ from acai_tf.models.optimizer import adam
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
 from acai_tf.training import checkpoints, distribution, workers
-from acai_tf.training.callbacks import Progress, Report
+from acai_tf.training.callbacks import Report
 from acai_tf.training.preemption import Signals
 from acai_tf.training.run_folder import RunFolder, default_run_dir
 from acai_tf.training.watch import RestoreMeans, StopOnNonFinite, StopOnSignal
@@ -186,14 +187,15 @@ def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
 def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: RunFolder) -> None:
     """Train from `step` to the end; a Keras epoch is a report period."""
     steps, reports = config.steps_per_report, config.reports
-    signals, report, progress = Signals(), Report(config, dataset, run), Progress(config, step)
+    signals, report = Signals(), Report(config, dataset, run)
     while step < reports * steps:
         epoch, taken = divmod(step, steps)
         last = epoch + 1 if taken else reports  # the rest of a period that was interrupted is first
         model.steps_per_execution = distribution.steps_per_execution(config, steps - taken)
         model.make_train_function(force=True)
         callbacks = [RestoreMeans(model)] if taken else []
-        callbacks += [StopOnNonFinite(), progress, report, StopOnSignal(signals, run)]
+        callbacks += [StopOnNonFinite(), keras.callbacks.ProgbarLogger()]  # a bar for each period
+        callbacks += [report, StopOnSignal(signals, run)]
         failures = []
         try:
             with signals.deferred():
@@ -204,7 +206,7 @@ def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: R
                     steps_per_epoch=steps - taken,
                     callbacks=callbacks,
                     shuffle=False,  # the pipeline has its own order
-                    verbose=0,
+                    verbose=int(sys.stdout.isatty()),  # a log file gets the reports' lines only
                 )
             step = last * steps
         except DivergedError as error:
