@@ -133,15 +133,16 @@ def test_networks_of_ones_own_fit_by_place():
     np.testing.assert_array_equal(source.reconstruct(IMAGES[..., None]).shape, (80, 8, 16, 1))
 
 
-def test_the_pretrained_ones_are_found_by_name(tmp_path, monkeypatch):
+def test_the_pretrained_ones_are_found_by_name(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert train._init_name("acai/mnist-d32/") == "acai/mnist-d32"
-    assert train._init_name("run") == str(tmp_path / "run")
-    config = Config(dataset="mnist", init=train._init_name("acai/mnist-d32"))
+    assert train._resolve(None, None, "run", {}).init == str(tmp_path / "run")
+    config = train._resolve(None, None, "acai/mnist-d32/", {"dataset": "mnist"})
+    assert config.init == "acai/mnist-d32"
+    config = Config(dataset="mnist", init=config.init)
     assert default_run_dir(config) == "runs/mnist/acai+from-mnist-d32-d32-seed0"
     start = train._weights_of("acai/mnist-d32")
-    model = build_model(config, (32, 32, 1), 0)
-    assert "probe" not in train._start_from("acai/mnist-d32", start, model)
+    train._start_from("acai/mnist-d32", start, build_model(config, (32, 32, 1), 0))
+    assert "probe" not in capsys.readouterr().out
     with pytest.raises(UsageError):
         train._weights_of("nowhere")
     with pytest.raises(UsageError, match="not both"):

@@ -145,11 +145,9 @@ def _start_from(init: str, weights: dict[str, np.ndarray], model: Autoencoder) -
             f"no weights of {init} fit this model; give the settings of its networks"
             " (--depth, --latent, --latent_width, --networks, --image_size)"
         )
-    partly = {name.partition("/")[0] for name in copied}
-    parts = [name.partition("/")[0] for name in fresh]
-    names = dict.fromkeys(
-        name if part in partly else part for name, part in zip(fresh, parts, strict=True)
-    )
+    parts = {name.partition("/")[0] for name in copied}  # those that fit at least partly
+    names = [(name.partition("/")[0], name) for name in fresh]
+    names = dict.fromkeys(name if part in parts else part for part, name in names)
     rest = f"; these start fresh: {', '.join(names)}" if fresh else ""
     print(f"starting from {init}: {len(copied)} of {len(copied) + len(fresh)} weights fit{rest}")
 
