@@ -1,11 +1,11 @@
-"""What tests share. Two logical CPU devices let several be tested on any machine."""
+"""Shared fixtures. Logical CPU devices let several devices be tested on any machine."""
 
 import dataclasses
 import os
 import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Several processes share the cores; OpenMP's threads wait for each other by spinning.
+# Test processes share the cores, and OpenMP's threads spin while they wait.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")  # for JAX
@@ -15,7 +15,7 @@ import pytest
 from acai_tf.cli import muted_stderr
 from acai_tf.config import Config
 
-with muted_stderr():  # TensorFlow speaks of itself at its import
+with muted_stderr():  # TensorFlow logs at its import
     import keras
 
 if keras.backend.backend() == "tensorflow":
@@ -30,18 +30,18 @@ ROOT = pathlib.Path(__file__).parent.parent
 
 @pytest.fixture
 def permissions_hold(tmp_path):
-    """Skips a test where we may read what is forbidden: as root."""
+    """Skips a test for users whom permissions do not restrict: root."""
     forbidden = tmp_path / "forbidden"
     forbidden.touch(mode=0)
     readable = os.access(forbidden, os.R_OK)
     forbidden.unlink()
     if readable:
-        pytest.skip("we may read everything")
+        pytest.skip("permissions do not restrict this user")
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    """Decoded images of a test are its own."""
+    """Each test has a separate cache of decoded images."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

@@ -1,4 +1,4 @@
-"""Files as no program of ours writes them, for hypothesis, and what is asked of a loader."""
+"""Hypothesis strategies for damaged files, and what a loader must do with them."""
 
 import contextlib
 import io
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from acai_tf.errors import AcaiError
 
-SECONDS = 20  # that a loader may take: far more than any needs
+SECONDS = 20  # a loader may take; far more than any needs
 
 BIG = st.sampled_from([4000, 10**9, 2**63, -(10**30), 10**400, 1e308])
 SCALARS = st.none() | st.booleans() | st.integers(-1, 40) | BIG | st.floats() | st.text()
@@ -28,7 +28,7 @@ EXAMPLES = pytest.mark.parametrize(
 
 
 def search(examples: int, *strategies):
-    """A decorator: runs the function at once, on that many draws of the strategies."""
+    """A decorator that runs the function at once, on that many examples."""
     options = settings(
         max_examples=examples,
         deadline=None,
@@ -40,17 +40,17 @@ def search(examples: int, *strategies):
 
 
 def answer(name, call, *arguments):
-    """What a call gives; None where it refuses, which it does in one line that has `name` in it.
+    """The result of a call; None if it raises an AcaiError, whose message must contain `name`.
 
-    Anything but an AcaiError, and taking very long, is a failure.
+    Any other error, and taking longer than SECONDS, is a failure.
     """
     with _alarm(SECONDS):
         try:
             return call(*arguments)
         except AcaiError as refusal:
-            said = " ".join(str(refusal).split())  # as `command.run` says it
-            assert str(name) in said
-            assert len(said) < 3000
+            message = " ".join(str(refusal).split())  # as `cli.run` prints it
+            assert str(name) in message
+            assert len(message) < 3000
             return None
 
 
@@ -70,7 +70,7 @@ def _alarm(seconds: int):
 
 @st.composite
 def changed_json(draw, whole: dict, inside: str = "config") -> bytes:
-    """JSON text with some values replaced or gone: at its top, or in one object in it."""
+    """JSON text with some values replaced or removed: at its top, or in one object in it."""
     if draw(st.integers(0, 5)) == 0:
         return draw(NOT_JSON)
     changed = json.loads(json.dumps(whole))
@@ -85,7 +85,7 @@ def changed_json(draw, whole: dict, inside: str = "config") -> bytes:
 
 
 def npy(descr, shape, body: bytes) -> bytes:
-    """A member of an .npz file, whatever its header claims."""
+    """A member of an .npz file; its header may not match its body."""
     header = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + body
 
@@ -98,7 +98,7 @@ MEMBERS = st.builds(npy, DESCRIPTIONS, SHAPES, st.binary(max_size=64)) | st.bina
 
 
 def bomb() -> bytes:
-    """A zip file of an array of a hundred megabytes, all the same: a thousandth of that."""
+    """A zip bomb: an array of a hundred megabytes in a thousandth of that."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.npy", npy("|u1", (10**8,), bytes(10**8)))
@@ -143,7 +143,7 @@ def _with_members(draw, whole: bytes) -> bytes:
             members[at] = draw(st.sampled_from(others)), content
     buffer = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
-        warnings.simplefilter("ignore")  # of a name that is there twice
+        warnings.simplefilter("ignore")  # of duplicate names
         for name, content in members:
             archive.writestr(name, content)
     return buffer.getvalue()

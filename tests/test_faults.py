@@ -45,7 +45,7 @@ def configured(configured):
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    """A run to its end in which nothing goes wrong."""
+    """A finished run, shared by the tests that compare with it."""
     from tests.conftest import tiny
 
     config = dataclasses.replace(tiny.__wrapped__(tmp_path_factory.mktemp("unbroken")), **PLAIN)
@@ -54,7 +54,7 @@ def unbroken(tmp_path_factory):
 
 
 def at_call(number, do, function):
-    """`function`, but at its call of this number `do` is called first."""
+    """`function`, with `do` called before its call of this number."""
     calls = itertools.count(1)
 
     def wrapped(*args, **kwargs):
@@ -72,16 +72,16 @@ def names_in(config):
 # Signals.
 
 
-def hear():
-    """Also in a job in the background, of which shells have SIGINT ignored."""
+def default_handlers():
+    """Shells ignore SIGINT in background jobs."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
-def heard():
+def restored_handlers():
     before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
-    hear()
+    default_handlers()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -110,27 +110,27 @@ def test_a_run_that_is_told_to_stop_saves_and_resumes_to_the_same_end(
     assert_same_outcome(config.run_dir, unbroken.run_dir)  # with the means over the whole period
 
 
-def test_a_second_signal_is_obeyed_at_once(monkeypatch, capfd):
-    heard, before = Signals(), signal.getsignal(signal.SIGINT)
-    with heard.deferred():
+def test_a_second_signal_takes_effect_at_once(monkeypatch, capfd):
+    signals, before = Signals(), signal.getsignal(signal.SIGINT)
+    with signals.deferred():
         signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)  # some tell a process and its group: that is one
-        assert heard.received == signal.SIGINT
+        signal.raise_signal(signal.SIGINT)  # of a scheduler, to the process and its group
+        assert signals.received == signal.SIGINT
         monkeypatch.setattr(preemption, "TOGETHER", 0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) == before
-    assert capfd.readouterr().err.count("SIGINT: saving; once more to stop at once") == 1
+    assert capfd.readouterr().err.count("SIGINT") == 1
 
 
-def test_signals_are_given_back_and_what_was_ignored_stays_ignored():
+def test_handlers_are_restored_and_ignored_signals_stay_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        heard, term = Signals(), signal.getsignal(signal.SIGTERM)
-        with heard.deferred():
+        signals, term = Signals(), signal.getsignal(signal.SIGTERM)
+        with signals.deferred():
             signal.raise_signal(signal.SIGINT)
             assert signal.getsignal(signal.SIGTERM) != term
-        assert not heard.received
+        assert not signals.received
         assert signal.getsignal(signal.SIGTERM) == term
     finally:
         signal.signal(signal.SIGINT, before)
@@ -145,7 +145,7 @@ def test_in_another_thread_signals_are_left_alone():
         pool.submit(defer).result()
 
 
-def test_a_command_ends_at_once_whatever_it_is_at(monkeypatch, capfd):
+def test_a_signal_ends_a_command_at_once(monkeypatch, capfd):
     monkeypatch.setattr(os, "_exit", sys.exit)
 
     def main():
@@ -191,13 +191,13 @@ def caught(number: int, process) -> bool:
 def test_a_signal_at_any_moment_of_the_start_ends_a_command(script, tmp_path, unbroken):
     """SIGINT, and once more a tenth of a second later: importing, loading data, compiling."""
     if not pathlib.Path("/proc/self/status").exists():
-        pytest.skip("there is no /proc here")
+        pytest.skip("no /proc here")
     words = {
         "train.py": [*SMALL, "--total_kimg=64", f"--run_dir={tmp_path}/run"],
         "evaluate.py": [f"--run_dir={unbroken.run_dir}", f"--out={tmp_path}/out", "--again"],
     }[script]
     for moment in range(20):
-        process = start(script, *words, preexec_fn=hear)
+        process = start(script, *words, preexec_fn=default_handlers)
         while not caught(signal.SIGTERM, process):  # Python itself handles SIGINT alone
             assert process.poll() is None, process.communicate()
             time.sleep(0.002)
@@ -212,7 +212,7 @@ def test_a_signal_at_any_moment_of_the_start_ends_a_command(script, tmp_path, un
 
 
 @pytest.mark.slow
-def test_several_steps_at_once_are_the_same_steps(configured, unbroken, monkeypatch):
+def test_several_steps_per_execution_are_the_same_steps(configured, unbroken, monkeypatch):
     config = configured(steps_per_execution=8)
     with monkeypatch.context() as patch:
         told = at_call(10, lambda: signal.raise_signal(signal.SIGTERM), Report.on_train_batch_end)
@@ -227,9 +227,9 @@ def test_several_steps_at_once_are_the_same_steps(configured, unbroken, monkeypa
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["SIGTERM", "SIGINT"]
 )
-def test_a_command_that_is_told_to_stop_says_where_it_stands(number, status, tmp_path):
+def test_a_command_that_is_stopped_prints_its_step(number, status, tmp_path):
     words = [*SMALL, "--total_kimg=64", f"--run_dir={tmp_path}/run"]
-    process = start("train.py", *words, preexec_fn=hear)
+    process = start("train.py", *words, preexec_fn=default_handlers)
     wait_for_reports(tmp_path / "run", 2, process)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -369,7 +369,7 @@ def test_a_half_written_checkpoint_is_removed(configured):
         (errno.ENOSPC, [], 74),  # as a write to an open file says it
     ],
 )
-def test_a_path_that_does_not_work_is_bad_input(number, path, status, capsys):
+def test_an_unusable_path_is_bad_input(number, path, status, capsys):
     def main():
         raise OSError(number, os.strerror(number), *path)
 
@@ -406,7 +406,7 @@ def test_a_home_folder_that_does_not_exist_is_bad_input():
 
 
 @pytest.mark.slow
-def test_nobody_reading_is_no_defect(tmp_path):
+def test_a_closed_pipe_is_not_an_error(tmp_path):
     words = [*SMALL, "--model=baseline", "--total_kimg=3", f"--run_dir={tmp_path}/run"]
     command = [sys.executable, str(ROOT / "train.py"), *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""What holds at the published length, 262,144 steps of 64 images, and far beyond."""
+"""Runs of the published length, 262,144 steps of 64 images, and far longer ones."""
 
 import functools
 import itertools
@@ -49,7 +49,7 @@ def test_the_last_of_the_circle_is_in_the_last_class():
 
 
 def test_batches_of_late_steps(dataset):
-    """They are whole, and each is another."""
+    """They are complete and differ from each other."""
     seen = set()
     for step in STEPS:
         batch = dataset.batch_at(step, 64, 0)
@@ -73,7 +73,7 @@ def test_the_pipeline_begins_at_any_step(dataset, step):
 
 
 def test_a_late_step_of_the_optimizer():
-    """Its count and its bias correction hold up to the last step that a run may have."""
+    """Its count and its bias correction are right up to the last step that a run may have."""
     variable = keras.Variable(np.zeros(3, np.float32))
     optimizer = keras.optimizers.Adam(0.1)
     optimizer.build([variable])

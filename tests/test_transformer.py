@@ -1,4 +1,4 @@
-"""The scikit-learn transformer: scikit-learn's own checks, and codes in a pipeline."""
+"""The scikit-learn transformer: scikit-learn's estimator checks, and codes in a pipeline."""
 
 import pickle
 import random
