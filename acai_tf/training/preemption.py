@@ -78,12 +78,11 @@ class Signals:
     @contextlib.contextmanager
     def deferred(self):
         """Record signals within this context."""
-        previous = handle(self._receive)
-        self._previous = previous
+        self._previous = handle(self._receive)
         try:
             yield
         finally:
-            restore(previous)
+            restore(self._previous)
 
     def _receive(self, number, frame):
         now = time.monotonic()

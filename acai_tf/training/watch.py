@@ -15,23 +15,16 @@ from acai_tf.training.run_folder import RunFolder
 CHECK_EVERY = 32  # steps between checks; each one waits for the device, or for other workers
 
 
-class _PeriodicCheck(keras.callbacks.Callback):
-    """Sets `due` about every CHECK_EVERY batches; a callback is called once per execution."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._checks = 0
-
-    def on_train_batch_end(self, batch, logs=None):
-        checks = 1 + batch // CHECK_EVERY
-        self.due, self._checks = checks != self._checks, checks
+def _due(model: keras.Model, batch: int) -> bool:
+    """Whether the execution that ended with this batch contains a multiple of CHECK_EVERY."""
+    return batch % CHECK_EVERY < model.steps_per_execution
 
 
-class StopOnNonFinite(_PeriodicCheck):
+class StopOnNonFinite(keras.callbacks.Callback):
     """Ends training at a loss that is not finite; the last checkpoint is from before it."""
 
     def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(batch)
-        if self.due:
+        if _due(self.model, batch):
             self.on_epoch_end(None, logs)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -45,7 +38,7 @@ class StopOnNonFinite(_PeriodicCheck):
             )
 
 
-class StopOnSignal(_PeriodicCheck):
+class StopOnSignal(keras.callbacks.Callback):
     """Ends training, with a checkpoint, after the step in which a signal came.
 
     Several workers stop at the same step, at the next check after one of them received a signal.
@@ -60,8 +53,7 @@ class StopOnSignal(_PeriodicCheck):
         self._signals, self._run = signals, run
 
     def on_train_batch_end(self, batch, logs=None):
-        super().on_train_batch_end(batch)
-        if self.due or not workers.several_workers():
+        if _due(self.model, batch) or not workers.several_workers():
             self._stop_if_received(save=True)
 
     def on_epoch_end(self, epoch, logs=None):  # the report has saved this step
