@@ -22,6 +22,7 @@ setup(
         "keras>=3.10.0",
         "matplotlib>=3.9.0",
         "numpy>=1.26.0",
+        "pandas>=2.2.0",
         "pillow>=10.3.0",
         "psutil>=6.0.0",
         "scikit-image>=0.24.0",

@@ -26,7 +26,7 @@ COMMANDS = {  # name: (module whose `main` it is, one line of help)
     "train": ("acai_tf.tools.train", "train an autoencoder"),
     "evaluate": ("acai_tf.tools.evaluate", "measure a run, an export, or a pretrained model"),
     "export": ("acai_tf.tools.export", "write a model as SavedModel, Keras file, ONNX, LiteRT"),
-    "compare": ("acai_tf.tools.compare.command", "one table of several runs"),
+    "compare": ("acai_tf.tools.compare", "one table of several runs"),
     "explore": ("acai_tf.tools.explore", "a page in the browser: interpolate, mix, walk"),
     "render": ("acai_tf.tools.render", "interpolations as an animation or a strip"),
     "data": ("acai_tf.tools.data", "prepare a dataset and look at it"),
