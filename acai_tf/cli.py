@@ -19,7 +19,7 @@ from acai_tf.files import unwritable
 from acai_tf.lazy import jax, tf
 from acai_tf.training import preemption
 
-# Of processes, or rivals, that share a GPU: none takes all of its memory when it starts.
+# For processes that share a GPU: none takes all of its memory when it starts.
 SHARED_GPU = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 COMMANDS = {  # name: (module whose `main` it is, one line of help)
