@@ -376,6 +376,8 @@ def test_a_shorter_run_does_not_replace_what_a_longer_one_left(tmp_path):
 
 PROGRAM = """
 import os, pathlib, signal, sys, time
+if "data" in sys.argv:
+    raise SystemExit("error: mnist is missing")
 *_, command, folder = sys.argv
 folder = pathlib.Path(folder)
 if command == "report":
@@ -492,12 +494,11 @@ def python_path(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{inherited}")
 
 
-def test_missing_data_are_reported_before_anything_is_trained(run, tmp_path, python_path):
+def test_missing_data_are_reported_before_anything_is_trained(run, job, tmp_path):
     words = ["--table=probe", "--datasets=mnist", "--models=acai", "--seeds=1", "--scale=1/256"]
-    words += [f"--data_dir={tmp_path / 'none'}", f"--cache_dir={tmp_path / 'cache'}"]
-    status, _, stderr = run(*words)
+    status, _, stderr = run(*words, "--data_dir=none")
     assert status == 2
-    assert "mnist" in stderr
+    assert stderr == "error: mnist is missing\n"
     assert not (tmp_path / "runs" / "mnist").exists()
 
 

@@ -207,13 +207,13 @@ def summarise(groups: dict[str, list[Run]]) -> pd.DataFrame:
     )
 
 
+def _scores_of(evaluator: str) -> dict[str, tuple[str, str]]:
+    return getattr(load_evaluator(evaluator), "SCORES", {})
+
+
 def directions() -> dict[str, str]:
     """Score -> "higher" or "lower", whichever is better; "" if neither."""
-    return {
-        score: better
-        for name in EVALUATORS
-        for score, (_, better) in getattr(load_evaluator(name), "SCORES", {}).items()
-    }
+    return {score: better for name in EVALUATORS for score, (_, better) in _scores_of(name).items()}
 
 
 def table(summary: pd.DataFrame, columns: list[str], style: str = "markdown") -> str:
@@ -251,20 +251,14 @@ def _escape(text: str) -> str:
 
 def commands(runs: list[Run], columns: list[str]) -> list[str]:
     """The commands that fill the blank cells of a table."""
-    evaluator_of = {
-        score: name for name in EVALUATORS for score in getattr(load_evaluator(name), "SCORES", {})
-    }
     found = []
     for run in runs:
-        missing = {evaluator_of.get(score) for score in columns if score not in run.scores}
-        missing -= run.evaluated  # those do not apply
-        if run.records:
-            missing -= set(AT_REPORTS)
-        names = ",".join(name for name in EVALUATORS if name in missing)
+        blank = {score for score in columns if score not in run.scores}
+        done = run.evaluated | set(AT_REPORTS if run.records else ())  # the rest does not apply
+        names = [n for n in EVALUATORS if n not in done and blank & _scores_of(n).keys()]
         if names and run.evaluate:
-            found.append(
-                shlex.join(["acai-tf", "evaluate", *run.evaluate, f"--evaluators={names}"])
-            )
+            words = ["acai-tf", "evaluate", *run.evaluate, f"--evaluators={','.join(names)}"]
+            found.append(shlex.join(words))
     return found
 
 

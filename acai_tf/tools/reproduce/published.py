@@ -67,7 +67,7 @@ TABLES = {
         },
     ),
     "probe": Table(
-        title="Accuracy of the probe trained beside the autoencoder (table 2)",
+        title="Accuracy of the jointly trained probe (table 2)",
         scores=(Score("probe_accuracy", 100, "probe accuracy, %", 2),),
         cells={
             ("mnist", 32): _row(94.90, 96.45, 96.00, 96.56, 70.74, 97.50, 98.25, acai=0.11),
