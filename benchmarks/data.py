@@ -18,8 +18,8 @@ def data(arguments) -> Rows:
 
     import keras
 
+    from acai_tf.data.cache import memory_mapped
     from acai_tf.data.pipeline import pipeline
-    from acai_tf.data.rows import Rows as FileRows
 
     model = "acai" if arguments.model == "all" else arguments.model
     config = Config(model=model, dataset="mnist")
@@ -28,7 +28,8 @@ def data(arguments) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "images"
         images.tofile(file)
-        in_file = dataclasses.replace(in_memory, train_images=FileRows(file, images.shape))
+        mapped = memory_mapped(file, random_access=True).reshape(images.shape)
+        in_file = dataclasses.replace(in_memory, train_images=mapped)
         steps = 40 * arguments.steps
 
         def draw(source):
