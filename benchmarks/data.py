@@ -17,8 +17,8 @@ def data(arguments) -> Rows:
     import tempfile
 
     import keras
+    import numpy as np
 
-    from acai_tf.data.cache import memory_mapped
     from acai_tf.data.pipeline import pipeline
 
     model = "acai" if arguments.model == "all" else arguments.model
@@ -28,7 +28,7 @@ def data(arguments) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "images"
         images.tofile(file)
-        mapped = memory_mapped(file, random_access=True).reshape(images.shape)
+        mapped = np.asarray(np.memmap(file, np.uint8, "r", shape=images.shape))
         in_file = dataclasses.replace(in_memory, train_images=mapped)
         steps = 40 * arguments.steps
 

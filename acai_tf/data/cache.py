@@ -15,16 +15,15 @@ import contextlib
 import hashlib
 import json
 import math
-import mmap
 import os
 import pathlib
 import shutil
 import sys
 import uuid
 import zlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import psutil
@@ -65,22 +64,16 @@ class Decoding:
     left_out: list[str] = field(default_factory=list)
 
 
-class Source(ABC):
-    """Images that have to be decoded.
-
-    Attributes:
-        recipe: what identifies the result, besides the dataset's name, size and background; JSON.
-    """
+class Source(Protocol):
+    """Images to decode; `recipe` identifies them, besides dataset, size and background (JSON)."""
 
     recipe: dict
 
-    @abstractmethod
     def unchanged(self, origin: dict) -> bool:
-        """Whether decoding again would give the images that were decoded from `origin`."""
+        """Whether `decode` would give what was decoded from `origin`."""
 
-    @abstractmethod
     def decode(self) -> Decoding:
-        """Start decoding all images."""
+        """Start decoding."""
 
 
 def load(config: Config, source: Source) -> ArrayDataset:
@@ -90,7 +83,11 @@ def load(config: Config, source: Source) -> ArrayDataset:
         UsageError: the source cannot be read, or the cache cannot be written.
         CannotSave: the disk is full or broken.
     """
-    folder = _folder(config, source)
+    recipe = {**source.recipe, "size": config.image_size}
+    if config.background_rgb != WHITE:
+        recipe["background"] = config.background_rgb
+    key = hashlib.sha256(json.dumps([FORMAT, config.dataset, recipe]).encode()).hexdigest()
+    folder = cache_dir(config) / f"{short_name(config.dataset)}-{key[:8]}"
     dataset = _read(folder, config.dataset, source)  # a complete cache may be read-only
     if dataset is None:
         with _writing(folder):
@@ -124,30 +121,20 @@ def free_memory() -> int:
     return free
 
 
-def _folder(config: Config, source: Source) -> pathlib.Path:
-    recipe = {**source.recipe, "size": config.image_size}
-    if config.background_rgb != WHITE:
-        recipe["background"] = config.background_rgb
-    key = hashlib.sha256(json.dumps([FORMAT, config.dataset, recipe]).encode()).hexdigest()
-    return cache_dir(config) / f"{short_name(config.dataset)}-{key[:8]}"
-
-
 def _read(folder: pathlib.Path, name: str, source: Source) -> ArrayDataset | None:
     """The dataset in `folder`; None where anything is missing, damaged or out of date."""
     try:
         contents = json.loads((folder / "contents.json").read_text())
-        if contents.pop("checksum") != _checksum(contents):
-            return None
-        if not source.unchanged(contents["origin"]):
+        intact = contents.pop("checksum") == _checksum(contents)
+        if not intact or not source.unchanged(contents["origin"]):
             return None
         dataset = _dataset(folder, contents, name)
     except Exception:  # json and numpy raise many kinds
         return None
     if left_out := contents["left_out"]:
-        more = f", and {len(left_out) - NAMED} more" if len(left_out) > NAMED else ""
         print(
-            f"could not be read and left out: {len(left_out)}:"
-            f" {', '.join(left_out[:NAMED])}{more} (all in {folder / 'contents.json'})"
+            f"could not be read and left out: {len(left_out)}: {listed(left_out)}"
+            f" (all in {folder / 'contents.json'})"
         )
     low, high = contents["levels"]
     if low == high:
@@ -161,46 +148,31 @@ def _read(folder: pathlib.Path, name: str, source: Source) -> ArrayDataset | Non
 def _dataset(folder: pathlib.Path, contents: dict, name: str) -> ArrayDataset:
     """The dataset that contents.json describes; raises ValueError or OSError if it is damaged."""
     shape, class_names = tuple(contents["image_shape"]), tuple(contents["class_names"])
-    size, free = sum(contents["counts"].values()) * math.prod(shape), free_memory()
-    fits = size <= SHARE * free
-    where = "in memory"
-    if not fits:
+    free, where = free_memory(), "in memory"
+    if sum(contents["counts"].values()) * math.prod(shape) > SHARE * free:
         where = f"memory-mapped from {folder}, since only {free / 1e6:,.0f} MB of memory are free"
+
+    def whole(file: pathlib.Path, dtype: type) -> np.ndarray:
+        array = np.fromfile(file, dtype)
+        if zlib.crc32(array) != contents["checksums"][file.name]:
+            raise ValueError(f"{file} is damaged")
+        return array
+
     arrays = {}
-    for split in SPLITS:
+    for split, count in contents["counts"].items():
         images_file, labels_file = _files(folder, contents["id"], split)
-        if fits:
-            images = _whole(images_file, np.uint8, contents)
+        if where == "in memory":
+            images = whole(images_file, np.uint8)
         else:
-            images = memory_mapped(images_file, random_access=split == "train")
-        labels = _whole(labels_file, np.int64, contents)
-        arrays[f"{split}_images"] = images.reshape(contents["counts"][split], *shape)
+            images = np.asarray(np.memmap(images_file, np.uint8, "r"))
+        labels = whole(labels_file, np.int64)
+        arrays[f"{split}_images"] = images.reshape(count, *shape)
         arrays[f"{split}_labels"] = labels if len(class_names) > 1 else np.zeros_like(labels)
     return ArrayDataset(name, shape, class_names, where=where, **arrays)
 
 
-def _whole(path: pathlib.Path, dtype: type, contents: dict) -> np.ndarray:
-    array = np.fromfile(path, dtype)
-    if zlib.crc32(array) != contents["checksums"][path.name]:
-        raise ValueError(f"{path} is damaged")
-    return array
-
-
-def memory_mapped(path: pathlib.Path, random_access: bool) -> np.ndarray:
-    """A file of uint8 as an array that is read from the disk when it is used.
-
-    Args:
-        path: the file.
-        random_access: single images are read in any order: reading ahead would be wasted.
-    """
-    array = np.memmap(path, np.uint8, "r")
-    if random_access and hasattr(mmap, "MADV_RANDOM"):  # not on Windows
-        array.base.madvise(mmap.MADV_RANDOM)
-    return np.asarray(array)
-
-
 def _decode(folder: pathlib.Path, name: str, source: Source) -> None:
-    """Decode everything into `folder`."""
+    """Decode everything into `folder`; on failure nothing is left in it."""
     _clear(folder)  # out of date, damaged, or left by a killed process
     try:
         contents = _write(folder, name, source.decode())
@@ -214,8 +186,7 @@ def _decode(folder: pathlib.Path, name: str, source: Source) -> None:
 
 def _write(folder: pathlib.Path, name: str, decoding: Decoding) -> dict:
     """Write images and labels; returns what belongs in contents.json."""
-    size = decoding.count * math.prod(decoding.image_shape)
-    free = shutil.disk_usage(folder).free
+    size, free = decoding.count * math.prod(decoding.image_shape), shutil.disk_usage(folder).free
     if size > free:
         raise UsageError(
             f"{name} takes {size / 1e9:.1f} GB decoded, {free / 1e9:.1f} GB are free in"
@@ -228,21 +199,20 @@ def _write(folder: pathlib.Path, name: str, decoding: Decoding) -> dict:
     with tqdm(total=decoding.count, unit="img", desc="decoding", disable=hidden) as bar:
         for split, images, labels in decoding.parts:
             arrays = np.ascontiguousarray(images, np.uint8), np.asarray(labels, np.int64)
-            for path, array in zip(_files(folder, id, split), arrays, strict=True):
-                with _writing(folder), open(path, "ab") as file:
-                    file.write(array)
-                checksums[path.name] = zlib.crc32(array, checksums.get(path.name, 0))
+            for file, array in zip(_files(folder, id, split), arrays, strict=True):
+                with _writing(folder), open(file, "ab") as stream:
+                    stream.write(array)
+                checksums[file.name] = zlib.crc32(array, checksums.get(file.name, 0))
             counts[split] += len(images)
             low, high = min(low, int(images.min())), max(high, int(images.max()))
-            if min(labels) < 0:
-                class_names = ()
+            class_names = () if min(labels) < 0 else class_names
             bar.update(len(images))
     if not all(counts.values()):
         numbers = " and ".join(f"{count} {split}" for split, count in counts.items())
         raise UsageError(f"{name} has {numbers} images; both are needed")
     for file_name in checksums:
-        with _writing(folder), open(folder / file_name, "rb+") as file:
-            os.fsync(file.fileno())
+        with _writing(folder), open(folder / file_name, "rb+") as stream:
+            os.fsync(stream.fileno())
     return {
         "name": name,
         "id": id,
@@ -281,3 +251,8 @@ def _files(folder: pathlib.Path, id: str, split: str) -> tuple[pathlib.Path, pat
 
 def _checksum(contents: dict) -> int:
     return zlib.crc32(json.dumps(contents).encode())
+
+
+def listed(names: list[str]) -> str:
+    """A list of names, cut after the first few."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")

@@ -143,24 +143,18 @@ def from_arrays(data: tuple | dict, name: str, source: str = "data") -> ArrayDat
         names = [f"{split}_{what}" for split in SPLITS for what in ("images", "labels")]
         if not isinstance(data, (tuple, list)) or len(data) != len(names):
             raise UsageError(f"data must be the tuple ({', '.join(names)}); labels may be None")
-        given = zip(names, data, strict=True)
-        data = {key: np.asarray(value) for key, value in given if value is not None}
-    train_images, test_images = (_checked_images(data, split, source) for split in SPLITS)
-    shape = train_images.shape[1:]
-    if test_images.shape[1:] != shape:
+        data = dict(zip(names, data, strict=True))
+    data = {key: np.asarray(array) for key, array in data.items() if array is not None}
+    checked = {}
+    for split in SPLITS:
+        checked[f"{split}_images"] = images = _checked_images(data, split, source)
+        checked[f"{split}_labels"] = _checked_labels(data, split, len(images), source)
+    shape = checked["train_images"].shape[1:]
+    if images.shape[1:] != shape:
         raise UsageError(f"{source}: training images are {shape}, test images differ")
-    train_labels = _checked_labels(data, "train", len(train_images), source)
-    test_labels = _checked_labels(data, "test", len(test_images), source)
-    classes = int(max(train_labels.max(), test_labels.max())) + 1
-    return ArrayDataset(
-        name=name,
-        image_shape=shape,
-        class_names=tuple(map(str, range(classes))) if classes > 1 else (),
-        test_images=test_images,
-        test_labels=test_labels,
-        train_images=train_images,
-        train_labels=train_labels,
-    )
+    classes = 1 + int(max(checked["train_labels"].max(), checked["test_labels"].max()))
+    class_names = tuple(map(str, range(classes))) if classes > 1 else ()
+    return ArrayDataset(name, shape, class_names, **checked)
 
 
 def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> np.ndarray:
@@ -170,34 +164,29 @@ def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> n
     images = arrays[name]
     if images.ndim == 3:
         images = images[..., None]
-    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+    wrong = images.dtype != np.uint8 or images.ndim != 4 or not images.size
+    if wrong or images.shape[3] not in (1, 3):
         raise UsageError(
-            f"{source}: {name} must be uint8 (0..255) [N, H, W, C] with N > 0, not {images.dtype}"
-            f" {images.shape}"
+            f"{source}: {name} must be uint8 (0..255) [N, H, W, C] with N > 0 and 1 or 3 colors,"
+            f" not {images.dtype} {images.shape}"
         )
-    if not images.size or images.shape[3] not in (1, 3):
-        raise UsageError(f"{source}: {name} must have 1 or 3 colors, not {images.shape[1:]}")
     return images
 
 
 def _checked_labels(arrays: dict, split: str, count: int, source: str) -> np.ndarray:
-    present = [f"{s}_labels" for s in SPLITS if f"{s}_labels" in arrays]
+    name, present = f"{split}_labels", [key for key in arrays if key.endswith("_labels")]
     if not present:
         return np.zeros(count, np.int64)
-    name = f"{split}_labels"
-    if name not in present:
+    if name not in arrays:
         raise UsageError(f"{source} has {present[0]} but no {name}")
     labels = arrays[name]
     if labels.shape == (count, 1):  # as in keras.datasets
         labels = labels[:, 0]
-    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (count,):
+    integers = np.issubdtype(labels.dtype, np.integer) and labels.shape == (count,)
+    if not integers or labels.min() < 0 or labels.max() >= MAX_CLASSES:
+        values = f", {labels.min()} to {labels.max()}" if integers else ""
         raise UsageError(
-            f"{source}: {name} must be whole numbers, one for each of {count} images, not"
-            f" {labels.dtype} {labels.shape}"
-        )
-    if labels.min() < 0 or labels.max() >= MAX_CLASSES:
-        raise UsageError(
-            f"{source}: {name} must be between 0 and {MAX_CLASSES - 1}; they are between"
-            f" {labels.min()} and {labels.max()}"
+            f"{source}: {name} must be whole numbers from 0 to {MAX_CLASSES - 1}, one for each of"
+            f" {count} images, not {labels.dtype} {labels.shape}{values}"
         )
     return labels.astype(np.int64)

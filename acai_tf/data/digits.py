@@ -3,7 +3,7 @@
 import numpy as np
 
 from acai_tf.config import Config
-from acai_tf.data.dataset import ArrayDataset
+from acai_tf.data.dataset import ArrayDataset, from_arrays
 
 TRAIN_IMAGES = 1437  # four fifths of 1,797
 
@@ -17,16 +17,6 @@ def load(config: Config) -> ArrayDataset:
     digits = load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)
     large = [Image.fromarray(g).resize((size, size), Image.Resampling.BILINEAR) for g in grey]
-    images = np.stack(large)[..., None]
-    labels = digits.target.astype(np.int64)
+    images, labels, n = np.stack(large), digits.target, TRAIN_IMAGES
     # Digits are ordered by writer: the test images are of other writers.
-    train, test = slice(TRAIN_IMAGES), slice(TRAIN_IMAGES, None)
-    return ArrayDataset(
-        name="digits",
-        image_shape=(size, size, 1),
-        class_names=tuple("0123456789"),
-        test_images=images[test],
-        test_labels=labels[test],
-        train_images=images[train],
-        train_labels=labels[train],
-    )
+    return from_arrays((images[:n], labels[:n], images[n:], labels[n:]), "digits")

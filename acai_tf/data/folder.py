@@ -54,19 +54,11 @@ class Found(NamedTuple):
     readable: bool
 
 
-class Place(NamedTuple):
-    """Where a picture belongs: "train" or "test", and its class."""
-
-    split: str
-    class_name: str | None
-
-
-class FolderSource(cache.Source):
-    """A folder of pictures."""
-
-    recipe = {}  # noqa: RUF012
+class FolderSource:
+    """A folder of pictures; a `cache.Source`."""
 
     def __init__(self, config: Config):
+        self.recipe = {}
         self._root = pathlib.Path(config.dataset.partition(":")[2])
         self._size, self._background = config.image_size, config.background_rgb
         try:
@@ -86,13 +78,11 @@ class FolderSource(cache.Source):
     def decode(self):
         places, outside = assign([found.path for found in self._found])
         if outside:
-            more = ", ..." if len(outside) > cache.NAMED else ""
             print(
                 f"left out of {self._root}, since they belong to no class or split:"
-                f" {len(outside)} pictures:"
-                f" {', '.join(map(_printable, outside[: cache.NAMED]))}{more}"
+                f" {len(outside)} pictures: {cache.listed([*map(_printable, outside)])}"
             )
-        names = sorted({place.class_name for place in places.values() if place.class_name})
+        names = sorted({class_name for _, class_name in places.values() if class_name})
         colors = 1 if all(_in_threads(self._is_grey, list(places))) else 3
         left_out = [_printable(path) for path in self._unreadable]
         return cache.Decoding(
@@ -104,17 +94,17 @@ class FolderSource(cache.Source):
             left_out=left_out,
         )
 
-    def _parts(self, places: dict[str, Place], names: list[str], colors: int, left_out: list[str]):
+    def _parts(self, places: dict, names: list[str], colors: int, left_out: list[str]):
         """Decoded pictures, with labels; the paths of broken ones are appended to `left_out`."""
         broken = []
         label = {name: index for index, name in enumerate(names)}
         for split in SPLITS:
-            paths = [path for path, place in places.items() if place.split == split]
+            paths = [path for path, place in places.items() if place[0] == split]
             decoded = zip(paths, _in_threads(lambda p: self._image(p, colors), paths), strict=True)
             while part := list(itertools.islice(decoded, PART)):
                 broken += [_printable(path) for path, image in part if image is None]
                 if whole := [(path, image) for path, image in part if image is not None]:
-                    labels = [label.get(places[path].class_name, 0) for path, _ in whole]
+                    labels = [label.get(places[path][1], 0) for path, _ in whole]
                     yield split, np.stack([image for _, image in whole]), labels
         if len(broken) == len(places):
             raise UsageError(f"none of the {len(broken)} pictures in {self._root} can be read")
@@ -163,33 +153,33 @@ def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
     return found, sorted(unreadable)
 
 
-def assign(paths: list[str]) -> tuple[dict[str, Place], list[str]]:
-    """The place of each picture, and the pictures that belong to no class or split.
+def assign(paths: list[str]) -> tuple[dict[str, tuple[str, str | None]], list[str]]:
+    """{path: ("train" or "test", class)}, and the pictures that belong to no class or split.
 
     Pictures are shuffled, by a hash of their names, so that the first ones are of all classes.
     """
     folders = {first for first, *below in (pathlib.PurePath(p).parts for p in paths) if below}
     test = next((name for name in TEST_FOLDERS if name in folders), None)
     splits = {"train": "train", test: "test"} if "train" in folders else None
-    places, outside = {}, []
+    places = {}
     for path in sorted(paths, key=_hash):
         *above, _ = pathlib.PurePath(path).parts
         split = "train"
         if splits:
             split = splits.get(above.pop(0)) if above else None
-        if split:
-            places[path] = Place(split, above[0] if above else None)
-        else:
-            outside.append(path)
-    if len({place.class_name for place in places.values() if place.class_name}) < 2:
-        places = {path: place._replace(class_name=None) for path, place in places.items()}
-    else:
-        outside += [path for path, place in places.items() if not place.class_name]
-        places = {path: place for path, place in places.items() if place.class_name}
-    if not any(place.split == "test" for place in places.values()):
-        kept = [path for path in places if _hash(path) % TEST_SHARE == 0] or list(places)[:1]
-        places |= {path: places[path]._replace(split="test") for path in kept}
-    return places, outside
+        places[path] = split, above[0] if above else None
+    classes = {class_name for split, class_name in places.values() if split} - {None}
+    if len(classes) < 2:
+        places = {path: (split, None) for path, (split, _) in places.items()}
+    inside = {
+        path: (split, class_name)
+        for path, (split, class_name) in places.items()
+        if split and (class_name or len(classes) < 2)
+    }
+    if not any(split == "test" for split, _ in inside.values()):
+        kept = [path for path in inside if _hash(path) % TEST_SHARE == 0] or list(inside)[:1]
+        inside |= {path: ("test", inside[path][1]) for path in kept}
+    return inside, [path for path in places if path not in inside]
 
 
 def _in_threads(function: Callable, paths: list[str]) -> Iterator:

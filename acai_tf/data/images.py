@@ -29,12 +29,9 @@ FEW = 16  # the same where sizes vary: they may be photographs
 
 def mnist(config: Config) -> ArrayDataset:
     """28x28 digits, padded with two black pixels on each side."""
-
-    def pad(images, size):
-        del size
-        return np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)))
-
-    return cache.load(config, TfdsSource(config, "mnist", prepare=pad))
+    padding = ((0, 0), (2, 2), (2, 2), (0, 0))
+    source = TfdsSource(config, "mnist", prepare=lambda images, size: np.pad(images, padding))
+    return cache.load(config, source)
 
 
 def svhn(config: Config) -> ArrayDataset:
@@ -72,8 +69,8 @@ def named(config: Config) -> ArrayDataset:
     return cache.load(config, TfdsSource(config, config.dataset.partition(":")[2]))
 
 
-class TfdsSource(cache.Source):
-    """A dataset of tfds.
+class TfdsSource:
+    """A dataset of tfds; a `cache.Source`.
 
     Args:
         config: the run's settings.
@@ -93,11 +90,8 @@ class TfdsSource(cache.Source):
         self._config, self._tfds_name, self._prepare = config, tfds_name, prepare
         self._train = list(train)
         data_dir = config.data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-        self.recipe = {
-            "tfds": tfds_name,
-            "data_dir": str(expanded(data_dir).absolute()),
-            "train": self._train,
-        }
+        folder = str(expanded(data_dir).absolute())
+        self.recipe = {"tfds": tfds_name, "data_dir": folder, "train": self._train}
 
     def unchanged(self, origin):
         # Of tfds' description of the data; None: removed to save space. Asking tfds takes seconds.
