@@ -83,24 +83,26 @@ class FolderSource:
                 f" {len(outside)} pictures: {cache.listed([*map(_printable, outside)])}"
             )
         names = sorted({class_name for _, class_name in places.values() if class_name})
-        colors = 1 if all(_in_threads(self._is_grey, list(places))) else 3
+        grey = self._read(list(places), lambda image: is_grey(image, self._background))
+        shape = (self._size, self._size, 1 if all(one is not False for one in grey) else 3)
         left_out = [_printable(path) for path in self._unreadable]
         return cache.Decoding(
-            image_shape=(self._size, self._size, colors),
+            image_shape=shape,
             class_names=tuple(map(_printable, names)),
             count=len(places),
-            parts=self._parts(places, names, colors, left_out),
+            parts=self._parts(places, names, shape, left_out),
             origin={"listing": self._listing},
             left_out=left_out,
         )
 
-    def _parts(self, places: dict, names: list[str], colors: int, left_out: list[str]):
+    def _parts(self, places: dict, names: list[str], shape: tuple, left_out: list[str]):
         """Decoded pictures, with labels; the paths of broken ones are appended to `left_out`."""
         broken = []
         label = {name: index for index, name in enumerate(names)}
         for split in SPLITS:
             paths = [path for path, place in places.items() if place[0] == split]
-            decoded = zip(paths, _in_threads(lambda p: self._image(p, colors), paths), strict=True)
+            images = self._read(paths, lambda image: middle(image, shape, self._background))
+            decoded = zip(paths, images, strict=True)
             while part := list(itertools.islice(decoded, PART)):
                 broken += [_printable(path) for path, image in part if image is None]
                 if whole := [(path, image) for path, image in part if image is not None]:
@@ -110,20 +112,21 @@ class FolderSource:
             raise UsageError(f"none of the {len(broken)} pictures in {self._root} can be read")
         left_out += broken
 
-    def _is_grey(self, path: str) -> bool:
-        try:
-            with Image.open(self._root / path, formats=FORMATS) as image:
-                return is_grey(image, self._background)
-        except Exception:  # as in `_image`, which leaves it out
-            return True
+    def _read(self, paths: list[str], function: Callable) -> Iterator:
+        """The function of each picture, computed in threads; None where it cannot be read."""
 
-    def _image(self, path: str, colors: int) -> np.ndarray | None:
-        """A picture as [size, size, colors]; None if it cannot be read."""
-        try:
-            with Image.open(self._root / path, formats=FORMATS) as image:
-                return middle(image, (self._size, self._size, colors), self._background)
-        except Exception:  # Pillow raises many kinds for damaged files
-            return None
+        def read(path: str):
+            try:
+                with Image.open(self._root / path, formats=FORMATS) as image:
+                    return function(image)
+            except Exception:  # Pillow raises many kinds for damaged files
+                return None
+
+        # Pillow decodes without the interpreter's lock. It warns of files that it can read.
+        with ThreadPoolExecutor(os.cpu_count()) as threads, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for start in range(0, len(paths), PART):
+                yield from threads.map(read, paths[start : start + PART])
 
 
 def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
@@ -180,14 +183,6 @@ def assign(paths: list[str]) -> tuple[dict[str, tuple[str, str | None]], list[st
         kept = [path for path in inside if _hash(path) % TEST_SHARE == 0] or list(inside)[:1]
         inside |= {path: ("test", inside[path][1]) for path in kept}
     return inside, [path for path in places if path not in inside]
-
-
-def _in_threads(function: Callable, paths: list[str]) -> Iterator:
-    """The function of each path; Pillow decodes without the interpreter's lock."""
-    with ThreadPoolExecutor(os.cpu_count()) as threads, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, about files that it can read
-        for start in range(0, len(paths), PART):
-            yield from threads.map(function, paths[start : start + PART])
 
 
 def _hash(path: str) -> int:

@@ -63,8 +63,14 @@ def pipeline(
         return ((batch,) for batch in batches)  # Keras takes tuples from generators
 
     def shares(context=None):
+        own = None  # indices of the images that this worker's replicas take [replicas, share]
+        if context:
+            count = context.num_replicas_in_sync
+            local = count // context.num_input_pipelines
+            first = context.input_pipeline_id * local
+            own = np.stack([rows(config.batch, count, first + n) for n in range(local)])
         batch_at = functools.partial(dataset.batch_at, batch=config.batch, seed=seed)
-        return _elements(batch_at, first_step, _worker_rows(config.batch, context), failures)
+        return _elements(batch_at, first_step, own, failures)
 
     strategy = tf.distribute.get_strategy()
     if strategy.num_replicas_in_sync == 1:
@@ -72,18 +78,8 @@ def pipeline(
     return strategy.distribute_datasets_from_function(shares)
 
 
-def _worker_rows(batch: int, context) -> np.ndarray | None:
-    """Indices of the images that this worker's replicas take [replicas, share]; None: all."""
-    if context is None:
-        return None
-    count = context.num_replicas_in_sync
-    local = count // context.num_input_pipelines
-    first = context.input_pipeline_id * local
-    return np.stack([rows(batch, count, first + own) for own in range(local)])
-
-
 def _elements(batch_at: Callable, first_step: int, own: np.ndarray | None, failures: list | None):
-    """A tf.data.Dataset of batches, or of each batch's shares one after the other."""
+    """A tf.data.Dataset of batches, or of the shares of each batch that `own` lists."""
     first = batch_at(first_step)
     names = list(first)
 
