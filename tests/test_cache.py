@@ -14,23 +14,10 @@ import numpy as np
 import pytest
 
 from acai_tf.config import Config
-from acai_tf.data import cache, npz
+from acai_tf.data import cache
 from acai_tf.data.cache import Decoding, Source
 from acai_tf.data.dataset import SPLITS, ArrayDataset
 from acai_tf.errors import CannotSave, UsageError
-from acai_tf.evaluation import (
-    figures,
-    linear,
-    neighbours,
-    realism,
-    reconstruction,
-    robustness,
-    similarity,
-    target,
-)
-from acai_tf.evaluation.context import Context
-from acai_tf.evaluation.pixels import Pixels
-from acai_tf.tools.data import samples, summary
 from tests.test_data import assert_same_batches, take
 
 SHAPE = (16, 16, 3)
@@ -244,36 +231,6 @@ def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config,
     assert mapped(once)  # 60,000 of them may be more than there is room for
     np.testing.assert_array_equal(once, in_memory.train_images[:20])
     np.testing.assert_array_equal(labels, in_memory.train_labels[:20])
-
-
-def test_whatever_looks_at_images_takes_those_in_files(from_file, tmp_path):
-    source = Random(count=90)
-    dataset = from_file(source)
-    images = {f"{split}_images": source.images(split)[0] for split in SPLITS}
-    arrays = dataclasses.replace(dataset, **images)
-    for look in (
-        summary,
-        samples,
-        target._images,
-        lambda data: figures.sheets(Maker(SHAPE), data.test_images),
-        *(
-            lambda data, evaluate=evaluator.evaluate: evaluate(Context(Pixels(SHAPE), data))
-            for evaluator in (linear, neighbours, realism, reconstruction, robustness, similarity)
-        ),
-    ):
-        np.testing.assert_equal(look(dataset), look(arrays))
-    npz.save(dataset, tmp_path / "images.npz")
-    with np.load(tmp_path / "images.npz") as saved:
-        for name, values in images.items():
-            np.testing.assert_array_equal(saved[name], values)
-
-
-class Maker(Pixels):
-    """Raw pixels, of which sheets can be made."""
-
-    def compiled_method(self, verb, **options):
-        same = super().compiled_method(verb, **options)
-        return np.asarray if verb == "decode" else same
 
 
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
