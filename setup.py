@@ -56,6 +56,7 @@ setup(
             "mkdocs-material>=9.6.0",
             "mkdocstrings[python]>=1.0.0",
             "mkdocstrings-python>=2.0.0",
+            "ruff>=0.9.0",  # wraps signatures
         ],
     },
 )

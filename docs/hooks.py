@@ -29,6 +29,6 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, **_):
-    if (ROOT / "docs" / page.file.src_uri).exists():
+    if (ROOT / "docs" / page.file.src_uri).parent == ROOT / "docs":
         return re.sub(r"\]\(\.\./", "](", markdown)
     return markdown
