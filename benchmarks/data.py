@@ -16,7 +16,6 @@ import work
 
 from acai_tf.data.lines import LENGTH, SIZE, THICKNESS, draw_lines
 from acai_tf.data.pipeline import pipeline
-from acai_tf.data.rows import Rows
 
 
 def data(arguments) -> timing.Rows:
@@ -26,8 +25,8 @@ def data(arguments) -> timing.Rows:
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "images"
         in_memory.train_images.tofile(file)
-        rows = Rows(file, in_memory.train_images.shape)
-        in_file = dataclasses.replace(in_memory, train_images=rows)
+        mapped = np.memmap(file, np.uint8, "r", shape=in_memory.train_images.shape)
+        in_file = dataclasses.replace(in_memory, train_images=np.asarray(mapped))
         steps = 40 * arguments.steps
 
         def read(source):
