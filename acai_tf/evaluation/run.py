@@ -1,7 +1,9 @@
-"""The story of an evaluation: what is evaluated, by which evaluators, and what is written."""
+"""Evaluates a run, an export or raw pixels, and writes the results."""
 
 import time
 import traceback
+
+import numpy as np
 
 from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
 from acai_tf.evaluation import (
@@ -9,14 +11,17 @@ from acai_tf.evaluation import (
     check_names,
     code_hash,
     figures,
+    format_score,
     load_evaluator,
-    plots,
     report,
 )
-from acai_tf.evaluation.context import Context
-from acai_tf.evaluation.results import Results, open_results
+from acai_tf.evaluation.context import TRAIN_CODES, Context
+from acai_tf.evaluation.results import Results, open_results, scores
 from acai_tf.evaluation.target import open_target
 from acai_tf.files import DISK_TROUBLE, expanded
+
+SLOW = ("transitions", "pixel_baseline")  # left out by `quick`
+N_INIT, QUICK_N_INIT = 1000, 50  # restarts of k-means
 
 
 def evaluate_run(
@@ -25,55 +30,65 @@ def evaluate_run(
     data_dir: str | None = None,
     cache_dir: str | None = None,
     dataset: str | None = None,
-    n_init: int = 1000,
+    n_init: int | None = None,
     seed: int = 0,
     raw_pixels: bool = False,
     out: str | None = None,
     again: bool = False,
+    quick: bool = False,
 ) -> dict:
     """Evaluate a run's newest checkpoint, an exported model, or raw pixels.
 
-    Prints a table and writes eval.json, figures/ and report.html. What was measured before of the
-    same weights and images with the same options is kept, so that an interrupted evaluation goes
-    on, and one more evaluator costs its own time alone.
+    Prints a table and writes eval.json, figures/ and report.html. Results of the same weights,
+    images, options and code are reused, so an interrupted evaluation resumes.
 
     Args:
-        run_dir: the run folder, or that of an exported SavedModel.
-        evaluators: names in EVALUATORS, or of modules of one's own; None: all in EVALUATORS.
+        run_dir: the run folder, that of an export, or a pretrained model's name.
+        evaluators: names in EVALUATORS, or your own modules; None: all in EVALUATORS.
         data_dir: where tfds keeps its data; None: as in training.
         cache_dir: where decoded images are kept; None: as in training.
         dataset: what to evaluate on; None: what it was trained on.
-        n_init: restarts of k-means.
+        n_init: restarts of k-means; None: 1000, or 50 with `quick`.
         seed: of k-means.
         raw_pixels: evaluate pixels in place of codes, on the dataset of the run, or `dataset`.
-        out: the folder to write to; None: the run's own, evaluation/ beside an exported model, or
+        out: the folder to write to; None: the run's own, evaluation/ in an export's, or
             runs/<dataset>/pixels.
-        again: measure again what is there already.
+        again: measure again even what could be reused.
+        quick: no pixel baseline and no classifier (transitions) unless named in `evaluators`,
+            principal components only in the map, and 50 restarts of k-means.
 
     Returns:
-        {"step", name: value}, of all that is now in eval.json.
+        {"step", score: value}, all that is now in eval.json.
 
     Raises:
         UsageError: no run folder, no checkpoint yet, an unknown evaluator, missing data.
         AcaiError: an evaluator failed; the others' results are written.
     """
-    names = check_names(evaluators or list(EVALUATORS))
+    names = check_names(evaluators or [n for n in EVALUATORS if not (quick and n in SLOW)])
     changes = {"data_dir": data_dir, "cache_dir": cache_dir, "dataset": dataset}
     changes = {name: value for name, value in changes.items() if value is not None}
     context, about, own_folder = open_target(run_dir, changes, raw_pixels)
+    n_init = n_init or (QUICK_N_INIT if quick else N_INIT)
     options = {"clustering": {"n_init": n_init, "seed": seed}}
+    options |= {"map": {"tsne": False}} if quick else {}
     failed = []
     with open_results(expanded(out) if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
         print(f"{about['model']} on {about['dataset']}{step}, to {results.folder}")
+
+        def reusable(name):
+            kept = getattr(load_evaluator(name), "KEPT", True)
+            return kept and not again and results.kept(name, options.get(name, {}))
+
+        todo = [name for name in names if not reusable(name)]
+        hint = "" if quick or evaluators else "; less with --quick"
+        print(f"this takes about {_minutes(todo, context, options)} min{hint}", flush=True)
         try:
             for name in names:
-                own = options.get(name, {})
-                kept = getattr(load_evaluator(name), "KEPT", True) and results.kept(name, own)
-                if (again or not kept) and not _measure(name, context, own, results):
+                if name in todo and not _measure(name, context, options.get(name, {}), results):
                     failed.append(name)
                 _print(name, results)
-        finally:  # of an interrupted evaluation too
+        finally:  # also when interrupted
             page = report.write(results, context.dataset.class_names)
     print(f"report: {page}")
     if failed:
@@ -81,11 +96,42 @@ def evaluate_run(
     return {"step": about.get("step", 0), **results.scores()}
 
 
-def _measure(name: str, context: Context, options: dict, results: Results) -> bool:
-    """Add an evaluator's scores and figures to the results; False where it failed.
+def _minutes(names: list[str], context: Context, options: dict) -> int:
+    """A rough estimate of an evaluation's time."""
+    data, code = context.dataset, int(np.prod(context.model.latent_shape))
+    test, pixels = len(data.test_images), int(np.prod(data.image_shape))
+    train = min(TRAIN_CODES, len(getattr(data, "train_images", range(TRAIN_CODES))))
 
-    A defect of one evaluator costs neither the others' hours nor its own earlier results, one of
-    a figure not the scores.
+    def linear(width):  # fits of one draw
+        return 4e-7 * train * data.classes * (width + 60)
+
+    def neighbours(width):
+        return 1e-10 * train * test * (width + 100)
+
+    n_init = options["clustering"]["n_init"]
+    seconds = {  # on two cores on which the product of matrices below takes 5 ms
+        "similarity": 1.5e-6 * test * pixels,
+        "realism": 25,
+        "transitions": 60,
+        "robustness": 3e-5 * min(test, 2500) * pixels / 32,
+        "map": 10 if "map" not in options else 1,
+        "neighbours": neighbours(code),
+        "linear": 3 * linear(code),
+        "pixel_baseline": linear(pixels) + neighbours(pixels),
+        "clustering": 7e-9 * n_init * train * code**1.56,
+    }
+    square = np.ones((512, 512), np.float32)
+    square @ square
+    began = time.perf_counter()
+    square @ square
+    speed = (time.perf_counter() - began) / 0.005
+    return max(1, round(speed * sum(seconds.get(name, 2) for name in names) / 60))
+
+
+def _measure(name: str, context: Context, options: dict, results: Results) -> bool:
+    """Add an evaluator's scores and figures to the results; False if it failed.
+
+    A failure keeps the others' results and its own earlier ones; that of a figure keeps the scores.
     """
     evaluator = load_evaluator(name)
     began = time.perf_counter()
@@ -94,11 +140,10 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
         if hasattr(evaluator, "evaluate"):
             entry["scores"] = evaluator.evaluate(context, **options)
             so_far = {**entry, "seconds": round(time.perf_counter() - began, 1)}
-            results.add(name, {**so_far, "code": None})  # not whole yet: its figures are missing
+            results.add(name, {**so_far, "code": None})  # not complete yet: no figures
         if hasattr(evaluator, "draw"):
-            for title, figure in evaluator.draw(context).items():
-                save = plots.save if hasattr(figure, "savefig") else figures.save_png
-                save(figure, results.figure(title))
+            for title, figure in evaluator.draw(context, **options).items():
+                figures.save_png(figure, results.figure(title))
                 entry["figures"].append(title)
     except CannotEvaluate as reason:
         results.add(name, {"left_out": str(reason)})
@@ -106,7 +151,7 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
     except Exception as error:
         blocked = isinstance(error, OSError) and (error.filename or error.errno in DISK_TROUBLE)
         if blocked or isinstance(error, DataLost):
-            raise  # the others would meet it too
+            raise  # the others would fail too
         traceback.print_exc()
         if entry["scores"]:  # a figure failed
             results.add(name, so_far)
@@ -120,8 +165,10 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
 def _print(name: str, results: Results) -> None:
     entry = results.evaluators[name]
     if "left_out" in entry:
-        print(f"{name:<40} left out: {entry['left_out']}", flush=True)
+        print(f"{name:<44} left out: {entry['left_out']}", flush=True)
         return
-    print(f"{name:<40} {entry['seconds']:>8.1f} s", flush=True)
-    for score in entry["scores"]:
-        print(f"  {score:<38} {report.number(results.scores()[score]):>9}")
+    print(f"{name:<44} {entry['seconds']:>8.1f} s", flush=True)
+    known = getattr(load_evaluator(name), "SCORES", {})
+    for score, value in scores({name: entry}).items():
+        shown, _ = known.get(score, (score, ""))
+        print(f"  {shown:<42} {format_score(value, shown):>9}  {score}")
