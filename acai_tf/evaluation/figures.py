@@ -12,11 +12,11 @@ FEWEST = 2, 8  # rows and columns
 WIDTH = 1024  # pixels of a sheet's width where more images than the fewest fit
 PIXELS = 640 * 1024  # in a sheet, so that the four of a report take 2 or 3 MB for photographs
 CAPTION = 14  # pixels
-CAPTIONS = {
-    "reconstruction": "pairs: real image, its reconstruction",
-    "lerp": "ends: reconstructions; straight line",
-    "slerp": "ends: reconstructions; great arc",
-    "prior": "decoded from N(0, I); none is real",
+CAPTIONS = {  # at most 42 letters: sheets are 256 pixels wide at least
+    "reconstruction": "pairs of a real image, its reconstruction",
+    "lerp": "both ends are reconstructions, not real",
+    "slerp": "both ends are reconstructions, not real",
+    "prior": "decoded from random codes, none is real",
 }
 
 

@@ -48,10 +48,10 @@ def _section(name: str, results: Results, scores: dict[str, float]) -> dict:
     evaluator = load_evaluator(name) if name in EVALUATORS else unknown
     known, rows = getattr(evaluator, "SCORES", {}), []
     for score in entry.get("scores", {}):
-        name, better = known.get(score, (score, ""))
-        pixels = scores.get(f"pixels_{score}")
-        pixels = "" if pixels is None else format_score(pixels, name)
-        rows.append((name, format_score(scores[score], name), pixels, better, score))
+        shown, better = known.get(score, (score, ""))
+        values = scores[score], scores.get(f"pixels_{score}")
+        values = ["" if value is None else format_score(value, shown) for value in values]
+        rows.append((shown, *values, better, score))
     protocol = getattr(evaluator, "evaluate", getattr(evaluator, "draw", None))
     figures = {figure: results.figure(figure) for figure in entry.get("figures", [])}
     return {

@@ -104,7 +104,7 @@ def draw(context: Context) -> dict:
         strengths = (0.0, *CORRUPTIONS[name][1])
         rmse, accuracy = zip(*(found[name, s] for s in strengths), strict=True)
         upper.plot(strengths, rmse, marker="o", color=plots.MODEL)
-        upper.set(ylim=(0, None), ylabel="RMSE to the clean image")
+        upper.set(ylim=(0, 1.1 * max(rmse)), ylabel="RMSE to the clean image")
         lower.set(xlabel=CORRUPTIONS[name][2], ylim=(0, 1), ylabel="probe accuracy")
         if None in accuracy:
             lower.text(0.5, 0.5, "no probe", ha="center", transform=lower.transAxes)

@@ -1,6 +1,8 @@
 """Evaluates a run, an export or raw pixels, and writes the results."""
 
+import math
 import time
+import timeit
 import traceback
 
 import numpy as np
@@ -10,9 +12,9 @@ from acai_tf.evaluation import (
     EVALUATORS,
     check_names,
     code_hash,
-    figures,
     format_score,
     load_evaluator,
+    plots,
     report,
 )
 from acai_tf.evaluation.context import TRAIN_CODES, Context
@@ -68,21 +70,22 @@ def evaluate_run(
     changes = {"data_dir": data_dir, "cache_dir": cache_dir, "dataset": dataset}
     changes = {name: value for name, value in changes.items() if value is not None}
     context, about, own_folder = open_target(run_dir, changes, raw_pixels)
-    n_init = n_init or (QUICK_N_INIT if quick else N_INIT)
-    options = {"clustering": {"n_init": n_init, "seed": seed}}
-    options |= {"map": {"tsne": False}} if quick else {}
-    failed = []
+    full = {"clustering": {"n_init": n_init or N_INIT, "seed": seed}, "map": {"tsne": True}}
+    options, n_init = full, n_init or (QUICK_N_INIT if quick else N_INIT)
+    if quick:
+        options = {"clustering": {"n_init": n_init, "seed": seed}, "map": {"tsne": False}}
+    todo, failed = [], []
     with open_results(expanded(out) if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
         print(f"{about['model']} on {about['dataset']}{step}, to {results.folder}")
-
-        def reusable(name):
-            kept = getattr(load_evaluator(name), "KEPT", True)
-            return kept and not again and results.kept(name, options.get(name, {}))
-
-        todo = [name for name in names if not reusable(name)]
-        hint = "" if quick or evaluators else "; less with --quick"
-        print(f"this takes about {_minutes(todo, context, options)} min{hint}", flush=True)
+        for name in names:
+            reusable = not again and getattr(load_evaluator(name), "KEPT", True)
+            enough = (results.kept(name, some.get(name, {})) for some in (options, full))
+            if not (reusable and any(enough)):
+                todo.append(name)
+        hint = "" if quick else " (less with --quick)"
+        minutes = _minutes(todo, context, n_init, not quick)
+        print(f"this takes about {minutes} min{hint}", flush=True)
         try:
             for name in names:
                 if name in todo and not _measure(name, context, options.get(name, {}), results):
@@ -96,36 +99,31 @@ def evaluate_run(
     return {"step": about.get("step", 0), **results.scores()}
 
 
-def _minutes(names: list[str], context: Context, options: dict) -> int:
-    """A rough estimate of an evaluation's time."""
-    data, code = context.dataset, int(np.prod(context.model.latent_shape))
-    test, pixels = len(data.test_images), int(np.prod(data.image_shape))
+def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int:
+    """A rough estimate of the time that evaluators take."""
+    data, code = context.dataset, math.prod(context.model.latent_shape)
+    test, pixels = len(data.test_images), math.prod(data.image_shape)
     train = min(TRAIN_CODES, len(getattr(data, "train_images", range(TRAIN_CODES))))
 
-    def linear(width):  # fits of one draw
-        return 4e-7 * train * data.classes * (width + 60)
+    def linear(width):
+        return 2 + 1e-7 * train * data.classes * (width + 100)
 
     def neighbours(width):
         return 1e-10 * train * test * (width + 100)
 
-    n_init = options["clustering"]["n_init"]
-    seconds = {  # on two cores on which the product of matrices below takes 5 ms
-        "similarity": 1.5e-6 * test * pixels,
-        "realism": 25,
-        "transitions": 60,
-        "robustness": 3e-5 * min(test, 2500) * pixels / 32,
-        "map": 10 if "map" not in options else 1,
+    seconds = {  # on a machine where the product of matrices below takes a millisecond
+        "similarity": 6e-7 * test * pixels,
+        "realism": 8,
+        "transitions": 50,
+        "map": 10 if tsne else 1,
         "neighbours": neighbours(code),
         "linear": 3 * linear(code),
         "pixel_baseline": linear(pixels) + neighbours(pixels),
-        "clustering": 7e-9 * n_init * train * code**1.56,
+        "clustering": n_init * (0.03 + 7e-9 * train * code**1.56),
     }
-    square = np.ones((512, 512), np.float32)
-    square @ square
-    began = time.perf_counter()
-    square @ square
-    speed = (time.perf_counter() - began) / 0.005
-    return max(1, round(speed * sum(seconds.get(name, 2) for name in names) / 60))
+    square = np.ones((256, 256), np.float32)
+    speed = min(timeit.repeat(lambda: square @ square, repeat=50, number=1)) / 1e-3
+    return max(1, round(speed * sum(2 + seconds.get(name, 0) for name in names) / 60))
 
 
 def _measure(name: str, context: Context, options: dict, results: Results) -> bool:
@@ -133,32 +131,30 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
 
     A failure keeps the others' results and its own earlier ones; that of a figure keeps the scores.
     """
-    evaluator = load_evaluator(name)
-    began = time.perf_counter()
-    entry = {"scores": {}, "figures": [], "options": options, "code": code_hash(name)}
+    evaluator, began = load_evaluator(name), time.perf_counter()
+    entry = {"scores": {}, "figures": [], "options": options, "code": None}
     try:
         if hasattr(evaluator, "evaluate"):
             entry["scores"] = evaluator.evaluate(context, **options)
-            so_far = {**entry, "seconds": round(time.perf_counter() - began, 1)}
-            results.add(name, {**so_far, "code": None})  # not complete yet: no figures
+            entry["seconds"] = round(time.perf_counter() - began, 1)
+            results.add(name, entry)  # without a code it is not reused: figures are missing
         if hasattr(evaluator, "draw"):
             for title, figure in evaluator.draw(context, **options).items():
-                figures.save_png(figure, results.figure(title))
+                plots.save(figure, results.figure(title))
                 entry["figures"].append(title)
     except CannotEvaluate as reason:
-        results.add(name, {"left_out": str(reason)})
-        return True
+        entry = {"left_out": str(reason)}
     except Exception as error:
         blocked = isinstance(error, OSError) and (error.filename or error.errno in DISK_TROUBLE)
         if blocked or isinstance(error, DataLost):
             raise  # the others would fail too
         traceback.print_exc()
-        if entry["scores"]:  # a figure failed
-            results.add(name, so_far)
-        elif not results.evaluators.get(name, {}).get("scores"):
+        if not results.evaluators.get(name, {}).get("scores"):
             results.add(name, {"left_out": f"it failed: {error}"})
         return False
-    results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})
+    else:
+        entry |= {"seconds": round(time.perf_counter() - began, 1), "code": code_hash(name)}
+    results.add(name, entry)
     return True
 
 
