@@ -1,13 +1,14 @@
 """The registry of evaluators: what is measured of a model's codes and images, and drawn.
 
-An evaluator is a module whose docstring begins with its title, with some of
+An evaluator is a module whose docstring begins "Title: what it is about.", with some of
 
     evaluate(context, **options) -> {score: value}    its docstring states the protocol
     draw(context, **options) -> {name: figure}    a matplotlib figure, or an image [H, W, C] uint8
     SCORES = {score: (name for people, "higher" | "lower" | "")}    which is better
     KEPT = False    it depends on more than weights and images, so it runs each time
 
-Where it does not apply it raises `CannotEvaluate`, and the others go on.
+Where it does not apply (no classes, say, or codes that are not finite) it raises `CannotEvaluate`,
+which says why, and the others go on.
 """
 
 import hashlib
@@ -66,9 +67,10 @@ def load_evaluator(name: str) -> ModuleType:
     return module
 
 
-def title(evaluator: ModuleType) -> str:
-    """What people call an evaluator: the first line of its module's docstring."""
-    return (inspect.getdoc(evaluator) or evaluator.__name__).partition("\n")[0].rstrip(".")
+def title(evaluator: ModuleType) -> tuple[str, str]:
+    """An evaluator's title and what it is about: "Title: what it is about."."""
+    name, _, about = (inspect.getdoc(evaluator) or evaluator.__name__).partition(": ")
+    return name, about[:1].upper() + about[1:]
 
 
 def code_hash(name: str) -> str:

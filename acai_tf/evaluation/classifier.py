@@ -46,10 +46,7 @@ def train(dataset: Dataset) -> keras.Sequential:
 @shared
 def trained(context: Context) -> keras.Sequential:
     """The classifier of a context's dataset, the same for all models, from the cache if possible.
-
-    Raises:
-        CannotEvaluate: there are no classes.
-    """
+    Raises CannotEvaluate if there are no classes."""
     context.check_classes()
 
     def compute():

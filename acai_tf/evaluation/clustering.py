@@ -1,7 +1,4 @@
-"""Clustering.
-
-Are clusters of codes the classes (section 4.2)?
-"""
+"""Clustering: are clusters of codes the classes (section 4.2)?"""
 
 import sys
 
@@ -23,12 +20,8 @@ AT_ONCE = 10  # restarts between two updates of the progress bar
 
 
 def whiten(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre codes, rotate them onto the singular vectors of `train`, and divide by
-    (singular value + 1e-5); `test` with the statistics of `train`.
-
-    Args:
-        train: [N, d]. test: [M, d].
-    """
+    """Centre codes [N, d] and [M, d], rotate them onto the singular vectors of `train`, and divide
+    by (singular value + 1e-5); `test` with the statistics of `train`."""
     mean = train.mean(0)
     _, singular, rows = np.linalg.svd(train - mean, full_matrices=False)
     transform = rows.T / (singular + 1e-5)
@@ -36,12 +29,8 @@ def whiten(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def matched(cluster: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """The class of each image's cluster, integers [N], matched one to one for the highest
-    accuracy (the Hungarian algorithm).
-
-    Args:
-        cluster, label: integers [N].
-    """
+    """The class of each image's cluster: integers [N], [N] -> [N]. Clusters are matched to classes
+    one to one for the highest accuracy (the Hungarian algorithm)."""
     from scipy.optimize import linear_sum_assignment  # takes a while to import
 
     size = int(max(cluster.max(), label.max())) + 1
@@ -107,10 +96,6 @@ def evaluate(context: Context, n_init: int = 1000, seed: int = 0) -> dict[str, f
     one of lowest inertia, clusters matched to classes by the Hungarian algorithm on the test set.
     In addition normalised mutual information (NMI) and the adjusted Rand index, which need no
     matching, and the accuracy of the same protocol without whitening.
-
-    Raises:
-        CannotEvaluate: there are no classes, a code is not finite, or there are fewer different
-            codes than clusters.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # seconds
 

@@ -96,9 +96,7 @@ class Context:
     def classify(self, images: Images) -> np.ndarray:
         """Logits of the jointly trained probe, [N, H, W, C] -> [N, classes].
 
-        Raises:
-            CannotEvaluate: no classes, no such probe, one for other classes, or logits that are
-                not finite.
+        Raises CannotEvaluate: no classes, no probe for these classes, or logits not finite.
         """
         self.check_classes()
         logits = self.model.compiled_method("classify")(images)
@@ -111,10 +109,8 @@ class Context:
 
     @property
     def pairs(self) -> int:
-        """The number of interpolations: a quarter of the test images, at most 256.
-
-        Pair i goes from test image i to test image pairs + i; later images are left for comparison.
-        """
+        """The number of interpolations, from test image i to test image pairs + i: a quarter of
+        the test images, at most 256. Later images are left for comparison."""
         count = min(PAIRS, len(self.dataset.test_images) // 4)
         if not count:
             raise CannotEvaluate(f"{self.dataset.name} has fewer than 4 test images")
@@ -123,10 +119,7 @@ class Context:
     @functools.cached_property
     def paths(self) -> np.ndarray:
         """Interpolations between test images, [pairs, 16, h, w, C], at most 32 pixels wide.
-
-        Raises:
-            CannotEvaluate: a pixel is not finite.
-        """
+        Raises CannotEvaluate if any is not finite."""
         return self._paths(self.model)
 
     @functools.cached_property

@@ -1,7 +1,4 @@
-"""Critic.
-
-Does ACAI's critic still tell interpolations from reconstructions?
-"""
+"""Critic: does ACAI's critic still tell interpolations from reconstructions?"""
 
 import math
 
@@ -43,9 +40,6 @@ def evaluate(context: Context) -> dict[str, float]:
     The autoencoder is trained to fool the critic, so neither score has a better direction. A
     standard deviation of 0 (that of alpha is 0.15) means that the critic has collapsed: it teaches
     the autoencoder nothing. The correlation is undefined where the estimates are constant.
-
-    Raises:
-        CannotEvaluate: the model has no critic.
     """
     alpha, estimate = estimates(context)
     std, correlation = float(np.std(estimate)), math.nan

@@ -1,4 +1,4 @@
-"""Training curves."""
+"""Training curves: all reported values."""
 
 import numpy as np
 
@@ -10,11 +10,7 @@ KEPT = False  # it is quick, and new reports may have come
 
 
 def draw(context: Context) -> dict:
-    """All reported values against the training images seen.
-
-    Raises:
-        CannotEvaluate: there are no reports.
-    """
+    """All reported values against the training images seen."""
     records = context.records
     if not records:
         raise CannotEvaluate("there are no reports")

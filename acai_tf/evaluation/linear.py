@@ -1,7 +1,4 @@
-"""Linear probe.
-
-A linear classifier of frozen codes, and a bound on their information about the class.
-"""
+"""Linear probe: a linear classifier of frozen codes, and their information on the class."""
 
 import sys
 import warnings
@@ -40,10 +37,6 @@ def evaluate(context: Context, seeds: int = 3) -> dict[str, float]:
 
     The cross-entropy CE of the last fit, in bits, gives a lower bound on a code's information:
     I(code; class) >= H(class) - CE (Barber and Agakov 2003).
-
-    Raises:
-        CannotEvaluate: there are no classes, a code is not finite, or no fraction has ten images
-            per class.
     """
     context.check_classes()
     train, test = standardise(context.train_codes, context.test_codes)

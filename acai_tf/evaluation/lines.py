@@ -1,7 +1,4 @@
-"""Line benchmark.
-
-Are images on the way from one line to another lines (section 3.2)?
-"""
+"""Line benchmark: are images on the way from one line to another lines (section 3.2)?"""
 
 import functools
 
@@ -109,9 +106,6 @@ def evaluate(context: Context) -> dict[str, float]:
     Smoothness: how far the largest turn between two images of an interpolation is above an even
     one, as published (the sum where it is defined divided by the number of all interpolations), and
     its mean where it is defined.
-
-    Raises:
-        CannotEvaluate: the images are not lines.
     """
     return line_scores(*trajectories(context))
 

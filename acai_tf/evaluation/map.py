@@ -1,7 +1,4 @@
-"""Map of the codes.
-
-Codes of test images in two dimensions.
-"""
+"""Map of the codes: test images in two dimensions."""
 
 import numpy as np
 
@@ -19,9 +16,6 @@ def draw(context: Context, tsne: bool = True) -> dict:
     """Codes of up to 2,000 test images, coloured by class: their first two principal components,
     and t-SNE (van der Maaten and Hinton 2008), which keeps neighbours together. Each dimension is
     first scaled to a standard deviation of 1.
-
-    Raises:
-        CannotEvaluate: a code is not finite, or there are fewer than 3 test images.
     """
     from sklearn.decomposition import PCA  # takes seconds to import
     from sklearn.manifold import TSNE

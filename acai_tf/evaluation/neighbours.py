@@ -1,7 +1,4 @@
-"""Nearest neighbours.
-
-Do images of one class have codes that are close to each other?
-"""
+"""Nearest neighbours: do images of one class have codes close to each other?"""
 
 import numpy as np
 
@@ -19,9 +16,6 @@ def evaluate(context: Context) -> dict[str, float]:
     Euclidean distances between standardised codes (raw pixels: as they are) of the first 60,000
     training images and of all test images; neighbours have equal weight, ties go to the lower
     class.
-
-    Raises:
-        CannotEvaluate: there are no classes, or a code is not finite.
     """
     from sklearn.neighbors import KNeighborsClassifier  # takes seconds to import
 

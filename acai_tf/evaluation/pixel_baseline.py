@@ -1,7 +1,4 @@
-"""Pixel baseline.
-
-Raw pixels in place of codes: what an autoencoder's codes have to beat.
-"""
+"""Pixel baseline: raw pixels in place of codes, which codes have to beat."""
 
 from acai_tf.evaluation import linear, neighbours
 from acai_tf.evaluation.context import Context
@@ -19,9 +16,6 @@ def evaluate(context: Context) -> dict[str, float]:
 
     They are the same for every model of a dataset, so they are measured once and kept in the
     context's cache.
-
-    Raises:
-        CannotEvaluate: there are no classes.
     """
     context.check_classes()
 

@@ -46,13 +46,8 @@ def class_color(label: int) -> tuple:
 
 
 def confusion(truth: np.ndarray, found: np.ndarray, names: tuple, what: str) -> "plt.Figure":
-    """A confusion matrix in percent of each true class.
-
-    Args:
-        truth, found: integers [N].
-        names: of the classes.
-        what: `found`, for the horizontal axis.
-    """
+    """A confusion matrix of `truth` and `found`, integers [N], in percent of each true class;
+    `what` is the title of the horizontal axis."""
     from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix  # takes seconds
 
     percent = 100 * confusion_matrix(truth, found, labels=range(len(names)), normalize="true")

@@ -1,7 +1,4 @@
-"""Joint probe.
-
-The linear probe that is trained along with the autoencoder.
-"""
+"""Joint probe: the linear probe that is trained along with the autoencoder."""
 
 import numpy as np
 
@@ -16,9 +13,6 @@ def evaluate(context: Context) -> dict[str, float]:
 
     The published figure is the median of this value over the last 20 reports of a run (section
     4.1), then mean and standard deviation over five seeds: `acai-tf compare` gives it.
-
-    Raises:
-        CannotEvaluate: there are no classes, or no such probe.
     """
     correct = context.logits.argmax(-1) == context.dataset.test_labels
     return {"probe_accuracy": float(np.mean(correct))}

@@ -1,7 +1,4 @@
-"""Realism of interpolations.
-
-Do interpolated images look like images of the data? With a fixed feature, nothing learned.
-"""
+"""Realism: do interpolations look like images of the data, by a fixed feature?"""
 
 import numpy as np
 

@@ -1,7 +1,4 @@
-"""Reconstruction.
-
-The error of reconstructed test images.
-"""
+"""Reconstruction: the error of reconstructed test images."""
 
 import math
 

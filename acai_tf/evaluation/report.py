@@ -57,7 +57,6 @@ def _section(name: str, results: Results, scores: dict[str, float]) -> dict:
     return {
         "name": name,
         "title": title(evaluator),
-        "summary": (inspect.getdoc(evaluator) or "").partition("\n\n")[2],
         "protocol": re.split(r"\n\n(?:Args|Returns|Raises):", inspect.getdoc(protocol) or "")[0],
         "left_out": entry.get("left_out"),
         "seconds": entry.get("seconds"),

@@ -1,7 +1,4 @@
-"""Robustness.
-
-Probe and reconstruction of test images that are noisy, have holes or are blurred.
-"""
+"""Robustness: test images that are noisy, have holes or are blurred."""
 
 import contextlib
 import math

@@ -104,21 +104,15 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
     data, code = context.dataset, math.prod(context.model.latent_shape)
     test, pixels = len(data.test_images), math.prod(data.image_shape)
     train = min(TRAIN_CODES, len(getattr(data, "train_images", range(TRAIN_CODES))))
-
-    def linear(width):
-        return 2 + 1e-7 * train * data.classes * (width + 100)
-
-    def neighbours(width):
-        return 1e-10 * train * test * (width + 100)
-
+    fit, search = 1e-7 * train * data.classes, 1e-10 * train * test  # of each number of a code
     seconds = {  # on a machine where the product of matrices below takes a millisecond
         "similarity": 6e-7 * test * pixels,
         "realism": 8,
         "transitions": 50,
         "map": 10 if tsne else 1,
-        "neighbours": neighbours(code),
-        "linear": 3 * linear(code),
-        "pixel_baseline": linear(pixels) + neighbours(pixels),
+        "neighbours": search * (code + 100),
+        "linear": 6 + 3 * fit * (code + 100),
+        "pixel_baseline": 2 + (fit + search) * (pixels + 100),
         "clustering": n_init * (0.03 + 7e-9 * train * code**1.56),
     }
     square = np.ones((256, 256), np.float32)

@@ -1,7 +1,4 @@
-"""Picture sheets.
-
-Reconstructions, interpolations and samples.
-"""
+"""Picture sheets: reconstructions, interpolations and samples."""
 
 from acai_tf.evaluation import figures
 from acai_tf.evaluation.context import Context

@@ -1,7 +1,4 @@
-"""Structural similarity.
-
-SSIM of test images and their reconstructions.
-"""
+"""Structural similarity: SSIM of test images and their reconstructions."""
 
 import sys
 
@@ -23,9 +20,6 @@ def evaluate(context: Context) -> dict[str, float]:
     A Gaussian window of standard deviation 1.5 over 11x11 pixels, K1 = 0.01, K2 = 0.03; the mean
     over pixels whose window is inside the image, channels and images. Pixels are clipped to the
     range of an image.
-
-    Raises:
-        CannotEvaluate: images are smaller than the window.
     """
     from skimage.metrics import structural_similarity  # takes seconds to import
 

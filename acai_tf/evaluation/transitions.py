@@ -1,7 +1,4 @@
-"""Class transitions.
-
-How class probabilities change along interpolations, according to a separate classifier.
-"""
+"""Class transitions: how class probabilities change along interpolations."""
 
 import numpy as np
 
@@ -79,9 +76,6 @@ def evaluate(context: Context) -> dict[str, float]:
     Read smoothness along with confidence: images of no class at all may change evenly, and a path
     of good images, each of some class, must leave it in few steps. A detour is right where other
     classes are in between, as for lines that turn.
-
-    Raises:
-        CannotEvaluate: there are no classes.
     """
     path, blend, accuracy = along_paths(context)
     of_path, of_blend = path_scores(path), path_scores(blend)
