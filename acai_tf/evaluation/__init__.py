@@ -16,7 +16,7 @@ import importlib
 import inspect
 import math
 import pathlib
-import warnings
+import sys
 from types import ModuleType
 
 import acai_tf
@@ -110,7 +110,7 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
 def check_names(names) -> list[str]:
     """The names of evaluators; raises UsageError if one is unknown."""
     if "floor" in names:
-        warnings.warn("the evaluator floor is now called pixel_baseline", FutureWarning, 2)
+        print("deprecated: the evaluator floor is now called pixel_baseline", file=sys.stderr)
     names = ["pixel_baseline" if name == "floor" else name for name in names]
     for name in names:
         if name not in EVALUATORS:

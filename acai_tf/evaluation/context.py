@@ -50,13 +50,8 @@ class Context:
             raise CannotEvaluate(f"{self.dataset.name} has no classes")
 
     def cached(self, evaluator: str, name: str, compute: Callable[[], dict]) -> dict:
-        """compute()'s arrays, {name: array}, or the same from an earlier evaluation's cache.
-
-        Args:
-            evaluator: whose code computes them.
-            name: of the file.
-            compute: a function of the dataset only.
-        """
+        """compute(), arrays by name that depend on the dataset and an evaluator's code only, or the
+        same from the cache, where `name` is the file's."""
         if self.cache is None:
             return compute()
         path = self.cache / f"{name}-{code_hash(evaluator)}.npz"
@@ -146,7 +141,7 @@ class Context:
 
 
 def shared(function: Callable) -> Callable:
-    """Compute a function of a context and options once; `evaluate` and `draw` both need it."""
+    """Compute a function of a context and options once, for `evaluate` and `draw`."""
 
     @functools.wraps(function)
     def once(context: Context, **options):

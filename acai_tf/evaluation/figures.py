@@ -13,7 +13,7 @@ WIDTH = 1024  # pixels of a sheet's width where more images than the fewest fit
 PIXELS = 640 * 1024  # in a sheet, so that the four of a report take 2 or 3 MB for photographs
 CAPTION = 14  # pixels
 CAPTIONS = {  # at most 42 letters: sheets are 256 pixels wide at least
-    "reconstruction": "pairs of a real image, its reconstruction",
+    "reconstruction": "real images left, reconstructions right",
     "lerp": "both ends are reconstructions, not real",
     "slerp": "both ends are reconstructions, not real",
     "prior": "decoded from random codes, none is real",

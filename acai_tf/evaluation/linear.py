@@ -80,15 +80,8 @@ def standardise(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def fit(codes: np.ndarray, label: np.ndarray):
-    """A logistic regression whose L2 penalty is chosen on a fifth of its training data.
-
-    Args:
-        codes: [N, d], in random order.
-        label: integers [N].
-
-    Returns:
-        A fitted `sklearn.linear_model.LogisticRegression`; None: the data have only one class.
-    """
+    """A fitted `sklearn.linear_model.LogisticRegression` of codes [N, d], in random order, and
+    labels [N], with the L2 penalty chosen on a fifth of them; None if they have only one class."""
     from sklearn.exceptions import ConvergenceWarning  # takes seconds to import
     from sklearn.linear_model import LogisticRegression
 

@@ -31,12 +31,8 @@ def _templates() -> tuple[np.ndarray, np.ndarray]:
 def closest_line(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cosine distance of each image to the nearest of 10,000 true lines, and that line's angle.
 
-    Args:
-        images: [..., 32, 32, 1].
-
-    Returns:
-        distances [...] in 0..2, angles [...] in radians. The distance of an image that is zero
-        everywhere is NaN.
+    Images [..., 32, 32, 1] -> distances [...] in 0..2 (NaN if all pixels are 0), angles [...] in
+    radians.
     """
     angles, lines = _templates()
     flat = images.reshape(-1, SIZE * SIZE)
@@ -57,13 +53,8 @@ def closest_line(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def smoothness(angles: np.ndarray) -> np.ndarray:
     """How far the largest step of each interpolation is above an even one.
 
-    max |step| / |last - first| - 1 / (n - 1), on unwrapped angles: 0 is perfectly even.
-
-    Args:
-        angles: [interpolations, n], radians.
-
-    Returns:
-        [interpolations]; NaN where last and first are less than 1e-4 apart.
+    max |step| / |last - first| - 1 / (n - 1), on unwrapped angles: 0 is perfectly even. Angles
+    [interpolations, n] in radians -> [interpolations]; NaN where the ends are less than 1e-4 apart.
     """
     angles = np.unwrap(angles)
     steps = np.abs(np.diff(angles, axis=-1))

@@ -23,13 +23,7 @@ def feature(images: np.ndarray) -> np.ndarray:
 
     9 directions in cells of 4x4 pixels. (Normalised by block, as usual, faint noise on a flat
     ground would count as much as a stroke.) Two half-faded strokes are edges in two places, so a
-    blend is far from any image.
-
-    Args:
-        images: [N, H, W, C], float in [-1, 1].
-
-    Returns:
-        [N, cells * 9] float32.
+    blend is far from any image. Images [N, H, W, C], float in [-1, 1] -> [N, cells * 9] float32.
     """
     from skimage.feature import hog  # takes seconds to import
 

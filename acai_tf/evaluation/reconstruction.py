@@ -29,12 +29,8 @@ def evaluate(context: Context) -> dict[str, float]:
 
 
 def squared_errors(context: Context, images: Images, truth: Images) -> np.ndarray:
-    """Mean squared errors of reconstructions, [N], on the 0..255 scale.
-
-    Args:
-        images: to reconstruct, [N, H, W, C].
-        truth: what the reconstructions are compared with, [N, H, W, C].
-    """
+    """Mean squared errors, [N] on the 0..255 scale, of reconstructed images [N, H, W, C] against
+    `truth` [N, H, W, C]."""
     reconstruct = context.model.compiled_method("reconstruct")
     errors = []
     size = max(1, PART // math.prod(images.shape[1:3]))

@@ -71,9 +71,8 @@ class Results:
 def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
     """The `Results` in a folder, locked against other processes.
 
-    Raises:
-        UsageError: the folder or a file in it cannot be written, now or within the context.
-        CannotSave: the disk is full.
+    Raises UsageError if a file cannot be written, now or within the context, CannotSave if the disk
+    is full.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -88,12 +87,8 @@ def open_results(folder: pathlib.Path, about: dict) -> Iterator[Results]:
 
 
 def of_export(path: str, model: str) -> pathlib.Path:
-    """The folder for results of an export, evaluation/ in it; of a pretrained one, in runs/.
-
-    Args:
-        path: its folder.
-        model: "acai", for example.
-    """
+    """The folder for results of an export of a model ("acai"): evaluation/ in the export's `path`;
+    of a pretrained one, in runs/."""
     folder = expanded(path)
     if pretrained.is_pretrained(path):
         return pathlib.Path("runs", "pretrained", model, folder.name)

@@ -19,14 +19,8 @@ EXAMPLES, CLASSES = 4, 4  # interpolations in the figure, and classes of each at
 
 
 def path_scores(p: np.ndarray) -> dict[str, float]:
-    """Smoothness, detour and confidence of paths.
-
-    Args:
-        p: p(class | image), [paths, n, classes].
-
-    Returns:
-        {"smoothness", "detour", "confidence"}, see `evaluate`; NaN where no path has ends apart.
-    """
+    """{"smoothness", "detour", "confidence"}, see `evaluate`, of p(class | image) along paths,
+    [paths, n, classes]; NaN where no path has ends apart."""
     steps = np.abs(np.diff(p, axis=1)).sum(-1) / 2  # total variation, [paths, n - 1]
     total = _total(p)
     apart = total >= APART
