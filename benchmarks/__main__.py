@@ -1,11 +1,10 @@
-"""python -m benchmarks train|fit|data|lines|clustering|export
+"""python -m benchmarks train|fit|data|lines|export
 
 train       steps of the models at the published sizes: ours, straightforward, PyTorch's; what they
             reach of the rate of a large matrix product; memory
 fit         `fit` with input and callbacks, against the bare step
 data        images from memory and from a file; whether `fit` waits for them
 lines       drawing lines
-clustering  k-means from many starts, against scikit-learn's
 export      an exported model, against the one in memory
 
 Rivals take turns, and what counts is the median of the ratios of their turns, so that a machine
@@ -25,7 +24,6 @@ BENCHMARKS = {
     "fit": "benchmarks.train:fit",
     "data": "benchmarks.data:data",
     "lines": "benchmarks.data:lines",
-    "clustering": "benchmarks.clustering:clustering",
     "export": "benchmarks.export:export",
 }
 
@@ -40,11 +38,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=24, help="steps a turn (svhn: an eighth)")
     parser.add_argument("--matmul", type=int, default=2048, help="train: rows of the large matrix")
     parser.add_argument("--images", type=int, default=200_000, help="data: how many are in memory")
-    parser.add_argument("--points", type=int, default=60_000, help="clustering: how many codes")
-    parser.add_argument("--restarts", type=int, default=128, help="clustering: restarts a turn")
     parser.add_argument("--json", default="", metavar="FILE", help="write the table there too")
     arguments = parser.parse_args()
-    least = {"rounds": 1, "steps": 1, "matmul": 1, "restarts": 1, "images": 64, "points": 1000}
+    least = {"rounds": 1, "steps": 1, "matmul": 1, "images": 64}
     for name, number in least.items():
         if getattr(arguments, name) < number:
             raise UsageError(f"--{name} must be at least {number}, got {getattr(arguments, name)}")
