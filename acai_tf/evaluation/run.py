@@ -155,10 +155,10 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
 def _print(name: str, results: Results) -> None:
     entry = results.evaluators[name]
     if "left_out" in entry:
-        print(f"{name:<44} left out: {entry['left_out']}", flush=True)
+        print(f"{name:<50} left out: {entry['left_out']}", flush=True)
         return
-    print(f"{name:<44} {entry['seconds']:>8.1f} s", flush=True)
+    print(f"{name:<50} {entry['seconds']:>8.1f} s", flush=True)
     known = getattr(load_evaluator(name), "SCORES", {})
     for score, value in scores({name: entry}).items():
         shown, _ = known.get(score, (score, ""))
-        print(f"  {shown:<42} {format_score(value, shown):>9}  {score}")
+        print(f"  {shown:<48} {format_score(value, shown):>9}  {score}")
