@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acai_tf.data.dataset import Dataset
-from acai_tf.data.rows import Images
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import code_hash
 from acai_tf.evaluation.pixels import Pixels, to_float
@@ -65,7 +64,7 @@ class Context:
         return arrays
 
     @functools.cached_property
-    def _train(self) -> tuple[Images, np.ndarray]:
+    def _train(self) -> tuple[np.ndarray, np.ndarray]:
         return self.dataset.train_once(TRAIN_CODES)
 
     @property
@@ -88,7 +87,7 @@ class Context:
         """`classify` of all test images, [M, classes]."""
         return self.classify(self.dataset.test_images)
 
-    def classify(self, images: Images) -> np.ndarray:
+    def classify(self, images: np.ndarray) -> np.ndarray:
         """Logits of the jointly trained probe, [N, H, W, C] -> [N, classes].
 
         Raises CannotEvaluate: no classes, no probe for these classes, or logits not finite.
@@ -153,7 +152,7 @@ def shared(function: Callable) -> Callable:
     return once
 
 
-def shrunk(images: Images) -> np.ndarray:
+def shrunk(images: np.ndarray) -> np.ndarray:
     """Images [N, H, W, C], uint8 or float in [-1, 1], as float32 in [-1, 1] of `shrunk_size`.
 
     Larger ones are resized bilinearly, with antialiasing.

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from acai_tf.data.rows import Images
 from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import to_float
 
@@ -28,7 +27,7 @@ def evaluate(context: Context) -> dict[str, float]:
     }
 
 
-def squared_errors(context: Context, images: Images, truth: Images) -> np.ndarray:
+def squared_errors(context: Context, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Mean squared errors, [N] on the 0..255 scale, of reconstructed images [N, H, W, C] against
     `truth` [N, H, W, C]."""
     reconstruct = context.model.compiled_method("reconstruct")

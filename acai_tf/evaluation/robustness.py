@@ -7,7 +7,6 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import plots
 from acai_tf.evaluation.context import Context, shared
@@ -62,7 +61,7 @@ def curves(context: Context) -> dict[tuple[str, float], tuple[float, float | Non
 
 
 def _scores(context: Context, corrupt, strength: float) -> tuple[float, float | None]:
-    images = between(context.dataset.test_images, 0, IMAGES)
+    images = context.dataset.test_images[:IMAGES]
     labels = context.dataset.test_labels[:IMAGES]
     rng = np.random.default_rng(SEED)
     errors, correct = [], []

@@ -7,7 +7,7 @@ import traceback
 
 import numpy as np
 
-from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
+from acai_tf.errors import AcaiError, CannotEvaluate
 from acai_tf.evaluation import (
     EVALUATORS,
     check_names,
@@ -140,7 +140,7 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
         entry = {"left_out": str(reason)}
     except Exception as error:
         blocked = isinstance(error, OSError) and (error.filename or error.errno in DISK_TROUBLE)
-        if blocked or isinstance(error, DataLost):
+        if blocked:
             raise  # the others would fail too
         traceback.print_exc()
         if not results.evaluators.get(name, {}).get("scores"):
