@@ -164,7 +164,8 @@ def test_evaluators_take_them():
     scores = evaluation.run_evaluators(model, dataset, names)
     assert {"test_rmse", "test_ssim", "probe_accuracy", "realism"} <= set(scores)
     sheets = figures.sheets(model, tall)
-    assert all(sheet.shape == (16 * 48, 16 * 24, 1) for sheet in sheets.values())
+    height = 16 * 48 + figures.CAPTION
+    assert all(sheet.shape == (height, 16 * 24, 1) for sheet in sheets.values())
     with pytest.raises(CannotEvaluate, match="cell"):
         realism.feature(np.zeros((1, 3, 32, 1)))
 

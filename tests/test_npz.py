@@ -10,6 +10,7 @@ from acai_tf import data, flags
 from acai_tf.config import Config
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import figures
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.tools.data import main
 from acai_tf.training.run_folder import RunFolder, default_run_dir
@@ -133,7 +134,7 @@ def test_few_images_without_classes_train_and_report(tmp_path, capsys):
     assert "test_rmse" in record
     assert "probe_accuracy" not in record
     sheet = np.asarray(Image.open(folder.sheets / "reconstruction-000001.png"))
-    assert sheet.shape == (16 * 16, 16 * 16, 3)
+    assert sheet.shape == (16 * 16 + figures.CAPTION, 16 * 16, 3)
     test_images = arrays_of_9["test_images"]
     np.testing.assert_allclose(sheet[:16, :16], test_images[0])
     np.testing.assert_allclose(sheet[16:32, :16], test_images[0])  # eight a row: again the first

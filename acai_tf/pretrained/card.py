@@ -6,7 +6,7 @@ import shlex
 
 from acai_tf import flags
 from acai_tf.config import EXECUTION_SETTINGS, KIMG, Config
-from acai_tf.evaluation import EVALUATORS, load_evaluator, report
+from acai_tf.evaluation import all_scores, format_score
 from acai_tf.export.exported import read_about
 
 CARD, PICTURE = "README.md", "lerp.png"
@@ -29,13 +29,10 @@ def write(folder: pathlib.Path, name: str) -> None:
     about = read_about(str(folder))
     config, scores = about["config"], about["scores"]
     kimg = about["step"] * config.batch / KIMG
-    measures = {
-        score: what
-        for evaluator in EVALUATORS
-        for score, (what, _) in getattr(load_evaluator(evaluator), "SCORES", {}).items()
-    }
+    known = all_scores()
+    names = {score: known.get(score, (score, ""))[0] for score in scores}
     rows = [
-        f"| {measures.get(score, score)} | {report.number(value)} |"
+        f"| {names[score]} | {format_score(value, names[score])} |"
         for score, value in scores.items()
         if value is not None
     ]
