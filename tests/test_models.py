@@ -227,7 +227,7 @@ def test_several_steps_at_once_take_all_batches(last):
 
 
 class Rewritten(ACAI):
-    """Objectives as one would write them who has not heard of `judge`."""
+    """Objectives as one would write them who has not heard of `discriminate`."""
 
     def objectives(self, x, label, noise):
         losses, logs = super().objectives(x, label, noise)
@@ -293,7 +293,7 @@ def test_saved_by_keras_and_loaded(name, suffix, tmp_path):
     np.testing.assert_array_equal(loaded.classify(images), model.classify(images))
 
 
-def test_compiled_verbs_are_the_verbs_at_the_weights_of_the_moment(name, monkeypatch):
+def test_compiled_methods_use_the_current_weights(name, monkeypatch):
     model = make(name)
     images = batch_of(5)["image"]
     reconstruct = model.compiled_method("reconstruct")
@@ -309,7 +309,7 @@ def test_compiled_verbs_are_the_verbs_at_the_weights_of_the_moment(name, monkeyp
     np.testing.assert_allclose(interpolate(images, images[::-1]), path, atol=1e-4)
     assert model.compiled_method("reconstruct") is reconstruct
     monkeypatch.setattr(inference, "PART", 2 * SHAPE[0] * SHAPE[1])  # two images at a time
-    model._compiled_verbs.clear()
+    model._compiled_methods.clear()
     np.testing.assert_allclose(model.compiled_method("reconstruct")(images), after, atol=1e-5)
     interpolate = model.compiled_method("interpolate", steps=3, method="slerp")
     np.testing.assert_allclose(interpolate(images, images[::-1]), path, atol=1e-4)

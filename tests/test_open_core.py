@@ -136,18 +136,18 @@ def test_networks_whose_images_meet_train_with_separate_backward_passes():
 
 
 def test_one_may_write_a_regularizer_with_weights_of_its_own():
-    """With `judge` one backward pass serves; without it every player has its own."""
+    """With `discriminate` one backward pass serves; without it every player has its own."""
 
     class Adversary(acai_tf.Regularizer):
         def attach(self, model):
             self.network = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(1)])
 
         def terms(self, forward, noise):
-            own, felt = forward.judge(self.network, forward.x_hat)
+            own, felt = forward.discriminate(self.network, forward.x_hat)
             return acai_tf.Terms(ops.mean(ops.square(felt)), ops.mean(ops.square(own - 1)))
 
     class Judging(Adversary):
-        separate = True
+        shares_backward = True
 
     moved = {}
     for kind in (Adversary, Judging):
@@ -155,7 +155,7 @@ def test_one_may_write_a_regularizer_with_weights_of_its_own():
         model = acai_tf.Autoencoder(*networks(), regularizers=[kind()])
         model.compile(optimizer=keras.optimizers.SGD(0.1))
         assert list(model.players()) == ["autoencoder", kind.__name__.lower()]
-        assert len(model.backward_passes()) == (1 if kind.separate else 2)
+        assert len(model.backward_passes()) == (1 if kind.shares_backward else 2)
         model.step(IMAGES)
         moved[kind] = [np.asarray(v) for v in model.trainable_variables]
     for one, other in zip(*moved.values(), strict=True):
@@ -405,7 +405,7 @@ def test_registered_names(monkeypatch):
     from acai_tf import models
 
     monkeypatch.setattr(models, "REGULARIZERS", dict(models.REGULARIZERS))
-    monkeypatch.setitem(models._KINDS, "regularizer", models.REGULARIZERS)
+    monkeypatch.setitem(models._REGISTRIES, "regularizer", models.REGULARIZERS)
     acai_tf.register("regularizer", "mine", f"{__name__}:Custom")
     model = build_model(
         Config(model="vae", regularizers=f"mine, {CRITIC}", depth=2), (16, 16, 1), 0
@@ -428,7 +428,7 @@ def bad(**parts):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: acai_tf.ACAI(networks()[0], networks()[0]), "decoder takes"),
+        (lambda: acai_tf.ACAI(networks()[0], networks()[0]), "decoder's input"),
         (lambda: acai_tf.Baseline(keras.Sequential([layers.Dense(2)]), networks()[1]), "Input"),
         (
             lambda: acai_tf.Autoencoder(*networks(), reconstruction=acai_tf.Categorical(4)),
@@ -440,7 +440,7 @@ def bad(**parts):
             ),
             "critic",
         ),
-        (lambda: acai_tf.ACAI(*networks(), critic=networks()[1]), "critic takes"),
+        (lambda: acai_tf.ACAI(*networks(), critic=networks()[1]), "critic's input"),
         (lambda: acai_tf.ACAI(*networks(), weight=-1), "weight"),
         (lambda: acai_tf.ACAI(*networks()).compile(loss="mse"), "loss"),
         (lambda: settings_read("vae", "critic"), CRITIC),

@@ -26,6 +26,6 @@ class Pixels:
             raise CannotEvaluate("raw pixels have no jointly trained probe")
         if verb == "interpolate":
             return lambda starts, ends: np.asarray(
-                PATHS[method](to_unit(starts), to_unit(ends), steps)
+                PATHS[method](to_unit(starts), to_unit(ends), np.linspace(0, 1, steps))
             )
         return lambda images: np.asarray(to_unit(np.asarray(images)))  # encode, decode, reconstruct

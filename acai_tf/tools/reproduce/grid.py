@@ -11,7 +11,7 @@ from acai_tf import data
 from acai_tf.config import EXECUTION_SETTINGS, Config, specific_settings
 from acai_tf.data import short_name
 from acai_tf.errors import UsageError
-from acai_tf.models import MODELS
+from acai_tf.models import settings_read
 from acai_tf.tools.reproduce.published import KIMG, Published, Table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]  # of the clone: train.py is there
@@ -181,7 +181,7 @@ def _reads(dataset: str, model: str, name: str) -> bool:
         data.refuse_unread(dataset, {name})
     except UsageError:
         return False
-    return name not in specific_settings() or name in MODELS[model].reads
+    return name not in specific_settings() or name in settings_read(model)
 
 
 def _name(word: str) -> str:

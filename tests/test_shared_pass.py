@@ -7,7 +7,7 @@ from keras import ops
 
 from acai_tf.errors import UsageError
 from acai_tf.models import networks, shared_pass
-from tests.test_arithmetic import gradients
+from tests.test_fused import gradients
 
 WEIGHT = np.float32([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
 
@@ -47,14 +47,14 @@ def mean_of_the_batch():
 )
 def test_a_network_that_mixes_images_is_refused(mixing):
     with pytest.raises(UsageError, match="mixes"):
-        shared_pass.judge(mixing(), np.zeros((2, 3), np.float32))
+        shared_pass.discriminate(mixing(), np.zeros((2, 3), np.float32))
 
 
 def test_other_normalizations_are_not():
     for layer in (keras.layers.LayerNormalization(), keras.layers.GroupNormalization(3)):
-        shared_pass.check_separate(nested(layer))
-    shared_pass.check_separate(networks.encoder((16, 16, 1), 1, 2, 2, "critic"))
-    shared_pass.check_separate(networks.discriminator((4, 4, 2), [8]))
+        shared_pass.check_unmixed(nested(layer))
+    shared_pass.check_unmixed(networks.encoder((16, 16, 1), 1, 2, 2, "critic"))
+    shared_pass.check_unmixed(networks.discriminator((4, 4, 2), [8]))
 
 
 class Weight:
@@ -80,7 +80,7 @@ def by_one(x, own, others):
     network = Weight()
 
     def total(x):
-        mine, theirs = shared_pass.judge(network, x)
+        mine, theirs = shared_pass.discriminate(network, x)
         return own(mine) + others(theirs)
 
     return gradients(total, [network.matrix], x)
