@@ -1,4 +1,4 @@
-"""Everything that depends on the Keras backend: gradients, steps as Keras calls them, compilation."""
+"""What depends on the Keras backend: gradients, replicas, steps as Keras calls them, compilation."""
 
 import functools
 import itertools
@@ -10,9 +10,6 @@ import numpy as np
 from acai_tf.lazy import jax, tf
 
 BACKENDS = ("tensorflow", "jax")  # that can train
-
-
-# Gradients.
 
 
 def player_gradients(model, x, label, noise: dict) -> tuple[dict, dict, dict]:
@@ -139,9 +136,6 @@ def gather_replicas(values):
     return tf.distribute.get_replica_context().all_gather(values, axis=0)
 
 
-# Steps as Keras calls them.
-
-
 def train_function(model) -> Callable:
     """The function that `fit` calls on TensorFlow to take `model.steps_per_execution` steps.
 
@@ -245,9 +239,6 @@ def settle(model) -> None:
     """Write the values that JAX holds during an epoch back to the model's variables."""
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
-
-
-# Compilation.
 
 
 def compiled(model, name: str, **options) -> Callable:

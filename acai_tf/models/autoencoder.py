@@ -225,7 +225,7 @@ class Autoencoder(keras.Model):
         return self.shared_backward and ours and all(able)
 
     def backward_passes(self) -> list[list[str]]:
-        """The players of each backward pass, which takes the gradient of the sum of their losses."""
+        """The players of each backward pass; it takes the gradient of the sum of their losses."""
         players = list(self.players())
         return [players] if self.shares_backward else [[player] for player in players]
 

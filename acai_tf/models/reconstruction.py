@@ -21,11 +21,18 @@ def to_unit(images):
 class Reconstruction:
     """Base class: a loss between the input x and the decoder's output y.
 
-    The default is images in [-1, 1] that the decoder gives directly; a subclass overrides `loss`,
-    `logs` and what differs. `SquaredError` is the shortest example.
+    Its images are in [-1, 1], and y is an image. A subclass overrides `loss` and what differs.
 
     Attributes:
         log_names: names of the scalars that `logs` returns.
+
+    Examples:
+        >>> class AbsoluteError(acai_tf.Reconstruction):
+        ...     log_names = ("loss_mae",)
+        ...
+        ...     def loss(self, x, y):
+        ...         return keras.ops.mean(keras.ops.abs(x - y))
+        >>> model = acai_tf.Autoencoder(encoder, decoder, reconstruction=AbsoluteError())
     """
 
     log_names: tuple[str, ...] = ()
@@ -59,7 +66,7 @@ class Reconstruction:
         raise NotImplementedError
 
     def logs(self, loss) -> dict:
-        """{name in log_names: scalar}."""
+        """{name in log_names: scalar}; the loss, if not overridden."""
         return dict.fromkeys(self.log_names, loss)
 
     def get_config(self) -> dict:

@@ -22,6 +22,8 @@ class Forward(NamedTuple):
             of x twice: for the network's own loss, and for the autoencoder's (see
             `Autoencoder.discriminate`).
         scale: weight that makes a term comparable to the reconstruction loss.
+
+    `Regularizer` has an example.
     """
 
     x: Any
@@ -39,6 +41,9 @@ class Terms(NamedTuple):
         autoencoder: scalar added to the autoencoder's loss.
         adversary: scalar minimized by the regularizer's own weights; None if it has none.
         logs: {name in the regularizer's log_names: scalar}.
+
+    Examples:
+        >>> terms = acai_tf.Terms(autoencoder=0.1, logs={"loss_small": 0.2})
     """
 
     autoencoder: Any
