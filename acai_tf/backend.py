@@ -1,4 +1,4 @@
-"""What depends on the Keras backend: gradients, replicas, steps as Keras calls them, compilation."""
+"""What depends on the Keras backend: gradients, replicas, training functions, compilation."""
 
 import functools
 import itertools
@@ -216,15 +216,10 @@ def state_variables(model) -> tuple[list, list, list, list]:
 
 
 def call_step(step: Callable, groups, arguments: tuple):
-    """Call a step of a model with the arguments that Keras passes on this backend.
+    """Call `step`, a function of a batch, with the arguments that Keras passes on this backend.
 
-    Args:
-        step: a function of a batch that may assign variables.
-        groups: the groups of variables whose values JAX passes as the state.
-        arguments: (batch,); on JAX (state, batch).
-
-    Returns:
-        What `step` returns; on JAX (that, the new state).
+    On TensorFlow these are (batch,). On JAX they are (state, batch), with the values of `groups`
+    of variables as the state, and the result is (what `step` returns, the new state).
     """
     if keras.backend.backend() != "jax":
         return step(*arguments)
@@ -242,15 +237,9 @@ def settle(model) -> None:
 
 
 def compiled(model, name: str, **options) -> Callable:
-    """An inference method as one compiled function, which always uses the model's current weights.
+    """An inference method as a compiled function of arrays or tensors that returns a NumPy array.
 
-    Args:
-        model: an `Autoencoder`.
-        name: the method's name.
-        options: its arguments that are not tensors.
-
-    Returns:
-        A function of tensors or arrays that returns a NumPy array.
+    It always uses the model's current weights. `options` are the arguments that are not arrays.
     """
     # A partial for each method: TensorFlow identifies functions by their code, and would retrace
     # one function shared by all methods.

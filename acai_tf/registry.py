@@ -39,12 +39,9 @@ def parse_list(text: str) -> list[Named]:
 
 
 def path(kind: str, name: str, registered: dict[str, str]) -> str:
-    """The dotted path of a name; a UsageError lists the known names if it is not one.
+    """The dotted path of a registered name, or of a dotted path itself.
 
-    Args:
-        kind: "model", "regularizer", ...; for messages.
-        name: a registered name, or a dotted path.
-        registered: {name: dotted path}.
+    Any other name raises a UsageError that lists the `registered` ones, {name: dotted path}.
     """
     found = registered.get(name, name)
     if ":" not in found:

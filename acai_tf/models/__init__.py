@@ -81,17 +81,10 @@ def register(kind: str, name: str, where: str) -> None:
 
 
 def settings_read(model: str, regularizers: str = "") -> dict[str, str]:
-    """The settings that a model and its regularizers read, of those that only some models read.
+    """The settings read by a model and its regularizers, of those that only some models read.
 
-    Args:
-        model: a registered name, or a dotted path, which reads none.
-        regularizers: the same, separated by commas.
-
-    Returns:
-        {setting: constructor's argument}.
-
-    Raises:
-        UsageError: an unknown name; lists the known ones.
+    Both are names as in `Config`; an unknown one raises a UsageError that lists the known ones.
+    Returns {setting: constructor's argument}.
     """
     parts = [("model", registry.parse(model))]
     parts += [("regularizer", part) for part in registry.parse_list(regularizers)]
@@ -103,15 +96,7 @@ def settings_read(model: str, regularizers: str = "") -> dict[str, str]:
 
 
 def refuse_unread(model: str, given: set[str], regularizers: str = "") -> None:
-    """Refuse settings that a model does not read.
-
-    Args:
-        model, regularizers: as for `settings_read`.
-        given: names of the settings that the user gave.
-
-    Raises:
-        UsageError: an unknown name, or a setting that is not read.
-    """
+    """Raise UsageError if one of the `given` settings is not read; arguments as `settings_read`."""
     reads = settings_read(model, regularizers)
     unread = sorted((given & specific_settings()) - set(reads))
     if unread:

@@ -97,14 +97,10 @@ def in_parts(
     steps: int = 1,
     **_,
 ) -> Callable:
-    """A compiled inference method for any number of images, at constant memory.
+    """The inference method `name` for any number of images, at constant memory.
 
-    Args:
-        function: the method, from arrays to an array.
-        check: called with each array of images.
-        image_shape: (height, width, channels).
-        name: the method's name.
-        steps: images it makes of each one it takes.
+    `function` computes it for a part of them, and makes `steps` images of each; `check` is called
+    with each whole array of images.
     """
     part = max(1, PART // (math.prod(image_shape[:2]) * steps))
     axis = 1 if name.startswith("interpolate") else 0  # of the images in the result

@@ -6,25 +6,12 @@ from keras import ops
 
 
 def mix(z_a, z_b, alpha):
-    """The convex combination alpha z_a + (1 - alpha) z_b (section 2 of the paper).
-
-    Args:
-        z_a, z_b: codes [B, ...].
-        alpha: [B, 1, ...].
-    """
+    """alpha z_a + (1 - alpha) z_b (section 2 of the paper); codes [B, ...], alpha [B, 1, ...]."""
     return alpha * z_a + (1 - alpha) * z_b
 
 
 def lerp(z_0, z_1, t):
-    """Linear interpolation (1 - t) z_0 + t z_1.
-
-    Args:
-        z_0, z_1: codes [B, ...].
-        t: positions [K]; 0 is z_0, 1 is z_1.
-
-    Returns:
-        [K, B, ...].
-    """
+    """(1 - t) z_0 + t z_1 at positions t [K] between codes [B, ...]; returns [K, B, ...]."""
     t = _column(t, z_0)
     return (1 - t) * z_0 + t * z_1
 
@@ -32,15 +19,8 @@ def lerp(z_0, z_1, t):
 def slerp(z_0, z_1, t):
     """Spherical linear interpolation along the great arc from z_0 to z_1 (Shoemake 1985).
 
-    The angle is the one between the flattened codes. Codes that are parallel, opposite or zero
-    define no unique arc; they are interpolated linearly.
-
-    Args:
-        z_0, z_1: codes [B, ...].
-        t: positions [K], as fractions of the angle; 0 is z_0, 1 is z_1.
-
-    Returns:
-        [K, B, ...].
+    Positions t [K] are fractions of the angle between the flattened codes, [B, ...] -> [K, B, ...].
+    Codes that are parallel, opposite or zero define no unique arc; they are interpolated linearly.
     """
     code = z_0.shape[1:]  # exported models do not know the batch size
     flat_0, flat_1 = (ops.reshape(z, (-1, math.prod(code))) for z in (z_0, z_1))

@@ -198,13 +198,7 @@ def discriminator(
 
 
 def rebuilt(network: dict, name: str | None = None, custom_objects=None) -> keras.Model:
-    """A network with fresh weights from what `keras.saving.serialize_keras_object` returned.
-
-    Args:
-        network: the serialized network.
-        name: of the new one, with which its variables' paths begin; None for the old one's.
-        custom_objects: as for `keras.saving.deserialize_keras_object`.
-    """
+    """A serialized network with fresh weights, whose paths begin with `name`, or its old name."""
     name = name or network["config"]["name"]
     network = {**network, "config": {**network["config"], "name": name}}
     with keras.name_scope(name):
