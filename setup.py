@@ -39,7 +39,9 @@ setup(
         "test": [
             "ai-edge-litert>=2.0.0",
             "hypothesis>=6.100.0",
+            "ipykernel>=6.29.0",
             "jax>=0.5.0",
+            "nbclient>=0.10.0",
             "onnxruntime>=1.22.0",
             "pytest>=8.0.0",
             "pytest-xdist>=3.6.0",
@@ -50,5 +52,11 @@ setup(
         "jax": ["jax>=0.5.0"],
         "onnx": ["tf2onnx>=1.17.0"],
         "explore": ["gradio>=6.0.0"],
+        "docs": [
+            "mkdocs-material>=9.6.0",
+            "mkdocstrings[python]>=1.0.0",
+            "mkdocstrings-python>=2.0.0",
+            "ruff>=0.9.0",  # wraps signatures
+        ],
     },
 )

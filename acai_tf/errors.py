@@ -19,12 +19,6 @@ class DivergedError(AcaiError):
     exit_status = 3
 
 
-class DataLost(AcaiError):
-    """Decoded images were lost while they were in use: says what to do. Exit status 74."""
-
-    exit_status = 74  # EX_IOERR
-
-
 class CannotSave(AcaiError):
     """A run's folder can no longer be written; what was saved before is whole. Exit status 74."""
 

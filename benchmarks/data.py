@@ -17,9 +17,9 @@ def data(arguments) -> Rows:
     import tempfile
 
     import keras
+    import numpy as np
 
     from acai_tf.data.pipeline import pipeline
-    from acai_tf.data.rows import Rows as FileRows
 
     model = "acai" if arguments.model == "all" else arguments.model
     config = Config(model=model, dataset="mnist")
@@ -28,7 +28,8 @@ def data(arguments) -> Rows:
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "images"
         images.tofile(file)
-        in_file = dataclasses.replace(in_memory, train_images=FileRows(file, images.shape))
+        mapped = np.asarray(np.memmap(file, np.uint8, "r", shape=images.shape))
+        in_file = dataclasses.replace(in_memory, train_images=mapped)
         steps = 40 * arguments.steps
 
         def draw(source):
