@@ -43,8 +43,7 @@ def test_a_run_on_arrays_starts_from_a_model_and_knows_both_again(tmp_path, caps
     model = acai_tf.train(data=ARRAYS, init=source, **settings)
     assert model.image_shape == (8, 16, 1)
     assert model.classes == 3
-    said = capsys.readouterr().out
-    assert "start fresh: critic" in said
+    assert "start fresh: critic" in capsys.readouterr().out
     for name, array in arrays(source).items():  # at a learning rate of 0 nothing moves
         np.testing.assert_array_equal(arrays(model)[name], array, err_msg=name)
 
@@ -118,7 +117,7 @@ def test_other_networks_fit_nothing():
         train._start_from("there", arrays(small()), model)
 
 
-def test_networks_of_ones_own_fit_by_place():
+def test_custom_networks_fit_by_position():
     def made():
         encoder = keras.Sequential([keras.Input((8, 16, 1)), layers.Flatten(), layers.Dense(6)])
         decoder = keras.Sequential(

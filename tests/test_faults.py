@@ -546,7 +546,7 @@ def test_a_rollback_goes_back_and_on_with_other_batches(configured, monkeypatch,
     records = RunFolder(config.run_dir).records()
     assert [(r["step"], r.get("rollbacks")) for r in records] == [(64, None), (128, 1)]
     assert np.isfinite(records[-1]["loss_ae"])
-    assert model.draw_seed != config.seed
+    assert model.current_seed != config.seed
     # A run that is loaded, or goes on, knows of it.
     again = train(configured(on_nonfinite="rollback", total_kimg=3))
     assert again.rollbacks == 1

@@ -31,6 +31,6 @@ class Pixels:
         if name == "classify":
             raise CannotEvaluate("raw pixels have no jointly trained probe")
         if name == "interpolate":
-            path = PATHS[method]
-            return lambda start, end: np.asarray(path(to_float(start), to_float(end), steps))
+            path, positions = PATHS[method], np.linspace(0, 1, steps)
+            return lambda start, end: np.asarray(path(to_float(start), to_float(end), positions))
         return to_float  # encode, decode, reconstruct

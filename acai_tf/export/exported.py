@@ -1,5 +1,6 @@
 """An exported model, read back."""
 
+import functools
 import json
 
 import numpy as np
@@ -10,7 +11,13 @@ from acai_tf.export import ABOUT, VERSION
 from acai_tf.export.saved_model import FLOAT
 from acai_tf.files import expanded
 from acai_tf.lazy import tf
-from acai_tf.models.inference import check_images, check_latents, check_path, check_points, in_parts
+from acai_tf.models.inference import (
+    check_images,
+    check_latents,
+    check_path,
+    even_positions,
+    in_parts,
+)
 
 
 def read_about(path: str) -> dict:
@@ -86,13 +93,12 @@ class Exported:
 
     def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp") -> np.ndarray:
         """Images decoded along the path between the codes of images: [steps, B, H, W, C]."""
-        check_path(np.asarray(images_0), np.asarray(images_1), steps, method)
-        return self.interpolate_at(images_0, images_1, np.linspace(0, 1, steps), method)
+        return self.interpolate_at(images_0, images_1, even_positions(steps), method)
 
     def interpolate_at(self, images_0, images_1, t, method: str = "lerp") -> np.ndarray:
         """Images decoded at any points t [K] of that path, 0..1: [K, B, H, W, C]."""
         name = "interpolate" if method == "lerp" else f"interpolate_{method}"
-        check_points(np.asarray(images_0), np.asarray(images_1), t, method)
+        check_path(np.asarray(images_0), np.asarray(images_1), t, method)
         t = np.asarray(t, np.float32)
         return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
 
@@ -119,7 +125,8 @@ class Exported:
         def call(*arrays):
             return getattr(self, verb)(*arrays, **options)
 
-        return in_parts(call, self.image_shape, verb, **options)
+        check = functools.partial(check_images, image_shape=self.image_shape)
+        return in_parts(call, check, self.image_shape, verb, **options)
 
     def _call(self, name: str, output: str, **inputs) -> np.ndarray:
         inputs = {key: np.asarray(value) for key, value in inputs.items()}

@@ -97,7 +97,7 @@ def export(
     Raises:
         UsageError: as `export_run`.
     """
-    from acai_tf.models.fused import straightforward
+    from acai_tf.models.fused import unfused
 
     check_formats(formats)
     if critic and model.critic is None:
@@ -111,7 +111,7 @@ def export(
         check_free(folder, overwrite)  # an earlier one may have its name back
         partial.mkdir()
         # Other programs know these networks layer by layer, and have one image at a time.
-        with straightforward(model):
+        with unfused(model):
             for name in formats:
                 importlib.import_module(FORMATS[name]).write(model, partial, critic)
         written = {

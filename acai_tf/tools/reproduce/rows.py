@@ -11,7 +11,7 @@ import acai_tf.flags
 from acai_tf.config import EXECUTION_SETTINGS, Config, specific_settings
 from acai_tf.data import settings_unread, short_name
 from acai_tf.errors import UsageError
-from acai_tf.models import MODELS
+from acai_tf.models import settings_read
 from acai_tf.tools.reproduce.published import LENGTH, Published, Table
 
 LATENT = {  # for code sizes other than a dataset's default
@@ -127,7 +127,7 @@ def rows(
             wanted = ((dataset, datasets), (model, models), (size, sizes))
             if not all(choice is None or value in choice for value, choice in wanted):
                 continue
-            ignored = settings_unread(dataset) | (specific_settings() - set(MODELS[model].reads))
+            ignored = settings_unread(dataset) | (specific_settings() - set(settings_read(model)))
             read = {name: value for name, value in given.items() if name not in ignored}
             unread -= set(read)
             default = Config(model=model, dataset=dataset)
