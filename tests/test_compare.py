@@ -98,9 +98,9 @@ def test_runs_that_differ_in_their_seed_are_one_group(make):
     assert both["acai advweight=0.5", "clustering_accuracy"] == pytest.approx((0.7, 0.2, 2))
     assert ("baseline", "clustering_accuracy") not in both
     text = table(summarise(groups), ["probe_accuracy"])
-    assert "**0.8**" in text  # the best alone
-    assert "0.6 ± 0.1" in text
-    assert "**0.6" not in text
+    assert "**80**" in text  # the best alone
+    assert "60 ± 10" in text
+    assert "**60" not in text
 
 
 def test_runs_of_other_lengths_and_datasets_are_other_groups(make):
@@ -141,8 +141,8 @@ def test_the_command(make, run, tmp_path):
     ]
     assert rows[0]["values"] == "0.5;0.7"
     assert rows[0]["runs"] == ";".join(paths[:2])
-    assert r"probe\_accuracy" in (out / "table.tex").read_text()
-    assert r"\textbf{0.9}" in (out / "table.tex").read_text()
+    assert r"joint probe, \%" in (out / "table.tex").read_text()
+    assert r"\textbf{90}" in (out / "table.tex").read_text()
     with Image.open(out / "curves.png") as image:
         assert np.ptp(np.asarray(image.convert("L"))) > 50
     assert run(*paths[:2], f"--out={out}")[0] == 0  # its own files may be replaced
@@ -225,8 +225,8 @@ def test_a_score_that_some_lack_says_of_how_many_it_is(make):
     ]
     summary = summarise(group([read_run(path) for path in paths]))
     text = table(summary, ["probe_accuracy", "clustering_accuracy"])
-    assert "0.6 ± 0.1 " in text
-    assert "0.5 (1)" in text
+    assert "60 ± 10 " in text
+    assert "50 (1)" in text
 
 
 def test_blank_cells_say_what_fills_them(make, tmp_path):

@@ -32,8 +32,6 @@ EVALUATORS = {
     )
 }
 AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to run during training
-
-
 UNITS = {"%": 100, "1e-3": 1000}  # that a name for people may end with: values are multiplied
 
 
@@ -43,10 +41,14 @@ def all_scores() -> dict[str, tuple[str, str]]:
     return {score: shown for module in scores for score, shown in module.items()}
 
 
+def scale_of(name: str) -> int:
+    """What values are multiplied by for the unit that a score's name for people ends with."""
+    return UNITS.get(name.rpartition(" ")[2], 1)
+
+
 def format_score(value: float, name: str = "") -> str:
     """A value as people read it, in the unit that the score's name for people ends with."""
-    scaled = UNITS.get(name.rpartition(" ")[2], 1) * value
-    return f"{scaled:.4g}" if math.isfinite(value) else "undefined"
+    return f"{scale_of(name) * value:.4g}" if math.isfinite(value) else "undefined"
 
 
 def load_evaluator(name: str) -> ModuleType:

@@ -20,7 +20,16 @@ from tabulate import tabulate
 from acai_tf import cli, pretrained
 from acai_tf.config import EXECUTION_SETTINGS, KIMG, Config
 from acai_tf.errors import UsageError
-from acai_tf.evaluation import AT_REPORTS, EVALUATORS, load_evaluator, plots, results
+from acai_tf.evaluation import (
+    AT_REPORTS,
+    EVALUATORS,
+    all_scores,
+    format_score,
+    load_evaluator,
+    plots,
+    results,
+    scale_of,
+)
 from acai_tf.export.exported import read_about
 from acai_tf.files import expanded, write_atomically
 from acai_tf.loading import is_export
@@ -211,11 +220,6 @@ def _scores_of(evaluator: str) -> dict[str, tuple[str, str]]:
     return getattr(load_evaluator(evaluator), "SCORES", {})
 
 
-def directions() -> dict[str, str]:
-    """Score -> "higher" or "lower", whichever is better; "" if neither."""
-    return {score: better for name in EVALUATORS for score, (_, better) in _scores_of(name).items()}
-
-
 def table(summary: pd.DataFrame, columns: list[str], style: str = "markdown") -> str:
     """One row per group, one column per score, the best of each column in bold.
 
@@ -225,19 +229,21 @@ def table(summary: pd.DataFrame, columns: list[str], style: str = "markdown") ->
         style: "markdown" or "latex".
     """
     tablefmt, bold, sign = STYLES[style]
-    better, seeds = directions(), summary.groupby("group", sort=False)["seeds"].max()
+    shown, seeds = all_scores(), summary.groupby("group", sort=False)["seeds"].max()
     cells = pd.DataFrame({"": seeds.index, "seeds": seeds.to_numpy()})
     for score in columns:
+        title, better = shown.get(score, (score, ""))
         of_score = summary[summary["score"] == score].set_index("group")
         best = {"higher": of_score["mean"].max(), "lower": of_score["mean"].min()}
         texts = {}
         for name, mean, std, count in of_score[["mean", "std", "seeds"]].itertuples():
-            text = f"{mean:.4g}" + (f" {sign} {std:.2g}" if count > 1 else "")
+            text = format_score(mean, title)
+            text += f" {sign} {format_score(std, title)}" if count > 1 else ""
             if count < seeds[name]:
                 text += f" ({count})"  # of this many seeds only
-            is_best = len(of_score) > 1 and mean == best.get(better.get(score))
+            is_best = len(of_score) > 1 and mean == best.get(better)
             texts[name] = bold.format(text) if is_best else text
-        cells[score] = [texts.get(name, "") for name in seeds.index]
+        cells[title] = [texts.get(name, "") for name in seeds.index]
     if style == "latex":
         cells = cells.astype(str).map(_escape).rename(columns=_escape)
     return tabulate(
@@ -280,11 +286,12 @@ def curves(groups: dict[str, list[Run]], columns: list[str]):
     names = [name for name in columns if name in reported]
     if not names:
         return None
-    figure, axes = plots.panels(*names, columns=3, width=4.2, height=3.2)
-    for score, ax in zip(names, axes, strict=True):
+    titles = [all_scores().get(name, (name, ""))[0] for name in names]
+    figure, axes = plots.panels(*titles, columns=3, width=4.2, height=3.2)
+    for score, title, ax in zip(names, titles, axes, strict=True):
         for index, (name, members) in enumerate(trained.items()):
             reports = [run.records for run in members if run.records]
-            plot_curve(ax, reports, score, plots.class_color(index), name)
+            plot_curve(ax, reports, score, plots.class_color(index), name, scale_of(title))
         ax.set(xlabel="kimg")
     axes[0].legend(fontsize="small")
     return figure

@@ -13,9 +13,9 @@ from tabulate import tabulate
 
 from acai_tf.config import without_paths
 from acai_tf.errors import UsageError
-from acai_tf.evaluation import plots, results
+from acai_tf.evaluation import all_scores, plots, results
 from acai_tf.files import saving, write_atomically
-from acai_tf.tools.compare import directions, last_reports, plot_curve, reports_counted
+from acai_tf.tools.compare import last_reports, plot_curve, reports_counted
 from acai_tf.tools.reproduce.published import LENGTH, Published, Table
 from acai_tf.tools.reproduce.rows import Row, marks
 from acai_tf.training.run_folder import RunFolder
@@ -185,7 +185,7 @@ def _page(table: Table, found: list[Obtained], command: list[str], pictures: dic
 
 
 def _body(table: Table, found: list[Obtained]) -> str:
-    better, headers = directions(), ["dataset", "d", "model"]
+    scores, headers = all_scores(), ["dataset", "d", "model"]
     for score in table.scores:
         headers += [f"{score.heading}: published", "obtained", "difference"]
     lines = []
@@ -201,7 +201,7 @@ def _body(table: Table, found: list[Obtained]) -> str:
             mean, std = float(np.mean(values)), float(np.std(values)) if len(values) > 1 else None
             only = f" ({len(values)})" if len(values) < runs else ""
             difference = f"{round(mean - number.mean, digits) + 0.0:+.{digits}f}"  # no -0.00
-            if not behind(values, number, better[score.name]):
+            if not behind(values, number, scores[score.name][1]):
                 difference = f"**{difference}**"
             line += [_number(mean, std, digits) + only, difference]
         seeds = f"{runs} ({one.unfinished} unfinished)" if one.unfinished else runs
