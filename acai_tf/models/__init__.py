@@ -208,7 +208,7 @@ def _make(config: Config, image_shape, kind, part, registered, *arguments, **opt
         if setting == "advdepth":
             value = _critic(config, image_shape) if value not in (0, config.depth) else None
         elif setting == "disc_layer_sizes":
-            value = config.layer_sizes(setting)
+            value = config.layer_sizes
         elif setting == "z_log_size":
             value = 2**value
         if value is not None:
