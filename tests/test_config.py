@@ -109,7 +109,7 @@ def test_changed_settings():
 
 
 def test_execution_settings():
-    assert EXECUTION_SETTINGS == {
+    assert {
         *("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla", "fused"),
         *("steps_per_execution", "on_nonfinite", "export"),
-    }
+    } == EXECUTION_SETTINGS

@@ -13,13 +13,12 @@ import pathlib
 
 import numpy as np
 
-from acai_tf.archive import read
 from acai_tf.config import Config
 from acai_tf.data.cache import free_memory
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.source import SPLITS
 from acai_tf.errors import UsageError
-from acai_tf.files import replacing
+from acai_tf.files import read_npz, replacing
 
 MAX_CLASSES = 2**16  # more is a slip
 
@@ -36,7 +35,7 @@ def load(config: Config) -> ArrayDataset:
             f"there is no file {path}; acai-tf data <dataset> --npz={path.name} writes one"
         )
     try:
-        arrays = read(path, most=free_memory())
+        arrays = read_npz(path, most=free_memory())
     except Exception as error:  # zipfile and numpy raise many kinds
         raise UsageError(f"{path} is not a readable .npz ({error})") from error
     return dataset_of(arrays, config.dataset, str(path))
