@@ -122,7 +122,7 @@ def load_backend(config: Config | None = None) -> None:
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         with muted_stderr() if quiet else contextlib.nullcontext():
-            import keras
+            import keras  # seconds
 
             if config:
                 from acai_tf.training import distribution  # imports Keras

@@ -29,38 +29,18 @@ DEFAULTS = {
 
 
 def _setting(
-    group: str,
-    default,
-    help: str,
-    low: float = -math.inf,
-    high: float = math.inf,
-    *,
-    choices: tuple[str, ...] = (),
-    pattern: tuple[str, str] = ("", ""),
-    datasets: tuple[str, ...] = (),
+    group, default, help, low=-math.inf, high=math.inf, choices=(), pattern="", datasets=()
 ):
-    """A field of Config.
-
-    Args:
-        group: the heading in --help.
-        default: None if it depends on the dataset (DEFAULTS).
-        help: a phrase.
-        low, high: the range of a number, inclusive.
-        choices: the words it takes; none: any.
-        pattern: a regular expression that text must match, and the same in words.
-        datasets: the datasets that read it; none: all.
-    """
+    """A field: its heading in --help, default (None: see DEFAULTS), help, range of a number, words
+    or pattern of a text, and the datasets that read it (none: all)."""
     return field(default=default, metadata=locals())
 
 
-# Execution settings say where and how a run is computed, not what. Specific settings are read by
-# some models only (acai_tf.models.MODELS).
-_EXECUTION, _SPECIFIC = "where and how it runs", "settings of one model"
 _subject = functools.partial(_setting, "what to train")
 _training = functools.partial(_setting, "training")
 _networks = functools.partial(_setting, "networks")
-_execution = functools.partial(_setting, _EXECUTION)
-_specific = functools.partial(_setting, _SPECIFIC)
+_execution = functools.partial(_setting, "where and how to run it")  # changes no results
+_specific = functools.partial(_setting, "settings of some models only")  # acai_tf.models.MODELS
 _RESIZED = ("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder")
 
 
@@ -76,24 +56,18 @@ class Config:
 
     model: str = _subject("acai", "baseline, denoising, dropout, vae, aae, vqvae or acai")
     dataset: str = _subject(
-        "lines",
-        "lines, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or tfds:NAME",
+        "lines", "lines, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or tfds:NAME"
     )
-    image_size: int = _subject(
-        32, "resize images to this height and width, in pixels", 16, 256, datasets=_RESIZED
-    )
+    image_size: int = _subject(32, "resize images to this size", 16, 256, datasets=_RESIZED)
     background: str = _subject(
         "white", "color behind transparent images: a name or #rrggbb", datasets=("tfds", "folder")
     )
-    svhn_extra: bool = _subject(
-        True, "SVHN: also train on the extra images, as published", datasets=("svhn",)
-    )
+    svhn_extra: bool = _subject(True, "SVHN: use the extra training images", datasets=("svhn",))
     init: str = _subject("", "start from the weights of a run, an export or a pretrained model")
     original: str = _subject("", "resume this run folder of the original TensorFlow 1 program")
     seed: int = _subject(0, "seed of weights, data order and noise", 0, 2**32 - 1)
 
-    # 2**14 kimg = 16,777,216 images is the published length. At most 2**31 steps: JAX counts them
-    # in 32 bits.
+    # Published: 2**14 kimg = 16,777,216 images. JAX counts steps in 32 bits: 2**31 at most.
     total_kimg: int = _training(None, "length of training, in units of 1,024 images", 1, 2**20)
     report_kimg: int = _training(64, "report, evaluate and checkpoint this often", 1, 2**20)
     batch: int = _training(64, "images per step, over all devices", 1, 2**16)
@@ -119,9 +93,7 @@ class Config:
         "devices: default (one), mirrored (all GPUs), multiworker (TF_CONFIG) or auto",
         choices=("auto", "default", "mirrored", "multiworker"),
     )
-    logical_devices: int = _execution(
-        0, "split the CPU into this many devices, to try --strategy=mirrored", 0, 64
-    )
+    logical_devices: int = _execution(0, "split the CPU, to try --strategy=mirrored", 0, 64)
     xla: str = _execution(
         "auto", "compile with XLA: true, false or auto (on GPUs)", choices=("auto", "true", "false")
     )
@@ -129,7 +101,7 @@ class Config:
     steps_per_execution: str = _execution(
         "auto",
         "training steps per call from Python: a number, or auto (1 on CPU, otherwise up to 32)",
-        pattern=(r"auto|[1-9]\d{0,4}", "auto or a whole number from 1 up"),
+        pattern=r"auto|[1-9]\d{0,4}",
     )
     on_nonfinite: str = _execution(
         "stop",
@@ -139,9 +111,7 @@ class Config:
     export: bool = _execution(True, "export the finished model as a SavedModel (TensorFlow only)")
 
     advweight: float = _specific(0.5, "ACAI: weight lambda of the adversarial loss", 0)
-    advdepth: int = _specific(
-        0, "ACAI: channels of the critic's first convolution; 0: depth", 0, 2**12
-    )
+    advdepth: int = _specific(0, "ACAI: --depth of the critic; 0: as the encoder's", 0, 2**12)
     reg: float = _specific(0.2, "ACAI: gamma, how much of x is in the critic's real images", 0)
     noise: float = _specific(1.0, "denoising: standard deviation of the input noise", 0)
     dropout: float = _specific(None, "dropout: probability to KEEP a latent value", 0.01, 1)
@@ -151,14 +121,12 @@ class Config:
     adversary_lr: float = _specific(1e-4, "AAE: learning rate of the discriminator", 0)
     disc_layer_sizes: str = _specific(
         "100,100",
-        "AAE: sizes of the discriminator's hidden layers",
-        pattern=(r"\s*[1-9]\d{0,4}\s*(,\s*[1-9]\d{0,4}\s*){0,15}", "layer sizes such as 100,100"),
+        "AAE: layer sizes such as 100,100 of the discriminator",
+        pattern=r"\s*[1-9]\d{0,4}\s*(,\s*[1-9]\d{0,4}\s*){0,15}",
     )
     z_log_size: int = _specific(14, "VQ-VAE: log2 of the codebook size", 1, 24)
     num_latents: int = _specific(10, "VQ-VAE: codes per image", 1, 2**12)
-    zero_debias: bool = _specific(
-        False, "VQ-VAE: correct the bias of the codebook's first moving averages"
-    )
+    zero_debias: bool = _specific(False, "VQ-VAE: correct the bias of the first moving averages")
 
     def __post_init__(self):
         for setting in dataclasses.fields(self):
@@ -173,11 +141,7 @@ class Config:
 
     @property
     def steps_per_report(self) -> int:
-        """Steps of one report period.
-
-        Raises:
-            UsageError: the batch does not divide the period.
-        """
+        """Steps of one report period; raises UsageError if the batch does not divide it."""
         images = self.report_kimg * KIMG
         if images % self.batch:
             divisors = [n for n in range(1, 2**16 + 1) if not images % n]
@@ -190,11 +154,7 @@ class Config:
 
     @property
     def reports(self) -> int:
-        """Report periods of the run.
-
-        Raises:
-            UsageError: the length is not a whole number of them.
-        """
+        """Report periods of the run; raises UsageError if its length is not a multiple of them."""
         reports, rest = divmod(self.total_kimg, self.report_kimg)
         if rest:
             raise UsageError(
@@ -207,17 +167,15 @@ class Config:
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:
-        """--background as (red, green, blue), 0..255.
-
-        Raises:
-            UsageError: it is not an opaque color.
-        """
+        """--background as (red, green, blue), 0..255."""
         from PIL import ImageColor  # --help does not need it
 
         try:
             red, green, blue = bytes(ImageColor.getrgb(self.background))
         except ValueError:  # unknown, with an alpha channel, or rgb(0, 0, 400)
-            raise refused("background", "a color's name or #rrggbb", self.background) from None
+            raise UsageError(
+                f"bad value --background={self.background!r}: a color's name or #rrggbb"
+            ) from None
         return red, green, blue
 
     @property
@@ -268,17 +226,17 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
     return widths.index(latent_width)
 
 
-def settings_of(group: str) -> frozenset[str]:
-    """Names of the settings under a heading of --help."""
+def _names(setting: functools.partial) -> frozenset[str]:
+    group = setting.args[0]
     return frozenset(f.name for f in dataclasses.fields(Config) if f.metadata["group"] == group)
 
 
-EXECUTION_SETTINGS = settings_of(_EXECUTION)
+EXECUTION_SETTINGS = _names(_execution)
 
 
 def specific_settings() -> frozenset[str]:
     """Names of the settings that only some models read."""
-    return settings_of(_SPECIFIC)
+    return _names(_specific)
 
 
 def settings_unread_by(dataset: str) -> set[str]:
@@ -332,13 +290,11 @@ _KINDS = {
 
 
 def limits(setting: dataclasses.Field) -> str:
-    """The range or the words that a setting takes, for help and messages; "" if there are none."""
-    of = setting.metadata
-    if of["choices"] or of["pattern"][1]:
-        return ", ".join(of["choices"]) or of["pattern"][1]
-    if of["high"] == math.inf:
-        return "" if of["low"] == -math.inf else f"at least {of['low']}"
-    return f"{of['low']} to {of['high']}"
+    """The range of a number, for help and messages: "1 to 4096"; "" for others."""
+    low, high = setting.metadata["low"], setting.metadata["high"]
+    if math.isinf(low):
+        return ""
+    return f"at least {low}" if math.isinf(high) else f"{low} to {high}"
 
 
 def _checked(setting: dataclasses.Field, value):
@@ -348,19 +304,13 @@ def _checked(setting: dataclasses.Field, value):
         value = str(value).lower()  # as in Python: True, 4
     accepted, words = _KINDS[kind]
     good = isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
-    if good and of["choices"]:
-        good = value in of["choices"]
-    elif good and of["pattern"][0]:
-        good = re.fullmatch(of["pattern"][0], value)
-    elif good and kind in (int, float):
+    if good and kind is str:
+        good = not of["choices"] or value in of["choices"]
+        good = good and (not of["pattern"] or re.fullmatch(of["pattern"], value))
+    elif good and kind is not bool:
         good = of["low"] <= value <= of["high"] and math.isfinite(value)
     if not good:
-        limit = limits(setting)
-        takes = f"{words}, {limit}" if limit and kind is not str else limit or words
-        raise refused(setting.name, takes, value)
+        takes = ", ".join(filter(None, [words, limits(setting)]))
+        given = f"--{setting.name}={reprlib.repr(value)}"
+        raise UsageError(f"bad value {given}: {of['help']} ({takes})")
     return kind(value)
-
-
-def refused(name: str, takes: str, value) -> UsageError:
-    """The error about a setting's bad value."""
-    return UsageError(f"--{name} takes {takes}, got {reprlib.repr(value)}")

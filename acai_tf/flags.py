@@ -35,10 +35,9 @@ def define(flag_values: flags.FlagValues) -> None:
             for where, settings in DEFAULTS.items()
             if setting.name in settings
         ]
-        kind = setting_kinds()[setting.name]
-        notes = [limits(setting) if kind is not str else "", ", ".join(by_dataset)]
-        notes = "; ".join(filter(None, notes))
+        notes = "; ".join(filter(None, [limits(setting), ", ".join(by_dataset)]))
         text = setting.metadata["help"] + (f" ({notes})" if notes else "")
+        kind = setting_kinds()[setting.name]
         _DEFINE[kind](setting.name, setting.default, text, flag_values=flag_values)
 
 

@@ -61,7 +61,7 @@ def test_from_dict_names_unknown_settings():
         ("xla", "perhaps", "auto"),
         ("steps_per_execution", 0, "auto"),
         ("steps_per_execution", "-1", "auto"),
-        ("disc_layer_sizes", "100,0", "sizes"),
+        ("disc_layer_sizes", "100,0", "layer sizes"),
         ("disc_layer_sizes", "100;100", "sizes"),
         ("on_nonfinite", "hope", "rollback"),
         ("background", "whit", "color"),

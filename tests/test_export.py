@@ -23,6 +23,7 @@ from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import critic
 from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.export import saved_model
 from acai_tf.export import write as export_module
 from acai_tf.export.write import export, export_run
 from acai_tf.models import MODELS, build_model
@@ -144,12 +145,13 @@ def test_a_folder_that_is_neither_a_run_nor_an_export(tmp_path):
         acai_tf.load(tmp_path)
 
 
-def test_a_model_without_classes_does_not_classify(tmp_path):
+def test_a_model_without_classes_does_not_classify(formats):
     golden = Golden("baseline")
-    exported = acai_tf.load(
-        export(build_model(golden.config, golden.shape, 1), tmp_path / "export")
-    )
-    with pytest.raises(CannotEvaluate, match="knows no classes"):
+    model = build_model(golden.config, golden.shape, 1)
+    assert "classify" not in saved_model.inference_methods(model, critic=False)
+    exported = acai_tf.load(formats[0])
+    exported.classes = 0
+    with pytest.raises(CannotEvaluate, match="classes"):
         exported.classify(IMAGES)
 
 

@@ -106,13 +106,6 @@ def test_a_folder_of_that_name_is_preferred(tmp_path, monkeypatch):
         acai_tf.load("runs/mnist")  # could be no name
 
 
-def test_numbers_of_16_bits_or_a_word_why_not():
-    assert tool.half_precision(np.float32([1.0005, 1e-7, -65504])).dtype == np.float16
-    assert tool.half_precision(np.int64([2**40]))[0] == 2**40
-    with pytest.raises(UsageError, match="up to 70000 do not fit into 16 bits"):
-        tool.half_precision(np.float32([1.0, -70000.0]))
-
-
 @pytest.mark.slow
 def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
     from acai_tf.training.train import train

@@ -28,16 +28,13 @@ def read_about(path: str) -> dict:
             about[name] = tuple(operator.index(length) for length in about[name])
         if len(about["image_shape"]) != 3 or min(about["image_shape"]) < 1:
             raise ValueError(f"image_shape {about['image_shape']}")
-        # No config: the model was not made from settings.
-        config = about["config"] and Config.from_dict(about["config"])
-        formats = [str(name) for name in about["formats"]]
-        numbers = {name: operator.index(about.get(name, 0)) for name in ("step", "classes")}
-        return {
-            **about,
-            "config": config,
-            "formats": formats,
-            "critic": bool(about["critic"]),
-        } | numbers
+        for name in ("step", "classes"):
+            about[name] = operator.index(about.get(name, 0))
+        # None: the model was not made from settings.
+        about["config"] = about["config"] and Config.from_dict(about["config"])
+        about["formats"] = [str(name) for name in about["formats"]]
+        about["critic"] = bool(about["critic"])
+        return about
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read ({error})") from error
 
@@ -97,21 +94,13 @@ class Exported:
         return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
 
     def estimate(self, images) -> np.ndarray:
-        """Images [B, H, W, C] -> the critic's estimates of alpha [B].
-
-        Raises:
-            NotImplementedError: it was exported without the critic.
-        """
+        """Images [B, H, W, C] -> the critic's estimates of alpha [B]."""
         if not self.critic:
             raise NotImplementedError(f"{self.path} was exported without --critic")
         return self._call("estimate", "alpha", images=images)
 
     def classify(self, images) -> np.ndarray:
-        """Images [B, H, W, C] -> the probe's logits [B, classes].
-
-        Raises:
-            CannotEvaluate: the model has no probe.
-        """
+        """Images [B, H, W, C] -> the probe's logits [B, classes]."""
         if self.classes < 2:
             raise CannotEvaluate(f"the model of {self.path} knows no classes")
         return self._call("classify", "logits", images=images)
@@ -125,18 +114,13 @@ class Exported:
         return in_parts(call, self.image_shape, name, **options)
 
     def _call(self, name: str, output: str, **inputs) -> np.ndarray:
-        inputs = {key: np.asarray(value) for key, value in inputs.items()}
-        images = [value for key, value in inputs.items() if key.startswith("images")]
-        for value in images:
+        images = {k: np.asarray(v) for k, v in inputs.items() if k.startswith("images")}
+        for value in images.values():
             check_images(value, self.image_shape)
-        if any(value.dtype != np.uint8 for value in images):
+        if any(value.dtype != np.uint8 for value in images.values()):
             name += FLOAT
-            inputs = {key: _to_float(value) for key, value in inputs.items()}
-        tensors = {key: tf.constant(value) for key, value in inputs.items()}
+            for key, value in images.items():
+                floats = value.astype(np.float32)
+                images[key] = floats * (2 / 255) - 1 if value.dtype == np.uint8 else floats
+        tensors = {key: tf.constant(value) for key, value in {**inputs, **images}.items()}
         return self._loaded.signatures[name](**tensors)[output].numpy()
-
-
-def _to_float(array: np.ndarray) -> np.ndarray:
-    """As float32; uint8 images become [-1, 1]."""
-    floats = array.astype(np.float32)
-    return floats * (2 / 255) - 1 if array.dtype == np.uint8 else floats

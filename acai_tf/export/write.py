@@ -39,16 +39,13 @@ def export_run(
     Args:
         run_dir: a run folder, one of the original program, an export, or a pretrained model's name.
         out: the folder to make.
-        formats: names in FORMATS.
-        overwrite: replace an existing export.
-        critic: include ACAI's critic, as the inference method `estimate`.
+        formats, overwrite, critic: as in `export`.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: no run folder, no checkpoint yet, `out` exists, an unknown format, or one that
-            this machine cannot write.
+        UsageError: there is no such run or no checkpoint yet; and as `export`.
     """
     run_dir, folder = pretrained.resolve(run_dir), resolved(out)
     _check_free(folder, overwrite)  # before the model is loaded
@@ -82,14 +79,16 @@ def export(
     Args:
         model: what to export.
         folder: the folder to make.
-        formats, overwrite, critic: as in `export_run`.
+        formats: names in FORMATS.
+        overwrite: replace an existing export.
+        critic: include ACAI's critic, as the inference method `estimate`.
         about: more for acai_tf.json.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: as `export_run`.
+        UsageError: the folder exists, or a format is unknown or cannot be written here.
     """
     from acai_tf.models.fused import straightforward  # imports Keras
 
@@ -124,14 +123,7 @@ def export(
 
 @contextlib.contextmanager
 def _exporting(folder: pathlib.Path):
-    """Keep other processes from exporting to a folder, and clean up.
-
-    Yields:
-        The folder to write, and the name for what it replaces.
-
-    Raises:
-        UsageError: another process exports to the folder, or nothing can be written there.
-    """
+    """Lock a folder; yield where to write the new export and where to move the old one."""
     partial, old, lock = (
         folder.with_name(f".{folder.name}.{kind}") for kind in ("partial", "old", "lock")
     )
@@ -160,7 +152,7 @@ def _settle(folder: pathlib.Path, partial: pathlib.Path, old: pathlib.Path) -> N
 
 
 def resolved(path: str | pathlib.Path) -> pathlib.Path:
-    """The absolute path, without links."""
+    """The absolute path, with ~ expanded and without links."""
     return pathlib.Path(os.path.realpath(expanded(path)))
 
 

@@ -19,7 +19,6 @@ from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import load_evaluator, report
 from acai_tf.export import ABOUT
-from acai_tf.export.exported import read_about
 from acai_tf.export.write import export_run
 from acai_tf.files import expanded
 from acai_tf.training.run_folder import RunFolder
@@ -93,55 +92,36 @@ def _list() -> None:
     print(tabulate(rows, ["name", "step", *SHOWN], floatfmt=".4g"))
 
 
-def _add(arguments, name: str, folder: pathlib.Path) -> None:
+def _add(arguments, model: str, folder: pathlib.Path) -> None:
     from acai_tf.evaluation import figures  # imports Keras, as the next
     from acai_tf.evaluation.target import open_target
 
     export_run(arguments.add, str(folder), ("weights",), overwrite=True)
     with np.load(folder / "weights.npz") as weights:
-        short = {path: half_precision(weights[path]) for path in weights.files}
+        # float16 has more digits than bfloat16.
+        short = {
+            k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in weights.items()
+        }
     np.savez(folder / "weights.npz", **short)
-    places = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
-    places = {place: value for place, value in places.items() if value is not None}
-    context, _, _ = open_target(str(folder), places, raw_pixels=False)
+    given = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
+    changes = {name: value for name, value in given.items() if value is not None}
+    context, _, _ = open_target(str(folder), changes, raw_pixels=False)
     about = json.loads((folder / ABOUT).read_text())
     about["config"] = without_paths(about["config"])
-    about["scores"] = {}
-    for evaluator in EVALUATORS:
-        options = {"n_init": arguments.n_init} if evaluator == "clustering" else {}
+    about["scores"], measures = {}, {}
+    for name in EVALUATORS:
+        evaluator = load_evaluator(name)
+        measures |= evaluator.SCORES  # {score: (what it is, which way is better)}
+        options = {"n_init": arguments.n_init} if name == "clustering" else {}
         with contextlib.suppress(CannotEvaluate):
-            for score, value in load_evaluator(evaluator).evaluate(context, **options).items():
+            for score, value in evaluator.evaluate(context, **options).items():
                 about["scores"][score] = float(f"{value:.6g}") if np.isfinite(value) else None
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     sheets = figures.sheets(context.model, context.dataset.test_images)
     figures.save_png(sheets["lerp"], folder / PICTURE)
-    (folder / CARD).write_text(card(name, read_about(str(folder))), "utf-8")
-
-
-def half_precision(array: np.ndarray) -> np.ndarray:
-    """float32 as float16, which has more digits than bfloat16; raises UsageError on overflow."""
-    if array.dtype != np.float32:
-        return array
-    with np.errstate(over="ignore"):
-        short = array.astype(np.float16)
-    if not np.all(np.isfinite(short)):
-        raise UsageError(f"weights up to {np.abs(array).max():g} do not fit into 16 bits")
-    return short
-
-
-def card(name: str, about: dict) -> str:
-    """The text of a pretrained model's card.
-
-    Args:
-        name: the model's.
-        about: what `read_about` returns.
-    """
-    config = about["config"]
-    measures = {}
-    for evaluator in EVALUATORS:
-        measures |= load_evaluator(evaluator).SCORES  # {score: (what it is, which way is better)}
-    return CARD_TEXT.format(
-        name=name,
+    config = context.model.config
+    text = CARD_TEXT.format(
+        name=model,
         config=config,
         images="x".join(map(str, about["image_shape"])),
         latents="x".join(map(str, about["latent_shape"])),
@@ -158,6 +138,7 @@ def card(name: str, about: dict) -> str:
             if value is not None
         ),
     )
+    (folder / CARD).write_text(text, "utf-8")
 
 
 def training_command(config: Config) -> str:
