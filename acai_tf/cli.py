@@ -85,12 +85,7 @@ def run(main: Callable[[], None]) -> int:
 
 
 class Parser(argparse.ArgumentParser):
-    """A command's parser; bad options raise `UsageError`.
-
-    Args:
-        command: its name in COMMANDS.
-        description: its help.
-    """
+    """The parser of a command in COMMANDS; bad options raise `UsageError`."""
 
     def __init__(self, command: str, description: str | None):
         super().__init__(
@@ -105,12 +100,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def load_backend(config: Config | None = None) -> None:
-    """Import Keras and its backend without their log lines, and print the device.
+    """Import Keras and its backend, set up the devices of a run to train, and print the device.
 
-    Set TF_CPP_MIN_LOG_LEVEL=0 to see TensorFlow's log, for example why it finds no GPU.
-
-    Args:
-        config: a run to train, whose devices are set up.
+    TF_CPP_MIN_LOG_LEVEL=0 shows TensorFlow's log, for example why it finds no GPU.
 
     Raises:
         UsageError: the backend is not installed or has no such device.

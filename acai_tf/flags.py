@@ -54,22 +54,21 @@ def help_text(description: str, flag_values: flags.FlagValues) -> str:
         description=description,
         epilog="--flag=false can be written --noflag; --flagfile=FILE reads flags from a file",
         formatter_class=functools.partial(
-            argparse.RawDescriptionHelpFormatter, max_help_position=30
+            argparse.RawDescriptionHelpFormatter, max_help_position=30, width=100
         ),
         add_help=False,
     )
     groups = {f.name: f.metadata["group"] for f in dataclasses.fields(Config)}
-    if set(flag_values) != set(groups):  # another command's, which are few
+    if set(flag_values) != set(groups):  # flags of another command
         groups = {}
     sections = {}
     for name in flag_values:
         flag, title = flag_values[name], groups.get(name, "options")
-        if title not in sections:
-            sections[title] = parser.add_argument_group(title)
-        default = "" if flag.default in (None, "") else f"={flag.default_as_str.strip(chr(39))}"
-        sections[title].add_argument(
-            f"--{name}{default}", action="store_true", help=flag.help.replace("%", "%%")
-        )
+        section = sections.setdefault(title) or parser.add_argument_group(title)
+        sections[title] = section
+        default = str(flag.default).lower() if flag.boolean else flag.default
+        option = f"--{name}" if default in (None, "") else f"--{name}={default}"
+        section.add_argument(option, action="store_true", help=flag.help.replace("%", "%%"))
     return parser.format_help()
 
 

@@ -8,7 +8,7 @@ from acai_tf import flags as our_flags
 from acai_tf.config import Config, changed_settings
 from acai_tf.data import DATASETS
 from acai_tf.errors import UsageError
-from acai_tf.models import MODELS
+from acai_tf.models import MODELS, NETWORKS
 from acai_tf.tools.train import QUICKSTART
 from tests.conftest import ROOT
 
@@ -27,6 +27,7 @@ def test_every_setting_is_a_flag_with_its_default_and_a_help_text():
     text = our_flags.help_text("Train.", values)
     names = re.findall(r"^  --(\w+)", text, re.MULTILINE)
     assert names == [setting.name for setting in dataclasses.fields(Config)]
+    assert all(name in text for name in (*MODELS, *DATASETS, *NETWORKS))
     assert "--batch=64" in text
     assert "1 to 65536" in text
 
