@@ -1,6 +1,7 @@
 """TensorFlow's SavedModel, and a model's inference methods as TensorFlow functions."""
 
 import errno
+import functools
 import os
 import pathlib
 
@@ -45,45 +46,38 @@ def inference_methods(
     if keras.backend.backend() != "tensorflow":
         raise UsageError("this format is made by TensorFlow: set KERAS_BACKEND=tensorflow")
 
+    def spec(name, *shape, dtype="float32"):
+        return tf.TensorSpec((batch, *shape), dtype, name)
+
     def image(name):
-        return tf.TensorSpec((batch, *model.image_shape), image_dtype, name)
-
-    images, pair = [image("images")], [image("images_0"), image("images_1")]
-    pair.append(tf.TensorSpec((batch,), "float32", "t"))
-    latents = [tf.TensorSpec((batch, *model.latent_shape), "float32", "latents")]
-
-    # Outputs need other names than inputs: ONNX has one namespace.
-    def encode(images):
-        return {"latents": model.encode(images)}
-
-    def decode(latents):
-        return {"images": model.decode(latents)}
-
-    def reconstruct(images):
-        return {"reconstructions": model.reconstruct(images)}
-
-    def interpolate(images_0, images_1, t):
-        return {"images": model.interpolate_at(images_0, images_1, t)}
-
-    def interpolate_slerp(images_0, images_1, t):
-        return {"images": model.interpolate_at(images_0, images_1, t, "slerp")}
+        return spec(name, *model.image_shape, dtype=image_dtype)
 
     def classify(images):
         logits = model.classify(images)
         return {"logits": logits, "probabilities": keras.ops.softmax(logits)}
 
-    def estimate(images):
-        return {"alpha": model.estimate(images)}
+    def interpolate(images_0, images_1, t, method="lerp"):
+        return {"images": model.interpolate_at(images_0, images_1, t, method)}
 
-    methods = {encode: images, decode: latents, reconstruct: images}
-    methods |= {interpolate: pair, interpolate_slerp: pair}
+    # Outputs need other names than inputs: ONNX has one namespace.
+    images, pair = [image("images")], [image("images_0"), image("images_1"), spec("t")]
+    methods = {
+        "encode": (lambda images: {"latents": model.encode(images)}, images),
+        "decode": (
+            lambda latents: {"images": model.decode(latents)},
+            [spec("latents", *model.latent_shape)],
+        ),
+        "reconstruct": (lambda images: {"reconstructions": model.reconstruct(images)}, images),
+        "interpolate": (interpolate, pair),
+        "interpolate_slerp": (functools.partial(interpolate, method="slerp"), pair),
+    }
     if model.classes > 1:
-        methods[classify] = images
+        methods["classify"] = (classify, images)
     if critic:
-        methods[estimate] = images
+        methods["estimate"] = (lambda images: {"alpha": model.estimate(images)}, images)
     return {
-        method.__name__: (tf.function(method), {spec.name: spec for spec in inputs})
-        for method, inputs in methods.items()
+        name: (tf.function(function, autograph=False), {one.name: one for one in inputs})
+        for name, (function, inputs) in methods.items()
     }
 
 
