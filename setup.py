@@ -35,6 +35,7 @@ setup(
         "keras>=3.10.0",
         "matplotlib>=3.9.0",
         "numpy>=1.26.0",
+        "pandas>=2.2.0",
         "pillow>=10.3.0",
         "psutil>=6.0.0",
         "scikit-image>=0.24.0",
@@ -52,7 +53,9 @@ setup(
         "test": [
             "ai-edge-litert>=2.0.0",
             "hypothesis>=6.100.0",
+            "ipykernel>=6.29.0",
             "jax>=0.5.0",
+            "nbclient>=0.10.0",
             "onnxruntime>=1.22.0",
             "pytest>=8.0.0",
             "pytest-xdist>=3.6.0",
@@ -63,5 +66,11 @@ setup(
         "jax": ["jax>=0.5.0"],
         "onnx": ["tf2onnx>=1.17.0"],
         "explore": ["gradio>=6.0.0"],
+        "docs": [
+            "mkdocs-material>=9.6.0",
+            "mkdocstrings[python]>=1.0.0",
+            "mkdocstrings-python>=2.0.0",
+            "ruff>=0.9.0",  # wraps signatures
+        ],
     },
 )

@@ -26,7 +26,7 @@ COMMANDS = {  # name: (module with its `main`, help)
     "train": ("acai_tf.tools.train", "train an autoencoder"),
     "evaluate": ("acai_tf.tools.evaluate", "evaluate a run, an export or a pretrained model"),
     "export": ("acai_tf.tools.export", "export a model as SavedModel, Keras, ONNX or LiteRT"),
-    "compare": ("acai_tf.tools.compare.command", "compare runs in one table"),
+    "compare": ("acai_tf.tools.compare", "compare runs in one table"),
     "explore": ("acai_tf.tools.explore", "explore interpolations in the browser"),
     "render": ("acai_tf.tools.render", "render interpolations as an animation or an image"),
     "data": ("acai_tf.tools.data", "prepare and inspect a dataset"),

@@ -25,12 +25,6 @@ class CannotSave(AcaiError):
     exit_status = 74  # EX_IOERR
 
 
-class DataLost(AcaiError):
-    """Decoded images vanished while they were in use. Exit status 74."""
-
-    exit_status = 74  # EX_IOERR
-
-
 class WorkerLost(AcaiError):
     """Another worker is gone; start all of them again. Exit status 75."""
 

@@ -11,7 +11,7 @@ from keras import layers
 import acai_tf
 from acai_tf import data, evaluation
 from acai_tf.config import Config
-from acai_tf.data.npz import from_arrays
+from acai_tf.data.dataset import from_arrays
 from acai_tf.data.square import middle
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import classifier, figures, realism
@@ -79,7 +79,7 @@ def test_arrays_need_no_labels():
     ("given", "settings", "says"),
     [
         ((IMAGES, LABELS, IMAGES), {}, "test_labels"),
-        ({"train_images": IMAGES}, {}, "tuple"),
+        ({"train_images": IMAGES}, {}, "test_images"),
         ((IMAGES, LABELS, IMAGES, None), {}, "test_labels"),
         ((IMAGES / 255, None, IMAGES, None), {}, "uint8"),
         (ARRAYS, {"dataset": "digits"}, "not both"),

@@ -10,7 +10,7 @@ from PIL import Image
 
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
-from acai_tf.data.square import square
+from acai_tf.data.square import WHITE, middle
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import figures
 from acai_tf.evaluation.run import evaluate_run
@@ -23,6 +23,10 @@ def picture(path, level=0, size=(40, 30), mode="RGB", **save):
     path.parent.mkdir(parents=True, exist_ok=True)
     color = level if mode in ("L", "1") else (level,) * len(mode)
     Image.new(mode, size, color).save(path, **save)
+
+
+def square(image, size, colors, background=WHITE):
+    return middle(image, (size, size, colors), background)
 
 
 def load(root, **settings):

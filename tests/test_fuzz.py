@@ -18,7 +18,7 @@ from acai_tf.export.write import export
 from acai_tf.loading import load_run
 from acai_tf.models import build_model
 from acai_tf.models.optimizer import adam
-from acai_tf.tools.compare.runs import group, read_run
+from acai_tf.tools.compare import group, read_run
 from acai_tf.training import checkpoints
 from acai_tf.training.run_folder import RunFolder
 from tests.conftest import tiny

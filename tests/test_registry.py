@@ -27,9 +27,9 @@ def test_nothing_is_missing(name):
         if model == name:
             assert set(settings) & specific_settings() <= set(registered.reads)
 
-    # A row of the README that names its settings.
-    readme = (ROOT / "README.md").read_text()
-    table = readme[readme.index("| `--model` |") :].partition("\n\n")[0]
+    # A row of the guide that names its settings.
+    guide = (ROOT / "docs/models.md").read_text()
+    table = guide[guide.index("| `--model` |") :].partition("\n\n")[0]
     (row,) = [line for line in table.splitlines() if line.startswith(f"| `{name}` |")]
     assert [setting for setting in registered.reads if f"`--{setting}`" not in row] == []
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acai_tf.data.dataset import Dataset
-from acai_tf.data.rows import Images
 from acai_tf.errors import CannotEvaluate
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Context:
             raise CannotEvaluate(f"{self.dataset.name} has no classes")
 
     @property
-    def train_images(self) -> Images:
+    def train_images(self) -> np.ndarray:
         """The first 60,000 training images, [N, H, W, C]."""
         return self._train[0]
 
@@ -71,7 +70,7 @@ class Context:
         """What the jointly trained probe says of all test images, [M, classes]; see `classify`."""
         return self.classify(self.dataset.test_images)
 
-    def classify(self, images: Images) -> np.ndarray:
+    def classify(self, images: np.ndarray) -> np.ndarray:
         """What the jointly trained probe says of images, [N, H, W, C] -> [N, classes].
 
         Raises:
@@ -155,7 +154,7 @@ def shared(function: Callable) -> Callable:
     return once
 
 
-def shrunk(images: Images) -> np.ndarray:
+def shrunk(images: np.ndarray) -> np.ndarray:
     """Images [N, H, W, C], uint8 or float in [-1, 1], as float32 in [-1, 1] of `shrunk_size`.
 
     Larger ones are shrunk bilinearly, with the filter widened to the scale.

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context, shared, shrunk
 
@@ -62,7 +61,7 @@ def distance_to_nearest(features: np.ndarray, others: np.ndarray) -> np.ndarray:
 def distances(context: Context) -> dict[str, np.ndarray]:
     """Of "path" and "blend" [pairs, 16]; "reconstruction" and "real": of the ends, [2 pairs]."""
     images, pairs = context.dataset.test_images, context.pairs
-    others = feature(shrunk(between(images, 2 * pairs, 2 * pairs + OTHERS)))
+    others = feature(shrunk(images[2 * pairs : 2 * pairs + OTHERS]))
     ends = images[: 2 * pairs]
     reconstruction = context.model.compiled_method("reconstruct")(ends)
 

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from acai_tf.data.rows import Images
 from acai_tf.evaluation.context import Context
 
 SCORES = {
@@ -28,7 +27,7 @@ def evaluate(context: Context) -> dict[str, float]:
     }
 
 
-def squared_errors(context: Context, images: Images, truth: Images) -> np.ndarray:
+def squared_errors(context: Context, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Each image's mean squared error, 0..255 scale: [N], of its reconstruction against `truth`.
 
     Args:

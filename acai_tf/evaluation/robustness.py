@@ -8,7 +8,6 @@ from collections.abc import Callable
 import numpy as np
 from tqdm import tqdm
 
-from acai_tf.data.rows import between
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context, shared
 from acai_tf.evaluation.reconstruction import squared_errors
@@ -77,7 +76,7 @@ def _scores(context: Context, corrupt: Callable, strength: float) -> tuple[float
     """rmse and, with a probe, its accuracy on corrupted images, which are held in parts."""
     from acai_tf.models.reconstruction import to_unit
 
-    images = between(context.dataset.test_images, 0, IMAGES)
+    images = context.dataset.test_images[:IMAGES]
     labels = context.dataset.test_labels[:IMAGES]
     rng = np.random.default_rng(SEED)
     errors, right = [], []

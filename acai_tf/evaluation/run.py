@@ -3,7 +3,7 @@
 import time
 import traceback
 
-from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
+from acai_tf.errors import AcaiError, CannotEvaluate
 from acai_tf.evaluation import (
     EVALUATORS,
     check_names,
@@ -105,7 +105,7 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
         return True
     except Exception as error:
         blocked = isinstance(error, OSError) and (error.filename or error.errno in DISK_TROUBLE)
-        if blocked or isinstance(error, DataLost):
+        if blocked:
             raise  # the others would meet it too
         traceback.print_exc()
         if entry["scores"]:  # a figure failed

@@ -145,7 +145,7 @@ def _kind(config: Config) -> str:
     if kind == "multiworker" and not everyone:
         raise UsageError(
             "--strategy=multiworker needs TF_CONFIG, which says where all workers are and which of"
-            " them this is (README, Devices)"
+            " them this is (docs/devices.md)"
         )
     if config.logical_devices and kind != "mirrored":
         raise UsageError(f"--logical_devices is for --strategy=mirrored, not {kind}")
