@@ -18,7 +18,7 @@ def write(model: Autoencoder, folder: pathlib.Path, critic: bool) -> None:
     try:
         import tf2onnx.convert  # the extra "onnx"
     except ImportError as error:
-        raise UsageError('--formats=onnx needs tf2onnx: pip install "acai_tf[onnx]"') from error
+        raise UsageError("--formats=onnx needs tf2onnx: pip install tf2onnx") from error
     for name, (function, inputs) in inference_methods(model, critic).items():
         path = str(folder / f"{name}.onnx")
         tf2onnx.convert.from_function(
