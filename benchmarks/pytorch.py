@@ -100,7 +100,7 @@ class Reference(nn.Module):
             self.mu, self.log_variance = (nn.Linear(self.size, self.size) for _ in range(2))
             self.players["autoencoder"] += [self.mu, self.log_variance]
         if model == "aae":
-            sizes = config.layer_sizes("disc_layer_sizes")
+            sizes = config.layer_sizes
             self.discriminator = _Dense(self.size, *sizes, 1)
             self.players["discriminator"] = [self.discriminator]
         if model == "vqvae":

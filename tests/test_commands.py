@@ -54,7 +54,7 @@ def slow(*words):
         slow("train.py", [*SMALL, "--total_kimg=1", "--latent_width=7"], "use one of 32, 16"),
         slow("train.py", [*SMALL, "--batch=2048", "--report_kimg=64"], "larger than the 1437"),
         slow("train.py", [*SMALL, "--batch=100"], "does not divide"),
-        slow("train.py", ["--seed=99999999999"], "--seed must be at most"),
+        slow("train.py", ["--seed=99999999999"], "bad value --seed"),
         slow("train.py", [*SMALL, "--run_dir=/dev/null/run"], "cannot write to --run_dir"),
         slow("train.py", ["--dataset=npz:/nowhere.npz"], "there is no file /nowhere.npz"),
         slow("train.py", ["--original=/TRAIN/mnist32/VAE"], "is not a run folder of the original"),

@@ -61,7 +61,7 @@ def whole(tmp_path_factory):
     model.compile(optimizer=adam(model, model.config.lr))
     run = RunFolder(config.run_dir)
     run.path.mkdir()
-    run.begin(config, "fingerprint", ("0", "1"))
+    run.begin(config, "fingerprint", ("0", "1"), SHAPE)
     for step in (64, 128):
         model.optimizer.iterations.assign(step)
         checkpoints.save(run.checkpoints, model)

@@ -11,12 +11,11 @@ import pathlib
 
 import numpy as np
 
-from acai_tf import archive
 from acai_tf.config import Config
 from acai_tf.data.cache import free_memory
 from acai_tf.data.dataset import SPLITS, ArrayDataset, from_arrays
 from acai_tf.errors import UsageError
-from acai_tf.files import replacing
+from acai_tf.files import read_npz, replacing
 
 
 def load(config: Config) -> ArrayDataset:
@@ -31,7 +30,7 @@ def load(config: Config) -> ArrayDataset:
             f"there is no file {path}; acai-tf data <dataset> --npz={path.name} writes one"
         )
     try:
-        arrays = archive.read(path, most=free_memory())
+        arrays = read_npz(path, most=free_memory())
     except Exception as error:  # zipfile and numpy raise many kinds
         raise UsageError(f"{path} is not a readable .npz ({error})") from error
     return from_arrays(arrays, config.dataset, str(path))

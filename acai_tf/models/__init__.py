@@ -130,7 +130,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
                 return None
             return lambda: like(build_networks(config, image_shape, value)[0], "critic")
         if setting == "disc_layer_sizes":
-            return config.layer_sizes(setting)
+            return config.layer_sizes
         return 2**value if setting == "z_log_size" else value
 
     def make(kind, base, part, *arguments, **options):

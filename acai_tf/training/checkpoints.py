@@ -10,9 +10,8 @@ import re
 
 import numpy as np
 
-from acai_tf import archive
 from acai_tf.errors import DivergedError, UsageError
-from acai_tf.files import replacing, saving
+from acai_tf.files import read_npz, replacing, saving
 
 KEEP = 3  # newest checkpoints kept: one may be damaged, one more is for comfort
 _ROLLBACKS = "rollbacks"
@@ -144,7 +143,7 @@ def restore(path: pathlib.Path, model) -> None:
     from acai_tf import backend
 
     try:
-        arrays = archive.read(path, most=path.stat().st_size)  # it is not compressed
+        arrays = read_npz(path, most=path.stat().st_size)  # it is not compressed
         rollbacks = int(arrays.get(_ROLLBACKS, 0))
         _check(path, arrays)
     except Exception as error:  # one flipped bit makes zipfile and numpy raise some ten kinds
