@@ -5,8 +5,8 @@ import sys
 from acai_tf.training import preemption
 
 if __name__ == "__main__":
-    preemption.end_at_once()  # during the imports too
+    preemption.end_at_once()  # a signal during the imports ends the process cleanly
     from acai_tf import cli
-    from acai_tf.tools.evaluate import main
+    from acai_tf.tools import evaluate
 
-    sys.exit(cli.run(main))
+    sys.exit(cli.run(evaluate.main))

@@ -5,8 +5,8 @@ import sys
 from acai_tf.training import preemption
 
 if __name__ == "__main__":
-    preemption.end_at_once()  # during the imports too
+    preemption.end_at_once()  # a signal during the imports ends the process cleanly
     from acai_tf import cli
-    from acai_tf.tools.train import main
+    from acai_tf.tools import train
 
-    sys.exit(cli.run(main))
+    sys.exit(cli.run(train.main))

@@ -1,22 +1,21 @@
-"""acai_tf: Adversarially Constrained Autoencoder Interpolation in Keras 3, on TensorFlow or JAX.
+"""Adversarially Constrained Autoencoder Interpolation (ACAI) in Keras 3, on TensorFlow or JAX.
 
-Models, of any Keras networks:
+Models of any Keras networks:
     Autoencoder(encoder, decoder, bottleneck, reconstruction, corruption, regularizers)
-    Baseline, Denoising, Dropout, VAE, AAE, VQVAE, ACAI: the paper's, compositions of these parts
+    Baseline, Denoising, Dropout, VAE, AAE, VQVAE, ACAI: the paper's models
     Deterministic, Gaussian, VectorQuantized, CodeDropout: bottlenecks
     SquaredError, Bernoulli, Categorical: reconstructions
-    InterpolationCritic, PriorDiscriminator: regularizers; Regularizer to write one's own
+    InterpolationCritic, PriorDiscriminator: regularizers; subclass Regularizer for your own
 
 Runs:
-    Config(...): the settings of a run; what is not given is as published for the dataset
-    train(config), train(dataset="mnist", ...): what train.py does; the model
-    load(path): the model of a run folder, of an export, of the original program, or a pretrained
-        one by its name: "acai/mnist-d32"
-    load_dataset(config), load_dataset(dataset="mnist", ...): its images
-    load_original(path): a model of the original program, compiled, with the optimizer's state
-    evaluate(run_dir, ...): what evaluate.py does; the scores
-    LatentTransformer(...): codes in scikit-learn's pipelines
-    register(kind, name, where): a part of one's own by a name
+    Config(...): settings; the defaults are the published ones for the dataset
+    train(config), train(dataset="mnist", ...): train a model in a run folder
+    evaluate(run_dir, ...): the scores of a run, an export or a pretrained model
+    load(path): the model of one of these
+    load_original(path): a model of the original TensorFlow 1 program
+    load_dataset(config), load_dataset(dataset="mnist", ...): images and labels
+    LatentTransformer(...): codes in scikit-learn pipelines
+    register(kind, name, where): name your own part for flags and Config
 """
 
 import importlib
@@ -51,47 +50,47 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from acai_tf.training.train import train
     from acai_tf.training.transformer import LatentTransformer
 
-_PARTS = {
-    "autoencoder": ["Autoencoder"],
-    "bottlenecks": ["Bottleneck", "CodeDropout", "Deterministic", "Gaussian", "VectorQuantized"],
-    "compositions": ["AAE", "ACAI", "VAE", "VQVAE", "Baseline", "Denoising", "Dropout"],
-    "corruption": ["GaussianNoise"],
-    "reconstruction": ["Bernoulli", "Categorical", "Reconstruction", "SquaredError"],
-    "regularizers": ["Forward", "Regularizer", "Terms"],
-    "regularizers.interpolation_critic": ["InterpolationCritic"],
-    "regularizers.prior_discriminator": ["PriorDiscriminator"],
+_MODULES = {
+    "config": ["Config"],
+    "data": ["load_dataset"],
+    "loading": ["load"],
+    "models": ["register"],
+    "models.autoencoder": ["Autoencoder"],
+    "models.bottlenecks": [
+        *("Bottleneck", "CodeDropout", "Deterministic", "Gaussian", "VectorQuantized")
+    ],
+    "models.compositions": ["AAE", "ACAI", "VAE", "VQVAE", "Baseline", "Denoising", "Dropout"],
+    "models.corruption": ["GaussianNoise"],
+    "models.optimizer": ["PlayerAdam"],
+    "models.reconstruction": ["Bernoulli", "Categorical", "Reconstruction", "SquaredError"],
+    "models.regularizers": ["Forward", "Regularizer", "Terms"],
+    "models.regularizers.interpolation_critic": ["InterpolationCritic"],
+    "models.regularizers.prior_discriminator": ["PriorDiscriminator"],
+    "training.train": ["train"],
+    "training.transformer": ["LatentTransformer"],
 }
-_WHERE = {
-    "Config": "acai_tf.config:Config",
-    "LatentTransformer": "acai_tf.training.transformer:LatentTransformer",
-    "PlayerAdam": "acai_tf.models.optimizer:PlayerAdam",
-    "evaluate": "acai_tf.evaluation.run:evaluate_run",
-    "load": "acai_tf.loading:load",
-    "load_dataset": "acai_tf.data:load_dataset",
-    "load_original": "acai_tf.original.checkpoint:load",
-    "register": "acai_tf.models:register",
-    "train": "acai_tf.training.train:train",
-    **{one: f"acai_tf.models.{module}:{one}" for module, names in _PARTS.items() for one in names},
-}
+_WHERE = {name: (module, name) for module, names in _MODULES.items() for name in names}
+_WHERE["evaluate"] = ("evaluation.run", "evaluate_run")
+_WHERE["load_original"] = ("original.checkpoint", "load")
 __all__ = list(_WHERE)
-_MOVED = ("compare", "data", "explore", "export", "pretrained", "render", "reproduce")
 
-# Deprecated: `acai-tf compare` for `acai-tf compare`, and so on.
+# Deprecated: `python -m acai_tf.compare` for `acai-tf compare`, and so on.
+_MOVED = ("compare", "data", "explore", "export", "pretrained", "render", "reproduce")
 if sys.argv[:1] == ["-m"]:
-    _given = sys.orig_argv[-len(sys.argv)]
-    if _given.startswith("acai_tf.") and _given[8:] in _MOVED:
-        print(f"python -m {_given} is deprecated; use acai-tf {_given[8:]}", file=sys.stderr)
-        _at = len(sys.orig_argv) - len(sys.argv)
-        _words = [*sys.orig_argv[1:_at], "acai_tf", _given[8:], *sys.argv[1:]]
+    _at = len(sys.orig_argv) - len(sys.argv)
+    _name = sys.orig_argv[_at].removeprefix("acai_tf.")
+    if _name in _MOVED and _name != sys.orig_argv[_at]:
+        print(f"python -m acai_tf.{_name} is deprecated; use acai-tf {_name}", file=sys.stderr)
+        _words = [*sys.orig_argv[1:_at], "acai_tf", _name, *sys.argv[1:]]
         os.execv(sys.executable, [sys.executable, *_words])
 
 
 def __getattr__(name: str):
-    # Imported when asked for: Keras takes seconds to start, and --help does not need it.
+    # Imported when first used: Keras takes seconds to start.
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _WHERE[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    module, attribute = _WHERE[name]
+    return getattr(importlib.import_module(f"acai_tf.{module}"), attribute)
 
 
 def __dir__() -> list[str]:

@@ -1,7 +1,8 @@
-"""All that depends on the Keras backend: gradients, how Keras calls a step, compilation."""
+"""What depends on the Keras backend: gradients, replicas, training functions, compilation."""
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -11,19 +12,20 @@ from acai_tf.lazy import jax, tf
 BACKENDS = ("tensorflow", "jax")  # that can train
 
 
-def player_gradients(model, x, label, noise) -> tuple[dict, dict, dict]:
-    """Losses, logs and gradients of all players at the present weights, from one forward pass.
+def player_gradients(model, x, label, noise: dict) -> tuple[dict, dict, dict]:
+    """Losses, logs and gradients of all players at the current weights, from one forward pass.
 
-    What the objectives assign (VQ-VAE's codebook) is assigned when this returns.
+    Variables that the forward pass assigns (VQ-VAE's codebook) are assigned on return.
 
     Args:
         model: an `Autoencoder`.
-        x: images [B, H, W, C], float32 in [-1, 1].
-        label: whole numbers [B]; None where there is no probe.
-        noise: the step's random numbers.
+        x: prepared images [B, H, W, C], float32 in [-1, 1].
+        label: class indices [B]; None if there is no probe.
+        noise: the step's random numbers, as `Autoencoder.noise` returns them.
 
     Returns:
-        ({player: loss}, {name: scalar}, {player: [gradient of its loss by each of its variables]}).
+        ({player: loss}, {name: scalar}, {player: [the gradient of its loss for each of its
+        variables]}).
 
     Raises:
         NotImplementedError: the Keras backend is not one of BACKENDS.
@@ -37,7 +39,7 @@ def player_gradients(model, x, label, noise) -> tuple[dict, dict, dict]:
 
 
 def _tensorflow_gradients(model, x, label, noise):
-    # Gradients are summed over replicas, so each takes its share of the mean over the batch.
+    # Gradients are summed over replicas: each replica contributes its share of the batch mean.
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     values = {name: [v.value for v in variables] for name, variables in model.players().items()}
     passes = model.backward_passes()
@@ -47,74 +49,68 @@ def _tensorflow_gradients(model, x, label, noise):
         shares = [sum(losses[name] for name in players) / replicas for players in passes]
     for players, share in zip(passes, shares, strict=True):
         gradients |= tape.gradient(share, {name: values[name] for name in players})
-    # Nobody moves before all have looked: without this a compiled step may read some weights for
-    # one player's loss after another player's update of them.
-    seen = (losses, logs, gradients)
-    return tf.nest.pack_sequence_as(seen, tf.tuple(tf.nest.flatten(seen)))
+    # A barrier: a compiled step must not read weights for one player's loss after another player
+    # has updated them.
+    results = (losses, logs, gradients)
+    return tf.nest.pack_sequence_as(results, tf.tuple(tf.nest.flatten(results)))
 
 
 def _jax_gradients(model, x, label, noise):
-    others = model.non_trainable_variables
-    present = {id(v): v.value for v in [*model.trainable_variables, *others]}
+    players, others = model.players(), model.non_trainable_variables
+    current = [(v, v.value) for v in [*model.trainable_variables, *others]]
 
-    def objective(values, players):
-        """The sum of some players' losses at other `values` of their variables, and all else."""
-        at = present | {id(v): values[name][n] for name in players for n, v in enumerate(own[name])}
-        mapping = [(v, at[id(v)]) for v in [*model.trainable_variables, *others]]
-        with keras.StatelessScope(state_mapping=mapping) as scope:
+    def objective(values, names):
+        """The sum of some players' losses at other `values` of their variables."""
+        changed = [pair for n in names for pair in zip(players[n], values[n], strict=True)]
+        with keras.StatelessScope(state_mapping=[*current, *changed]) as scope:
             losses, logs = model.objectives(x, label, noise)
         assigned = [scope.get_current_value(v) for v in others]
-        return sum(losses[name] for name in players), (losses, logs, assigned)
+        return sum(losses[name] for name in names), (losses, logs, assigned)
 
-    # One forward pass a backward one as written; compiled, they are the same operations on the
-    # same numbers, and XLA keeps one. (A single jax.vjp with a cotangent a player costs 8% more for
-    # ACAI: it differentiates each loss by the other players' variables too.)
-    own = model.players()
+    # Written as one forward pass per backward pass; compiled, XLA merges the identical forward
+    # passes. A single jax.vjp with one cotangent per player is 8% slower for ACAI, as it
+    # differentiates each loss by the other players' variables too.
     gradients = {}
-    for players in model.backward_passes():
-        values = {name: [present[id(v)] for v in own[name]] for name in players}
-        found, (losses, logs, assigned) = jax.grad(objective, has_aux=True)(values, tuple(players))
+    for names in model.backward_passes():
+        values = {name: [v.value for v in players[name]] for name in names}
+        found, (losses, logs, assigned) = jax.grad(objective, has_aux=True)(values, tuple(names))
         gradients |= found
     for variable, value in zip(others, assigned, strict=True):
         variable.assign(value)
-    return losses, logs, {name: gradients[name] for name in own}  # JAX sorts them
+    return losses, logs, {name: gradients[name] for name in players}  # JAX sorts them
 
 
-def accelerated() -> bool:
-    """Whether the backend computes on an accelerator."""
-    if keras.backend.backend() == "jax":
-        return jax.default_backend() != "cpu"
-    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+# Replicas of tf.distribute. JAX shares a batch between devices by itself.
+
+
+def replicas() -> int:
+    """How many replicas share a batch; 1 if the backend distributes by itself."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def rows(batch: int, replicas: int, replica: int) -> np.ndarray:
-    """Which images of a batch a replica takes.
+    """Indices of the images of a batch that a replica takes, [batch / replicas].
 
-    ACAI mixes image i with image batch - 1 - i. A replica takes a piece of the first half and the
-    piece of the second half that holds its partners, in an order in which they are each other's
-    partners again: whatever the number of replicas, the same pairs are mixed.
+    ACAI mixes image i with image batch - 1 - i. A replica takes a slice of the first half and
+    the partners of that slice, in an order that makes them partners within the replica too. So
+    the same pairs are mixed for any number of replicas.
     """
     half = batch // (2 * replicas)
     first = np.arange(replica * half, (replica + 1) * half)
     return np.concatenate([first, batch - 1 - first[::-1]])
 
 
-def replicas() -> int:
-    """How many replicas share a batch; 1 where the backend does that by itself."""
-    if keras.backend.backend() != "tensorflow":
-        return 1
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
 def share(noise: dict[str, dict]) -> dict[str, dict]:
-    """Of the random numbers of a whole batch, {part: {name: [B, ...]}}, this replica's rows."""
+    """This replica's rows of a whole batch's random numbers, {part: {name: [B, ...]}}."""
     count = replicas()
     if count == 1:
         return noise
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def own(values):
-        if values.shape[0] is None or values.shape[0] % (2 * count):  # not batches of ours
+        if values.shape[0] is None or values.shape[0] % (2 * count):  # not our own batches
             each = tf.shape(values)[0] // count
             return values[replica * each : (replica + 1) * each]
         table = [rows(values.shape[0], count, one) for one in range(count)]
@@ -124,28 +120,27 @@ def share(noise: dict[str, dict]) -> dict[str, dict]:
 
 
 def mean_over_replicas(scalars: dict) -> dict:
-    """Name -> scalar, each the mean over all replicas."""
+    """{name: the mean of a scalar over all replicas}."""
     if replicas() == 1:
         return scalars
     context = tf.distribute.get_replica_context()
-    mine = tf.stop_gradient(tf.stack(list(scalars.values())))
-    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, mine)  # in one message
+    values = tf.stop_gradient(tf.stack(list(scalars.values())))  # one message for all of them
+    means = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
     return dict(zip(scalars, tf.unstack(means), strict=True))
 
 
-def of_all_replicas(values):
-    """What all replicas have, one after the other, of tensors [n, ...] of equal shapes."""
+def gather_replicas(values):
+    """Tensors [n, ...] of all replicas, concatenated; n must be the same on each."""
     if replicas() == 1:
         return values
     return tf.distribute.get_replica_context().all_gather(values, axis=0)
 
 
-def train_function(model):
-    """What `fit` calls on TensorFlow: takes batches from an iterator and steps on each of them.
+def train_function(model) -> Callable:
+    """The function that `fit` calls on TensorFlow to take `model.steps_per_execution` steps.
 
-    It takes `model.steps_per_execution` of them without a word from Python, and returns the last
-    step's logs, which are the same on all replicas. Keras' own does not work on several workers:
-    it looks for an axis in scalars.
+    It returns the last step's logs, which are the same on all replicas. Keras' own function fails
+    on several workers: it looks for an axis in scalars.
     """
 
     @functools.partial(
@@ -158,8 +153,7 @@ def train_function(model):
 
     more = model.steps_per_execution - 1
 
-    # Without autograph, which would wrap what the model raises.
-    @tf.function(autograph=False, reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)  # autograph would wrap our exceptions
     def steps(iterator):
         logs = step(next(iterator))
         if more:
@@ -173,16 +167,16 @@ def train_function(model):
     def function(iterator):
         if isinstance(iterator, (tf.data.Iterator, tf.distribute.DistributedIterator)):
             return steps(iterator)
-        return step(next(iterator))  # train_on_batch has a generator of one
+        return step(next(iterator))  # train_on_batch passes a generator of one batch
 
     return function
 
 
-def jax_train_function(model):
-    """What `fit` calls on JAX for several steps at once: one program takes them all.
+def jax_train_function(model) -> Callable:
+    """The function that `fit` calls on JAX to take several steps in one compiled program.
 
-    Keras' own makes a program of one step and asks Python for each: on a fast device Python would
-    set the pace.
+    Keras' own function compiles a single step and calls it from Python, which is too slow for a
+    fast device.
     """
 
     @functools.partial(jax.jit, donate_argnums=0)
@@ -204,21 +198,15 @@ def jax_train_function(model):
         sizes = {tuple(array.shape for array in jax.tree.leaves(batch)) for batch in batches}
         if len(batches) == model.steps_per_execution and len(sizes) == 1:
             return steps(state, stacked(*batches))
-        for batch in batches:  # the end of some data: fewer of them, or a smaller one
+        for batch in batches:  # the end of the data: too few batches, or a smaller one
             logs, state = steps(state, stacked(batch))
         return logs, state
 
     return function
 
 
-def settle(model) -> None:
-    """Have a model's variables hold their values also within a period, when JAX has them out."""
-    if hasattr(model, "jax_state_sync"):
-        model.jax_state_sync()
-
-
 def state_variables(model) -> tuple[list, list, list, list]:
-    """All variables of a compiled model, in the groups in which Keras' JAX trainer keeps them."""
+    """All variables of a compiled model, grouped as in the state of Keras' JAX trainer."""
     return (
         model.trainable_variables,
         model.non_trainable_variables,
@@ -227,49 +215,35 @@ def state_variables(model) -> tuple[list, list, list, list]:
     )
 
 
-def stateless(model, function, groups, state, *arguments):
-    """A method of a model as a function of its state, which is how Keras calls steps on JAX.
+def call_step(step: Callable, groups, arguments: tuple):
+    """Call `step`, a function of a batch, with the arguments that Keras passes on this backend.
 
-    Args:
-        model: a compiled `Autoencoder`.
-        function: its method.
-        groups: the variables that `state` holds the values of, in groups.
-        state: their values.
-        arguments: of the method.
-
-    Returns:
-        (what the method returns, the state after it).
+    On TensorFlow these are (batch,). On JAX they are (state, batch), with the values of `groups`
+    of variables as the state, and the result is (what `step` returns, the new state).
     """
-    mapping = [
-        pair
-        for variables, values in zip(groups, state, strict=True)
-        for pair in zip(variables, values, strict=True)
-    ]
-    with keras.StatelessScope(state_mapping=mapping) as scope:
-        logs = function(*arguments)
+    if keras.backend.backend() != "jax":
+        return step(*arguments)
+    state, batch = arguments
+    pairs = zip(itertools.chain(*groups), itertools.chain(*state), strict=True)
+    with keras.StatelessScope(state_mapping=pairs) as scope:
+        logs = step(batch)
     return logs, tuple([scope.get_current_value(v) for v in variables] for variables in groups)
 
 
-def xla_pays() -> bool:
-    """Whether steps are compiled with XLA by default: on one accelerator, and always on JAX."""
-    return keras.backend.backend() == "jax" or (replicas() == 1 and accelerated())
+def settle(model) -> None:
+    """Write the values that JAX holds during an epoch back to the model's variables."""
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
 
 
-def compiled(model, verb: str, **options):
-    """A verb of a model as one compiled function, at whatever weights the model then has.
+def compiled(model, name: str, **options) -> Callable:
+    """An inference method as a compiled function of arrays or tensors that returns a NumPy array.
 
-    Args:
-        model: an `Autoencoder`.
-        verb: the method's name.
-        options: its arguments that are no tensors.
-
-    Returns:
-        A function of tensors or arrays that returns a numpy array.
+    It always uses the model's current weights. `options` are the arguments that are not arrays.
     """
-
-    # A partial, not a function of ours: TensorFlow knows functions by their code, would take all
-    # verbs for one, and warn that it is traced too often.
-    call = functools.partial(getattr(model, verb), **options)
+    # A partial for each method: TensorFlow identifies functions by their code, and would retrace
+    # one function shared by all methods.
+    call = functools.partial(getattr(model, name), **options)
     backend = keras.backend.backend()
     if backend == "tensorflow":
         function = tf.function(call, reduce_retracing=True)  # the last part is smaller
@@ -286,17 +260,27 @@ def compiled(model, verb: str, **options):
     return lambda *tensors: keras.ops.convert_to_numpy(call(*tensors))
 
 
-def transposed_convolution_pays() -> bool:
-    """Whether it is less work here than the upsampling: XLA on a CPU fills it up with zeros."""
-    if keras.backend.backend() != "jax":
-        return True
-    return jax.default_backend() != "cpu"
+def accelerated() -> bool:
+    """Whether the backend runs on an accelerator."""
+    if keras.backend.backend() == "jax":
+        return jax.default_backend() != "cpu"
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
+def use_xla() -> bool:
+    """Whether steps are compiled with XLA by default: on a single accelerator, always on JAX."""
+    return keras.backend.backend() == "jax" or (replicas() == 1 and accelerated())
+
+
+def fuse_upsampling() -> bool:
+    """Whether a transposed convolution beats upsampling; XLA on CPU pads it with zeros."""
+    return keras.backend.backend() != "jax" or jax.default_backend() != "cpu"
 
 
 def leaky_relu(x, slope: float):
-    """Leaky ReLU whose gradient is taken from the sign of its output, which is that of x.
+    """Leaky ReLU that computes its gradient from the sign of its output, which is that of x.
 
-    With x itself not wanted any more, TensorFlow makes one operation of convolution, bias and this.
+    As the gradient does not need x, TensorFlow fuses it with the convolution and bias before it.
     """
     if keras.backend.backend() != "tensorflow":
         return keras.ops.leaky_relu(x, slope)

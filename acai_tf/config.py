@@ -1,13 +1,13 @@
-"""The one schema of a run and the only place of its defaults.
+"""The settings of a run: their only schema and their only defaults.
 
-Flags are generated from it (`acai_tf.flags`), it is saved as `config.json` in
-the run folder, and everything in the package takes it as an argument.
+The flags are generated from it (`acai_tf.flags`), and a run folder keeps it as config.json.
 """
 
 import dataclasses
 import functools
 import math
 import numbers
+import re
 import reprlib
 import typing
 from dataclasses import dataclass, field
@@ -15,17 +15,13 @@ from dataclasses import dataclass, field
 from acai_tf.errors import UsageError
 
 KIMG = 1024  # images; the original counts 1 kimg as 1,024 images
-LONGEST = 4096  # characters of a text; no path is longer
-MOST_STEPS = 2**31  # of a run; JAX counts steps in 32 bits
-MOST_LAYERS = 16  # that a setting may list
-WIDEST_LAYER = 2**14
 
-# Defaults that depend on the dataset, and on the model trained on it, as published where the paper
-# has the dataset; "" is any. What is named in a later line wins.
+# Defaults by (dataset, model), as published where the paper has the dataset; "" is any, and later
+# lines win.
 DEFAULTS = {
     ("", ""): {"depth": 64, "latent": 16, "latent_width": 4, "total_kimg": 1 << 14, "dropout": 0.5},
     ("lines", ""): {"depth": 16, "latent_width": 2},
-    ("lines", "vqvae"): {"latent_width": 4},  # the one model that the original gave a wider map
+    ("lines", "vqvae"): {"latent_width": 4},  # the original's VQ-VAE alone has a wider latent map
     ("digits", ""): {"depth": 16, "latent": 2, "total_kimg": 1024},  # 730 epochs
     ("mnist", ""): {"depth": 16, "latent": 2},
     ("cifar10", "dropout"): {"dropout": 0.75},
@@ -33,289 +29,183 @@ DEFAULTS = {
 
 
 def _setting(
-    default, help: str, *, minimum=None, maximum=None, choices=(), specific=False, datasets=()
+    group, default, help, low=-math.inf, high=math.inf, choices=(), pattern="", datasets=()
 ):
-    """A field: its default, its flag's help, its range or the words it takes, whether only some
-    models read it, and the datasets that read it (none: all)."""
-    return field(
-        default=default,
-        metadata={
-            "help": help,
-            "min": minimum,
-            "max": maximum,
-            "choices": choices,
-            "specific": specific,
-            "datasets": datasets,
-        },
-    )
+    """A field: its heading in --help, default (None: see DEFAULTS), help, range of a number, words
+    or pattern of a text, and the datasets that read it (none: all)."""
+    return field(default=default, metadata=locals())
+
+
+_subject = functools.partial(_setting, "what to train")
+_training = functools.partial(_setting, "training")
+_networks = functools.partial(_setting, "networks")
+_execution = functools.partial(_setting, "where and how to run it")  # changes no results
+_specific = functools.partial(_setting, "settings of some models only")  # acai_tf.models.MODELS
+_RESIZED = ("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder")
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of one training run; names as in the original program where it had them.
+    """Settings of one training run, named as in the original program where it has them.
 
-    A setting in DEFAULTS that is not given, or None, gets its dataset's and model's default.
+    A setting that is None or not given gets its default for the dataset and the model.
 
     Raises:
         UsageError: a value of the wrong type or outside its range.
     """
 
-    # What is trained on what.
-    model: str = _setting("acai", "Autoencoder to train (see acai_tf.models.MODELS).")
-    dataset: str = _setting(
-        "lines", "Dataset to train on (see acai_tf.data.DATASETS), folder:.., tfds:.. or npz:.."
+    model: str = _subject("acai", "baseline, denoising, dropout, vae, aae, vqvae or acai")
+    dataset: str = _subject(
+        "lines", "lines, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or tfds:NAME"
     )
-    image_size: int = _setting(
-        32,
-        "Height and width in pixels that images are brought to.",
-        minimum=16,
-        maximum=256,
-        datasets=("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder"),
+    image_size: int = _subject(32, "resize images to this size", 16, 256, datasets=_RESIZED)
+    background: str = _subject(
+        "white", "color behind transparent images: a name or #rrggbb", datasets=("tfds", "folder")
     )
-    background: str = _setting(
-        "white",
-        "Colour that transparent pictures are laid on: a name, or #rrggbb.",
-        datasets=("tfds", "folder"),
-    )
-    svhn_extra: bool = _setting(
-        True, "SVHN: train on the extra images too, as published.", datasets=("svhn",)
-    )
-    data_dir: str = _setting("", "Where tfds keeps its data; empty: tfds' own default.")
-    cache_dir: str = _setting("", "Where decoded images are kept; empty: ~/.cache/acai_tf.")
-    run_dir: str = _setting("", "Run folder; empty: runs/<dataset>/<model>-d<size>-seed<seed>.")
-    original: str = _setting("", "Run folder of the original TF1 program to go on from.")
-    init: str = _setting(
-        "", "Start from the weights of a run, an export, or a pretrained model (acai/mnist-d32)."
-    )
-    seed: int = _setting(
-        0, "Seed of weights, data order and random draws.", minimum=0, maximum=2**32 - 1
-    )
+    svhn_extra: bool = _subject(True, "SVHN: use the extra training images", datasets=("svhn",))
+    init: str = _subject("", "start from the weights of a run, an export or a pretrained model")
+    original: str = _subject("", "resume this run folder of the original TensorFlow 1 program")
+    seed: int = _subject(0, "seed of weights, data order and noise", 0, 2**32 - 1)
 
-    # Length and optimiser. 2**14 kimg = 16,777,216 images is the published length.
-    total_kimg: int = _setting(
-        None, "Length of training in units of 1,024 images.", minimum=1, maximum=2**32
-    )
-    report_kimg: int = _setting(
-        64, "Report, evaluate and checkpoint this often.", minimum=1, maximum=2**32
-    )
-    batch: int = _setting(64, "Images per step (over all devices).", minimum=1, maximum=2**16)
-    lr: float = _setting(1e-4, "Learning rate of Adam.", minimum=0.0)
-
-    # The autoencoder's shape: code size d = latent * latent_width**2.
-    depth: int = _setting(None, "Channels of the first convolution.", minimum=1, maximum=2**12)
-    latent: int = _setting(None, "Channels of the latent map.", minimum=1, maximum=2**16)
-    latent_width: int = _setting(
-        None, "Height and width of the latent map.", minimum=1, maximum=2**12
-    )
-
-    networks: str = _setting("paper", "Encoder and decoder (see acai_tf.models.NETWORKS).")
-    regularizers: str = _setting(
-        "", "Added to the model's own: name(key=value), ... (see acai_tf.models.REGULARIZERS)."
-    )
-
-    # How it is computed. But for rounding (dtype_policy) and random numbers (XLA's are others)
-    # none of these changes the result.
-    strategy: str = _setting(
-        "auto",
-        "Devices: default (one), mirrored (all GPUs), multiworker (TF_CONFIG); auto: as many as"
-        " there are.",
-        choices=("auto", "default", "mirrored", "multiworker"),
-    )
-    logical_devices: int = _setting(
-        0, "Split the CPU into so many devices, to try --strategy=mirrored.", minimum=0, maximum=64
-    )
-    dtype_policy: str = _setting(
+    # Published: 2**14 kimg = 16,777,216 images. JAX counts steps in 32 bits: 2**31 at most.
+    total_kimg: int = _training(None, "length of training, in units of 1,024 images", 1, 2**20)
+    report_kimg: int = _training(64, "report, evaluate and checkpoint this often", 1, 2**20)
+    batch: int = _training(64, "images per step, over all devices", 1, 2**16)
+    lr: float = _training(1e-4, "learning rate of Adam", 0)
+    dtype_policy: str = _training(
         "float32",
-        "float32, or mixed_bfloat16: computes in bfloat16, keeps weights and losses in float32.",
+        "float32, or mixed_bfloat16: compute in bfloat16, keep weights and losses in float32",
         choices=("float32", "mixed_bfloat16"),
     )
-    xla: str = _setting(
+
+    # The code size is d = latent * latent_width**2.
+    depth: int = _networks(None, "channels of the first convolution", 1, 2**12)
+    latent: int = _networks(None, "channels of the latent map", 1, 2**16)
+    latent_width: int = _networks(None, "height and width of the latent map", 1, 2**12)
+    networks: str = _networks("paper", "encoder and decoder: paper, residual or large")
+    regularizers: str = _networks("", "regularizers to add to the model's: NAME(KEY=VALUE), ...")
+
+    run_dir: str = _execution("", "run folder; empty: runs/DATASET/MODEL-dSIZE-seedSEED")
+    data_dir: str = _execution("", "where tfds keeps its data; empty: tfds' own default")
+    cache_dir: str = _execution("", "where decoded images are kept; empty: ~/.cache/acai_tf")
+    strategy: str = _execution(
         "auto",
-        "Compile steps with XLA; auto: on an accelerator.",
-        choices=("auto", "true", "false"),
+        "devices: default (one), mirrored (all GPUs), multiworker (TF_CONFIG) or auto",
+        choices=("auto", "default", "mirrored", "multiworker"),
     )
-    fused: bool = _setting(
-        True, "Compute steps with less arithmetic where there is a way; false: straightforwardly."
+    logical_devices: int = _execution(0, "split the CPU, to try --strategy=mirrored", 0, 64)
+    xla: str = _execution(
+        "auto", "compile with XLA: true, false or auto (on GPUs)", choices=("auto", "true", "false")
     )
-    steps_per_execution: str = _setting(
-        "auto", "Steps that the device takes without a word from Python; auto: 1 on CPU, else 32."
+    fused: bool = _execution(True, "use fused operations that need less arithmetic")
+    steps_per_execution: str = _execution(
+        "auto",
+        "training steps per call from Python: a number, or auto (1 on CPU, otherwise up to 32)",
+        pattern=r"auto|[1-9]\d{0,4}",
     )
-    on_nonfinite: str = _setting(
+    on_nonfinite: str = _execution(
         "stop",
-        "When a loss is no longer finite: stop, or rollback to the last checkpoint and go on with"
-        " other batches and draws.",
+        "if a loss is not finite: stop, or rollback (to the last checkpoint, then other batches)",
         choices=("stop", "rollback"),
     )
+    export: bool = _execution(True, "export the finished model as a SavedModel (TensorFlow only)")
 
-    export: bool = _setting(
-        True, "Export the finished model as a SavedModel into the run folder (with TensorFlow)."
+    advweight: float = _specific(0.5, "ACAI: weight lambda of the adversarial loss", 0)
+    advdepth: int = _specific(0, "ACAI: --depth of the critic; 0: as the encoder's", 0, 2**12)
+    reg: float = _specific(0.2, "ACAI: gamma, how much of x is in the critic's real images", 0)
+    noise: float = _specific(1.0, "denoising: standard deviation of the input noise", 0)
+    dropout: float = _specific(None, "dropout: probability to KEEP a latent value", 0.01, 1)
+    beta: float | None = _specific(
+        None, "VAE: weight of the KL term (1); VQ-VAE: weight of the commitment loss (10)", 0
     )
-
-    # Settings that only some models read (named in its line of acai_tf.models.MODELS).
-    advweight: float = _setting(
-        0.5, "ACAI: weight lambda of the adversarial loss.", minimum=0.0, specific=True
+    adversary_lr: float = _specific(1e-4, "AAE: learning rate of the discriminator", 0)
+    disc_layer_sizes: str = _specific(
+        "100,100",
+        "AAE: layer sizes such as 100,100 of the discriminator",
+        pattern=r"\s*[1-9]\d{0,4}\s*(,\s*[1-9]\d{0,4}\s*){0,15}",
     )
-    advdepth: int = _setting(
-        0,
-        "ACAI: channels of the critic's first convolution; 0: depth.",
-        minimum=0,
-        maximum=2**12,
-        specific=True,
-    )
-    reg: float = _setting(
-        0.2, "ACAI: gamma, how real the critic's real images are.", minimum=0.0, specific=True
-    )
-    noise: float = _setting(
-        1.0, "Denoising: standard deviation of the noise.", minimum=0.0, specific=True
-    )
-    dropout: float = _setting(
-        None,
-        "Dropout: probability to KEEP a latent value.",
-        minimum=0.01,
-        maximum=1.0,
-        specific=True,
-    )
-    beta: float | None = _setting(
-        None,
-        "VAE: weight of the KL term (1); VQ-VAE: of the commitment (10).",
-        minimum=0.0,
-        specific=True,
-    )
-    adversary_lr: float = _setting(
-        1e-4, "AAE: the discriminator's learning rate.", minimum=0.0, specific=True
-    )
-    disc_layer_sizes: str = _setting(
-        "100,100", "AAE: hidden layer sizes of the discriminator.", specific=True
-    )
-    z_log_size: int = _setting(
-        14, "VQ-VAE: log2 of the codebook's size.", minimum=1, maximum=24, specific=True
-    )
-    num_latents: int = _setting(
-        10, "VQ-VAE: codes per image.", minimum=1, maximum=2**12, specific=True
-    )
-    zero_debias: bool = _setting(
-        False, "VQ-VAE: start the codebook's averages without the original's bias.", specific=True
-    )
+    z_log_size: int = _specific(14, "VQ-VAE: log2 of the codebook size", 1, 24)
+    num_latents: int = _specific(10, "VQ-VAE: codes per image", 1, 2**12)
+    zero_debias: bool = _specific(False, "VQ-VAE: correct the bias of the first moving averages")
 
     def __post_init__(self):
         for setting in dataclasses.fields(self):
-            value = _checked(setting, getattr(self, setting.name))
-            object.__setattr__(self, setting.name, value)  # frozen for everyone else
+            value = getattr(self, setting.name)
+            if value is not None or setting.default is not None:
+                # It is frozen for everyone else.
+                object.__setattr__(self, setting.name, _checked(setting, value))
         for name, value in defaults(self.dataset, self.model).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        self.steps_at_once(default=1)
-        self.layer_sizes("disc_layer_sizes")
         _ = self.background_rgb
 
     @property
     def steps_per_report(self) -> int:
-        """Steps of one report period.
-
-        Raises:
-            UsageError: the period is no whole number of batches.
-        """
+        """Steps of one report period; raises UsageError if the batch does not divide it."""
         images = self.report_kimg * KIMG
         if images % self.batch:
-            fitting = [n for n in range(1, 2**16 + 1) if not images % n]
-            near = sorted(sorted(fitting, key=lambda n: abs(n - self.batch))[:2])
+            divisors = [n for n in range(1, 2**16 + 1) if not images % n]
+            near = sorted(sorted(divisors, key=lambda n: abs(n - self.batch))[:2])
             raise UsageError(
-                f"--batch={self.batch} does not divide the {images} images of a report"
+                f"--batch={self.batch} does not divide the {images} images of a report period"
                 f" (--report_kimg={self.report_kimg}); use {' or '.join(map(str, near))}"
             )
         return images // self.batch
 
     @property
     def reports(self) -> int:
-        """Report periods of the whole run.
-
-        Raises:
-            UsageError: the length is no whole number of report periods, or is MOST_STEPS or more.
-        """
-        if self.total_kimg * KIMG >= MOST_STEPS * self.batch:
+        """Report periods of the run; raises UsageError if its length is not a multiple of them."""
+        reports, rest = divmod(self.total_kimg, self.report_kimg)
+        if rest:
             raise UsageError(
-                f"--total_kimg={self.total_kimg} is {self.total_kimg * KIMG // self.batch:,} steps;"
-                f" use fewer than {MOST_STEPS:,}, at most"
-                f" --total_kimg={(MOST_STEPS * self.batch - 1) // KIMG}"
+                f"--total_kimg={self.total_kimg} is not a multiple of"
+                f" --report_kimg={self.report_kimg}; use"
+                f" --total_kimg={(reports + 1) * self.report_kimg} or"
+                f" --report_kimg={math.gcd(self.total_kimg, self.report_kimg)}"
             )
-        if self.total_kimg % self.report_kimg:
-            raise UsageError(
-                f"--total_kimg={self.total_kimg} is not a whole number of reports of"
-                f" {self.report_kimg} kimg; use --total_kimg="
-                f"{math.ceil(self.total_kimg / self.report_kimg) * self.report_kimg}"
-                f" or --report_kimg={math.gcd(self.total_kimg, self.report_kimg)}"
-            )
-        return self.total_kimg // self.report_kimg
+        return reports
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:
-        """--background as (red, green, blue), 0..255.
-
-        Raises:
-            UsageError: it is not a colour, or not an opaque one.
-        """
-        from PIL import ImageColor
+        """--background as (red, green, blue), 0..255."""
+        from PIL import ImageColor  # --help does not need it
 
         try:
-            red, green, blue = ImageColor.getrgb(self.background)
-            bytes((red, green, blue))
-        except ValueError:  # unknown, with an alpha, or rgb(0, 0, 400)
+            red, green, blue = bytes(ImageColor.getrgb(self.background))
+        except ValueError:  # unknown, with an alpha channel, or rgb(0, 0, 400)
             raise UsageError(
-                "--background takes a colour's name or #rrggbb, got"
-                f" {reprlib.repr(self.background)}"
+                f"bad value --background={self.background!r}: a color's name or #rrggbb"
             ) from None
         return red, green, blue
 
     @property
     def code_size(self) -> int:
-        """The paper's d: how many numbers a code is."""
+        """The paper's d: the number of values in a code."""
         return self.latent * self.latent_width**2
 
+    @property
+    def layer_sizes(self) -> list[int]:
+        """--disc_layer_sizes as numbers."""
+        return [int(size) for size in self.disc_layer_sizes.split(",")]
+
     def steps_at_once(self, default: int) -> int:
-        """--steps_per_execution as a number; `default` is what auto stands for.
-
-        Raises:
-            UsageError: it is neither auto nor a positive whole number.
-        """
-        word = self.steps_per_execution
-        if word == "auto":
-            return default
-        if not (word.isascii() and word.isdecimal() and 0 < int(word) <= 2**16):
-            raise UsageError(
-                f"--steps_per_execution takes auto or a whole number from 1 on, got {word!r}"
-            )
-        return int(word)
-
-    def layer_sizes(self, setting: str) -> list[int]:
-        """A setting that lists layer sizes, "100,100", as numbers.
-
-        Raises:
-            UsageError: it is no list of positive whole numbers, or one of them or their count is
-                very large.
-        """
-        words = getattr(self, setting).split(",")
-        numbers = all(w.strip().isdecimal() and 0 < int(w) <= WIDEST_LAYER for w in words)
-        if not numbers or len(words) > MOST_LAYERS:
-            raise UsageError(
-                f"--{setting} takes layer sizes such as 100,100, {MOST_LAYERS} at most, each"
-                f" 1 to {WIDEST_LAYER}, got {reprlib.repr(getattr(self, setting))}"
-            )
-        return [int(word) for word in words]
+        """--steps_per_execution as a number; `default` is the meaning of auto."""
+        return default if self.steps_per_execution == "auto" else int(self.steps_per_execution)
 
     def to_dict(self) -> dict:
+        """The settings by name; JSON can hold it."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
-        """The Config saved by `to_dict`; settings it does not name get their defaults.
+        """The Config that `to_dict` saved; settings that are missing get their defaults.
 
         Raises:
             UsageError: an unknown setting or a bad value.
         """
         if not isinstance(values, dict):
-            raise UsageError(f"the configuration is no list of settings: {reprlib.repr(values)}")
-        unknown = set(values) - {setting.name for setting in dataclasses.fields(cls)}
-        if unknown:
+            raise UsageError(f"a configuration is a dictionary, got {reprlib.repr(values)}")
+        if unknown := set(values) - set(setting_kinds()):
             raise UsageError(f"unknown settings in the configuration: {', '.join(sorted(unknown))}")
         return cls(**values)
 
@@ -326,33 +216,27 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
     Raises:
         UsageError: there is no such number.
     """
-    short, long = sorted(image_shape[:2])
-    count = round(math.log2(max(1, short // latent_width)))
-    if latent_width << count != short or long % (1 << count):
-        common = math.gcd(short, long)
-        fitting = [short >> n for n in range(common.bit_length()) if not common % (1 << n)]
+    short, common = min(image_shape[:2]), math.gcd(*image_shape[:2])
+    widths = [short >> n for n in range(common.bit_length()) if not common % (1 << n)]
+    if latent_width not in widths:
         raise UsageError(
             f"--latent_width={latent_width} does not divide the image width {short}"
-            f" by a power of two; use one of {', '.join(map(str, fitting))}"
+            f" by a power of two; use one of {', '.join(map(str, widths))}"
         )
-    return count
+    return widths.index(latent_width)
 
 
-# Settings that say where things lie and how they are computed, not what.
-EXECUTION_SETTINGS = frozenset(
-    ("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla", "fused")
-    + ("steps_per_execution", "on_nonfinite", "export")
-)
+def _names(setting: functools.partial) -> frozenset[str]:
+    group = setting.args[0]
+    return frozenset(f.name for f in dataclasses.fields(Config) if f.metadata["group"] == group)
 
 
-def without_paths(settings: dict) -> dict:
-    """Saved settings without where things lay on the machine that they are of."""
-    return {**settings, "run_dir": "", "data_dir": "", "cache_dir": ""}
+EXECUTION_SETTINGS = _names(_execution)
 
 
-def specific_settings() -> set[str]:
+def specific_settings() -> frozenset[str]:
     """Names of the settings that only some models read."""
-    return {f.name for f in dataclasses.fields(Config) if f.metadata["specific"]}
+    return _names(_specific)
 
 
 def settings_unread_by(dataset: str) -> set[str]:
@@ -364,14 +248,19 @@ def settings_unread_by(dataset: str) -> set[str]:
     }
 
 
+def without_paths(settings: dict) -> dict:
+    """Saved settings without the paths of the machine that they come from."""
+    return {**settings, "run_dir": "", "data_dir": "", "cache_dir": ""}
+
+
 def defaults(dataset: str, model: str) -> dict:
-    """The settings in DEFAULTS, as they are for a model on a dataset."""
-    dataset = dataset.removesuffix("32")  # the original's names
-    named = {}
+    """The defaults that depend on the dataset and the model."""
+    dataset = dataset.removesuffix("32")  # in the original's names: mnist32
+    found = {}
     for (on, of), settings in DEFAULTS.items():
         if on in ("", dataset) and of in ("", model):
-            named |= settings
-    return named
+            found |= settings
+    return found
 
 
 def changed_settings(config: Config) -> set[str]:
@@ -382,63 +271,46 @@ def changed_settings(config: Config) -> set[str]:
 
 
 def configured(config: Config | None, settings: dict) -> Config:
-    """`config` with some settings changed; the `Config` of `settings` alone where it is None."""
+    """`config` with some settings changed; without `config`, the defaults with them changed."""
     return Config(**settings) if config is None else dataclasses.replace(config, **settings)
 
 
 @functools.cache
 def setting_kinds() -> dict[str, type]:
-    """Each setting's name -> its type; what may also be None is what it is otherwise."""
-    hints = typing.get_type_hints(Config)
-    return {name: next(iter(typing.get_args(hint)), hint) for name, hint in hints.items()}
+    """Each setting's name and its type, without None."""
+    return {f.name: (typing.get_args(f.type) or [f.type])[0] for f in dataclasses.fields(Config)}
 
 
 _KINDS = {
     int: (numbers.Integral, "a whole number"),
     float: (numbers.Real, "a number"),
     bool: (bool, "true or false"),
-    str: (str, "a text"),
+    str: (str, "text"),
 }
 
 
-_REASONS = dict.fromkeys(
-    ("float16", "mixed_float16"),
-    " (small gradients vanish in float16 unless losses are scaled, and each player's would need a"
-    " scale of its own; bfloat16 has the range of float32)",
-)
-
-
-def _is_finite(value) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:  # a whole number that no float can hold
-        return False
+def limits(setting: dataclasses.Field) -> str:
+    """The range of a number, for help and messages: "1 to 4096"; "" for others."""
+    low, high = setting.metadata["low"], setting.metadata["high"]
+    if math.isinf(low):
+        return ""
+    return f"at least {low}" if math.isinf(high) else f"{low} to {high}"
 
 
 def _checked(setting: dataclasses.Field, value):
-    """The value as a plain Python one, which JSON can hold; refused if it is a bad one."""
-    if value is None and setting.default is None:
-        return None
+    """The value as a plain Python one, which JSON can hold; raises UsageError if it is bad."""
+    of, kind = setting.metadata, setting_kinds()[setting.name]
     if setting.name in ("xla", "steps_per_execution") and isinstance(value, int):
-        value = str(value).lower()  # as one says it in Python: True, 4
-    kind = setting_kinds()[setting.name]
-    abstract, description = _KINDS[kind]
-    if not isinstance(value, abstract) or (isinstance(value, bool) and kind is not bool):
-        raise UsageError(f"--{setting.name} takes {description}, got {reprlib.repr(value)}")
-    if kind is float and not _is_finite(value):
-        raise UsageError(f"--{setting.name} must be finite, got {reprlib.repr(value)}")
-    if kind is str and (len(value) > LONGEST or "\0" in value):
-        raise UsageError(
-            f"--{setting.name} takes {LONGEST} characters at most, and no null, got"
-            f" {reprlib.repr(value)}"
-        )
-    choices = setting.metadata["choices"]
-    if choices and value not in choices:
-        reason = _REASONS.get(value, "")
-        raise UsageError(f"--{setting.name} takes {', '.join(choices)}; got {value!r}{reason}")
-    low, high = setting.metadata["min"], setting.metadata["max"]
-    if low is not None and value < low:
-        raise UsageError(f"--{setting.name} must be at least {low}, got {value}")
-    if high is not None and value > high:
-        raise UsageError(f"--{setting.name} must be at most {high}, got {value}")
+        value = str(value).lower()  # as in Python: True, 4
+    accepted, words = _KINDS[kind]
+    good = isinstance(value, accepted) and isinstance(value, bool) == (kind is bool)
+    if good and kind is str:
+        good = not of["choices"] or value in of["choices"]
+        good = good and (not of["pattern"] or re.fullmatch(of["pattern"], value))
+    elif good and kind is not bool:
+        good = of["low"] <= value <= of["high"] and math.isfinite(value)
+    if not good:
+        takes = ", ".join(filter(None, [words, limits(setting)]))
+        given = f"--{setting.name}={reprlib.repr(value)}"
+        raise UsageError(f"bad value {given}: {of['help']} ({takes})")
     return kind(value)

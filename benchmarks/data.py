@@ -1,77 +1,66 @@
-"""Input: images from memory and from a file, and lines."""
+"""Input: images from memory and from a file, whether `fit` waits for them, and drawing lines."""
 
+import collections
+import dataclasses
+import functools
+import itertools
 import math
+import pathlib
+import sys
+import tempfile
 
-from acai_tf.config import Config
-from benchmarks import timing
-from benchmarks.timing import Rows
-from benchmarks.train import fitted_steps, random_images
+import keras
+import numpy as np
+import timing
+import work
+
+from acai_tf.data.lines import LENGTH, SIZE, THICKNESS, draw_lines
+from acai_tf.data.pipeline import pipeline
 
 
-def data(arguments) -> Rows:
-    """The input pipeline alone, from memory and from a file; then whether `fit` waits."""
-    import collections
-    import dataclasses
-    import itertools
-    import pathlib
-    import tempfile
-
-    import keras
-
-    from acai_tf.data.pipeline import pipeline
-    from acai_tf.data.rows import Rows as FileRows
-
-    model = "acai" if arguments.model == "all" else arguments.model
-    config = Config(model=model, dataset="mnist")
-    in_memory = random_images(arguments.images, (32, 32, 3))
-    images = in_memory.train_images
+def data(arguments) -> timing.Rows:
+    """All four comparisons."""
+    config = work.config_of(arguments, "mnist")
+    in_memory = work.random_images(arguments.images, (32, 32, 3))
     with tempfile.TemporaryDirectory() as folder:
         file = pathlib.Path(folder) / "images"
-        images.tofile(file)
-        in_file = dataclasses.replace(in_memory, train_images=FileRows(file, images.shape))
+        in_memory.train_images.tofile(file)
+        mapped = np.memmap(file, np.uint8, "r", shape=in_memory.train_images.shape)
+        in_file = dataclasses.replace(in_memory, train_images=np.asarray(mapped))
         steps = 40 * arguments.steps
 
-        def draw(source):
+        def read(source):
             batches = iter(pipeline(source, config, 0))
             return lambda: collections.deque(itertools.islice(batches, steps), maxlen=0)
 
-        rivals = {"from memory": draw(in_memory), "from a file": draw(in_file)}
-        seconds = timing.interleaved(rivals, arguments.rounds)
-        rows = timing.rates(seconds, steps * config.batch, "from memory")
+        candidates = {"from memory": read(in_memory), "from a file": read(in_file)}
+        seconds = timing.interleaved(candidates, arguments.rounds)
+        measured = timing.rates(seconds, steps * config.batch)
 
-    take = fitted_steps(in_memory, config, arguments.steps)[1]
+    take = work.fitted_steps(in_memory, config, arguments.steps)[1]
     batches = pipeline(in_memory, config, 0)
     if keras.backend.backend() == "tensorflow":
         one = batches.take(1).cache().repeat()
     else:
-        one = (batch for batch in itertools.repeat(next(batches)))  # Keras knows generators
-    rivals = {"fit, one batch again": lambda: take(one), "fit": lambda: take(batches)}
-    seconds = timing.interleaved(rivals, arguments.rounds)
-    return rows + timing.rates(seconds, arguments.steps * config.batch, "fit, one batch again")
-
-
-def lines(arguments) -> Rows:
-    """Training batches of 64 lines, against drawing them one by one as the original did."""
-    import numpy as np
-
-    from acai_tf.data.lines import draw_lines
+        one = (batch for batch in itertools.repeat(next(batches)))  # Keras takes generators
+    candidates = {
+        "fit, always the same batch": functools.partial(take, one),
+        "fit": functools.partial(take, batches),
+    }
+    seconds = timing.interleaved(candidates, arguments.rounds)
+    measured += timing.rates(seconds, arguments.steps * config.batch)
 
     count = arguments.steps * 64
     angles = np.random.default_rng(0).uniform(0, 2 * np.pi, count)
-    rivals = {
-        "64 at a time": lambda: [draw_lines(part) for part in angles.reshape(-1, 64)],
-        "one by one": lambda: [draw_one(angle) for angle in angles],
+    candidates = {
+        "lines, 64 at a time": lambda: [draw_lines(part) for part in angles.reshape(-1, 64)],
+        "lines, one by one": lambda: [draw_one(angle) for angle in angles],
     }
-    seconds = timing.interleaved(rivals, arguments.rounds)
-    return timing.rates(seconds, count, "64 at a time")
+    return measured + timing.rates(timing.interleaved(candidates, arguments.rounds), count)
 
 
 def draw_one(angle: float):
-    """One line [32, 32, 1], row by row and pixel by pixel: the method of the original program."""
-    import numpy as np
-
-    from acai_tf.data.lines import LENGTH, SIZE, THICKNESS
-
+    """One line [32, 32, 1], pixel by pixel, as the original program draws it."""
     x, y = LENGTH * math.cos(-angle), LENGTH * math.sin(-angle)
     steep = abs(y) >= abs(x)
     run, drift = (y, x) if steep else (x, y)
@@ -84,3 +73,11 @@ def draw_one(angle: float):
             cover = min(pixel + 1, left + THICKNESS) - max(pixel, left)
             image[(row, pixel) if steep else (pixel, row)] += 2 * weight * cover
     return np.clip(image - 1, -1, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(
+        timing.main(
+            data, steps=(24, "steps per turn"), images=(200_000, "images in memory, at least 64")
+        )
+    )

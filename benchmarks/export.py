@@ -1,50 +1,52 @@
-"""An exported model's verbs, against those of the model in memory."""
+"""An exported model against the one in memory: `reconstruct`, one image at a time and 64."""
 
 import functools
 import pathlib
+import sys
 import tempfile
 
-from benchmarks import timing
-from benchmarks.timing import Rows
-from benchmarks.train import CLASSES, SIZES, config_of
+import numpy as np
+import timing
+import work
+
+from acai_tf.export.write import export as write
+from acai_tf.lazy import tf
+from acai_tf.models import build_model
 
 
-def export(arguments) -> Rows:
-    """reconstruct, one image at a time and many: the SavedModel, and the verb in memory."""
-    import numpy as np
-
-    from acai_tf.export.write import export as write
-    from acai_tf.models import build_model
-
+def export(arguments) -> timing.Rows:
+    """One table row per size, number of images, and candidate."""
     rows = []
-    for size in ("mnist", "svhn") if arguments.size == "all" else (arguments.size,):
-        shape = SIZES[size]
-        config = config_of(arguments, "acai" if arguments.model == "all" else arguments.model, size)
-        model = build_model(config, shape, CLASSES)
+    for size in work.sizes(arguments, "mnist", "svhn"):
+        shape = work.SIZES[size]
+        model = build_model(work.config_of(arguments, size), shape, work.CLASSES)
         with tempfile.TemporaryDirectory() as folder:
             out = write(model, pathlib.Path(folder) / "export")
-            import tensorflow as tf
-
             served = tf.saved_model.load(str(out)).signatures["reconstruct"]
-            verb = model.compiled_method("reconstruct")
+            reconstruct = model.compiled_method("reconstruct")
             for count in (1, 64):
                 images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
                 tensor, calls = tf.constant(images), max(1, 64 // count)
-                rivals = {
-                    "in memory": functools.partial(_call, verb, images, calls),
-                    "SavedModel": functools.partial(_call, _of(served), tensor, calls),
+
+                candidates = {
+                    "in memory": functools.partial(_call, reconstruct, images, calls),
+                    "SavedModel": functools.partial(_call, _arrays(served), tensor, calls),
                 }
-                seconds = timing.interleaved(rivals, arguments.rounds)
-                for row in timing.rates(seconds, calls * count, "in memory"):
-                    rows.append({"size": size, "images a call": count, **row})
+                seconds = timing.interleaved(candidates, arguments.rounds)
+                for row in timing.rates(seconds, calls * count):
+                    rows.append({"size": size, "images per call": count, **row})
     return rows
 
 
-def _of(served):
-    """A signature of a SavedModel as a function to arrays."""
-    return lambda images: next(iter(served(images=images).values())).numpy()
+def _arrays(signature):
+    """A SavedModel's signature as a function that returns an array."""
+    return lambda images: next(iter(signature(images=images).values())).numpy()
 
 
 def _call(function, images, times: int) -> None:
     for _ in range(times):
         function(images)
+
+
+if __name__ == "__main__":
+    sys.exit(timing.main(export))

@@ -1,7 +1,7 @@
-"""The same training steps, written for PyTorch as one would there: what `benchmark train` beats.
+"""A reference implementation of the training steps in idiomatic PyTorch.
 
-It shares nothing with the rest of the package but names: layers are called as our variables are,
-so that tests can give it the golden weights. Images are [B, C, H, W] in channels-last order.
+It shares only names with the package: layers are named as our variables are, so that tests can load
+the golden weights. Images are [B, C, H, W] in channels-last memory order.
 """
 
 import torch
@@ -73,13 +73,13 @@ class _Dense(nn.Module):
         return getattr(self, f"dense{self.count - 1}")(x)
 
 
-class Rival(nn.Module):
+class Reference(nn.Module):
     """One of the seven models, and its training step.
 
     Args:
         config: its settings, an `acai_tf.Config`.
         image_shape: (height, width, colors).
-        classes: that the probe tells apart.
+        classes: number of classes, for the probe.
     """
 
     def __init__(self, config, image_shape: tuple[int, int, int], classes: int):
@@ -100,7 +100,7 @@ class Rival(nn.Module):
             self.mu, self.log_variance = (nn.Linear(self.size, self.size) for _ in range(2))
             self.players["autoencoder"] += [self.mu, self.log_variance]
         if model == "aae":
-            sizes = config.layer_sizes("disc_layer_sizes")
+            sizes = config.layer_sizes
             self.discriminator = _Dense(self.size, *sizes, 1)
             self.players["discriminator"] = [self.discriminator]
         if model == "vqvae":
@@ -126,9 +126,9 @@ class Rival(nn.Module):
             for player, own in self.parameters_of.items()
         ]
 
-    def gradients(self, x, label, draws: dict) -> dict:
-        """Player -> the gradients of its loss, at the old weights."""
-        losses = self.losses(x, label, draws)
+    def gradients(self, x, label, noise: dict) -> dict:
+        """Player -> the gradients of its loss, all at the current weights."""
+        losses = self.losses(x, label, noise)
         last = list(self.parameters_of)[-1]
         return {
             player: torch.autograd.grad(losses[player], own, retain_graph=player != last)
@@ -138,7 +138,7 @@ class Rival(nn.Module):
     def step(self, images, label):
         """One update of all players; images [B, H, W, C] uint8."""
         x = images.permute(0, 3, 1, 2).float() * (2 / 255) - 1
-        gradients = self.gradients(x, label, self.draws(len(x), x))
+        gradients = self.gradients(x, label, self.noise(len(x), x))
         for player, optimizer in zip(self.parameters_of, self.optimizers, strict=True):
             for parameter, gradient in zip(
                 self.parameters_of[player], gradients[player], strict=True
@@ -146,8 +146,8 @@ class Rival(nn.Module):
                 parameter.grad = gradient
             optimizer.step()
 
-    def draws(self, batch: int, x) -> dict:
-        """The random numbers of a step, in our shapes but for channels, which come second."""
+    def noise(self, batch: int, x) -> dict:
+        """The random numbers of a step, in our shapes, channels second."""
         new = x.new_empty
         width, latent = self.config.latent_width, self.config.latent
         return {
@@ -175,55 +175,59 @@ class Rival(nn.Module):
             "probe": F.cross_entropy(self.probe["dense"](self.flat(z.detach())), label),
         }
 
-    def _baseline(self, x, label, draws):
+    def _baseline(self, x, label, noise):
         z = self.encoder(x)
         return self._plain(x, self.decoder(z), z, label)
 
-    def _denoising(self, x, label, draws):
-        noisy = x + self.config.noise * draws["noise"]
+    def _denoising(self, x, label, noise):
+        noisy = x + self.config.noise * noise["noise"]
         x_hat = self.decoder(self.encoder(noisy))
         with torch.no_grad():
             z = self.encoder(x)
         return self._plain(x, x_hat, z, label)
 
-    def _dropout(self, x, label, draws):
+    def _dropout(self, x, label, noise):
         z = self.encoder(x)
-        return self._plain(x, self.decoder(z * draws["keep_mask"] / self.config.dropout), z, label)
+        return self._plain(x, self.decoder(z * noise["keep_mask"] / self.config.dropout), z, label)
 
-    def _acai(self, x, label, draws):
+    def _acai(self, x, label, noise):
         z = self.encoder(x)
         x_hat = self.decoder(z)
-        alpha = 0.5 - (draws["uniform"] - 0.5).abs()
+        alpha = 0.5 - (noise["uniform"] - 0.5).abs()
         x_mix = self.decoder(alpha * z + (1 - alpha) * z.flip(0))
-        said = self.critic(x_mix).mean((1, 2, 3))
+        estimate = self.critic(x_mix).mean((1, 2, 3))
         real = self.critic((x_hat + self.config.reg * (x - x_hat)).detach()).mean((1, 2, 3))
         losses = self._plain(x, x_hat, z, label)
-        losses["autoencoder"] = losses["autoencoder"] + self.config.advweight * said.square().mean()
-        losses["critic"] = (said - alpha.flatten()).square().mean() + real.square().mean()
+        losses["autoencoder"] = (
+            losses["autoencoder"] + self.config.advweight * estimate.square().mean()
+        )
+        losses["critic"] = (estimate - alpha.flatten()).square().mean() + real.square().mean()
         return losses
 
-    def _vae(self, x, label, draws):
+    def _vae(self, x, label, noise):
         h = self.encoder(x)
         mu, log_variance = self.mu(self.flat(h)), self.log_variance(self.flat(h))
-        logits = self.decoder(self.unflat(mu + (0.5 * log_variance).exp() * draws["epsilon"]))
+        logits = self.decoder(self.unflat(mu + (0.5 * log_variance).exp() * noise["epsilon"]))
         target = 0.5 * (x + 1)
-        missed = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(x)
+        reconstruction = F.binary_cross_entropy_with_logits(logits, target, reduction="sum") / len(
+            x
+        )
         kl = 0.5 * (log_variance.exp() + mu.square() - 1 - log_variance).sum() / len(x)
         beta = 1.0 if self.config.beta is None else self.config.beta
-        return self._plain(x, logits, h, label) | {"autoencoder": missed + beta * kl}
+        return self._plain(x, logits, h, label) | {"autoencoder": reconstruction + beta * kl}
 
-    def _aae(self, x, label, draws):
+    def _aae(self, x, label, noise):
         z = self.encoder(x)
-        of_code = self.discriminator(self.flat(z))
-        of_prior = self.discriminator(self.flat(draws["prior"]))
-        one, zero = torch.ones_like(of_code), torch.zeros_like(of_code)
+        on_code = self.discriminator(self.flat(z))
+        on_prior = self.discriminator(self.flat(noise["prior"]))
+        one, zero = torch.ones_like(on_code), torch.zeros_like(on_code)
         bce = F.binary_cross_entropy_with_logits
         losses = self._plain(x, self.decoder(z), z, label)
-        losses["autoencoder"] = losses["autoencoder"] + bce(of_code, one)
-        losses["discriminator"] = bce(of_code, zero) + bce(of_prior, one)
+        losses["autoencoder"] = losses["autoencoder"] + bce(on_code, one)
+        losses["discriminator"] = bce(on_code, zero) + bce(on_prior, one)
         return losses
 
-    def _vqvae(self, x, label, draws):
+    def _vqvae(self, x, label, noise):
         v = self.project(self.flat(self.encoder(x)))
         vectors = v.view(-1, self.size)
         with torch.no_grad():

@@ -1,8 +1,7 @@
-"""Rivals take turns; what counts is the median of the ratios of their turns.
+"""How the benchmarks measure: candidates take turns, and the median of the ratios of their turns
+counts, so that other work on the machine does not decide."""
 
-So a machine that is busy with other things does not decide.
-"""
-
+import argparse
 import contextlib
 import json
 import multiprocessing
@@ -11,44 +10,84 @@ import pathlib
 import platform
 import signal
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
-from acai_tf.errors import AcaiError
+from tabulate import tabulate
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # acai_tf, from an uninstalled clone
+
+from acai_tf import cli
+from acai_tf.errors import AcaiError, UsageError
+from acai_tf.models import MODELS
 from acai_tf.training import preemption
 
 Rows = list[dict[str, str | int | float | None]]
 
 
-class Worker:
-    """A rival in a process of its own; calling it takes one turn there, and waits for its end.
+def main(benchmark: Callable[[argparse.Namespace], Rows], **numbers: tuple[int, str]) -> int:
+    """A benchmark's command line: prints its rows as a table; returns the exit status.
 
     Args:
-        prepare: a function of a module, called there; returns (a turn: a function without
-            arguments, facts to hand back).
+        benchmark: a function of the options; its module's docstring is the help.
+        numbers: its own options, each (default, help).
+    """
+    parser = argparse.ArgumentParser(description=sys.modules[benchmark.__module__].__doc__)
+    parser.add_argument("--model", default="acai", choices=(*MODELS, "all"))
+    parser.add_argument("--size", default="all", choices=("all", "lines", "mnist", "svhn"))
+    parser.add_argument("--dtype_policy", default="float32", help="or mixed_bfloat16")
+    parser.add_argument("--json", type=pathlib.Path, help="file to write the table to, too")
+    numbers = {"rounds": (7, "turns per candidate"), **numbers}
+    for name, (default, text) in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} (%(default)s)")
+
+    def run():
+        arguments = parser.parse_args()
+        for name in numbers:
+            if getattr(arguments, name) < 1:
+                raise UsageError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
+        if arguments.json:
+            arguments.json.touch()  # fails now rather than at the end
+        for name, value in cli.SHARED_GPU.items():
+            os.environ.setdefault(name, value)
+        cli.load_backend()
+        rows = benchmark(arguments)
+        print(table(rows))
+        if arguments.json:
+            saved = {"benchmark": benchmark.__name__, "machine": machine(), "rows": rows}
+            arguments.json.write_text(json.dumps(saved, indent=2) + "\n")
+
+    return cli.run(run)
+
+
+class Worker:
+    """A candidate in a process of its own; a call runs one turn there and waits for its end.
+
+    Args:
+        prepare: a module's function, called there; returns (a turn, a function without arguments;
+            facts).
         arguments: of `prepare`.
 
     Attributes:
-        facts: what `prepare` said.
+        facts: from `prepare`.
 
     Raises:
-        AcaiError: the process has ended: it failed, or was killed for its memory.
+        AcaiError: the process failed, or was killed.
     """
 
     def __init__(self, prepare: Callable, *arguments):
         context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, prepare, *arguments))
-        before = preemption.handle(
-            signal.SIG_IGN
-        )  # the child inherits it: signals are the parent's
+        self._pipe, pipe = context.Pipe()
+        self._process = context.Process(target=_serve, args=(pipe, prepare, *arguments))
+        before = preemption.handle(signal.SIG_IGN)  # inherited: only the parent gets signals
         self._process.start()
         preemption.restore(before)
-        theirs.close()
+        pipe.close()
         self.facts = self._answer()
 
     def __call__(self) -> None:
-        with contextlib.suppress(ConnectionError):  # it has ended, as `_answer` says
+        with contextlib.suppress(ConnectionError):  # reported by `_answer`
             self._pipe.send(None)
         self._answer()
 
@@ -61,13 +100,12 @@ class Worker:
         try:
             return self._pipe.recv()
         except (EOFError, ConnectionError) as error:
-            raise AcaiError("a rival's process failed, or was killed for its memory") from error
+            raise AcaiError("a worker process failed, or was killed for its memory") from error
 
 
 def _serve(pipe, prepare: Callable, *arguments) -> None:
-    """What a worker's process does, until its parent closes the pipe or is gone."""
     take_turn, facts = prepare(*arguments)
-    with contextlib.suppress(EOFError, ConnectionError):
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent has closed the pipe
         pipe.send(facts)
         while True:
             pipe.recv()
@@ -75,11 +113,11 @@ def _serve(pipe, prepare: Callable, *arguments) -> None:
             pipe.send(None)
 
 
-def interleaved(rivals: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each rival's turns; each is run once beforehand, unmeasured."""
-    seconds = {name: [] for name in rivals}
+def interleaved(candidates: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each candidate's turns, after one turn each that does not count."""
+    seconds = {name: [] for name in candidates}
     for turn in range(-1, rounds):
-        for name, run in rivals.items():
+        for name, run in candidates.items():
             began = time.perf_counter()
             run()
             if turn >= 0:
@@ -87,64 +125,50 @@ def interleaved(rivals: dict[str, Callable[[], None]], rounds: int) -> dict[str,
     return seconds
 
 
-def times(seconds: dict[str, list[float]], name: str, against: str) -> float:
-    """How many times as long one rival takes as another, by the median of ratios of turns."""
-    pairs = zip(seconds[name], seconds[against], strict=True)
-    return statistics.median(mine / theirs for mine, theirs in pairs)
-
-
-def rates(seconds: dict[str, list[float]], count: int, against: str, unit: str = "img/s") -> Rows:
-    """A row for each rival: `count` in its median time, and its time relative to another's."""
+def rates(seconds: dict[str, list[float]], count: int, unit: str = "img/s") -> Rows:
+    """A row per candidate: the rate of `count` in its median time, and its time relative to the
+    first candidate's, as the median of the ratios of their turns."""
+    first = next(iter(seconds))
     return [
         {
-            "rival": name,
+            "candidate": name,
             unit: count / statistics.median(turns),
-            f"time / {against}": times(seconds, name, against),
+            f"time / {first}": ratio(turns, seconds[first]),
         }
         for name, turns in seconds.items()
     ]
 
 
+def ratio(seconds: list[float], others: list[float]) -> float:
+    """The median of the ratios of turns."""
+    return statistics.median(a / b for a, b in zip(seconds, others, strict=True))
+
+
 def machine() -> dict:
-    """What was measured on."""
-    import keras
+    """The machine and versions that were measured."""
+    import keras  # seconds
 
     backend = keras.backend.backend()
+    cpuinfo = pathlib.Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return {
-        "processor": _processor(),
+        "processor": models[0] if models else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "keras": keras.__version__,
-        "backend": f"{backend} {__import__(backend).__version__}",
+        "backend": f"{backend} {sys.modules[backend].__version__}",
         "python": platform.python_version(),
         "date": time.strftime("%Y-%m-%d"),
     }
 
 
-def _processor() -> str:
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def table(rows: Rows) -> str:
-    """Rows in Markdown, a column for every name that is in any of them."""
-    from tabulate import tabulate
-
+    """Rows as Markdown, with a column for every key of any row."""
     texts = [{name: _text(value) for name, value in row.items()} for row in rows]
     return tabulate(texts, headers="keys", tablefmt="github", disable_numparse=True)
 
 
 def _text(value) -> str:
-    if value is None:
-        return ""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-    return str(value)
-
-
-def save(path: str, name: str, rows: Rows) -> None:
-    """The same as JSON, with what it was measured on."""
-    text = json.dumps({"benchmark": name, "machine": machine(), "rows": rows}, indent=2)
-    pathlib.Path(path).write_text(text + "\n")
+    return "" if value is None else str(value)

@@ -1,7 +1,7 @@
 """A pretrained model, fine-tuned on a folder of pictures.
 
     python examples/fine_tune_on_a_folder.py ~/pictures
-    python examples/fine_tune_on_a_folder.py             # draws some letters to learn first
+    python examples/fine_tune_on_a_folder.py             # makes a folder of letters first
 
 Two minutes on two cores. It trains ACAI from the weights of acai/mnist-d32, which knows digits, and
 once more from random weights for as long, and prints both errors on test pictures (root mean

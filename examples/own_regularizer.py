@@ -6,7 +6,7 @@ A minute on two cores. It trains an autoencoder on scikit-learn's digits with th
 and without, and prints how correlated the codes of test images are: about 0.19 without, 0.07 with
 it, at nearly the same reconstruction error.
 
-By its dotted path it works with train.py, on any model, beside any other regularizer:
+By its dotted path it works with train.py, on any model and with other regularizers:
 
     PYTHONPATH=examples python train.py --dataset=digits --total_kimg=64 \
         --regularizers="own_regularizer:Decorrelation(weight=0.1)"

@@ -11,7 +11,7 @@ from keras import layers
 import acai_tf
 from acai_tf import data, evaluation
 from acai_tf.config import Config
-from acai_tf.data.npz import from_arrays
+from acai_tf.data.dataset import from_arrays
 from acai_tf.data.square import middle
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import classifier, figures, realism
@@ -43,8 +43,7 @@ def test_a_run_on_arrays_starts_from_a_model_and_knows_both_again(tmp_path, caps
     model = acai_tf.train(data=ARRAYS, init=source, **settings)
     assert model.image_shape == (8, 16, 1)
     assert model.classes == 3
-    said = capsys.readouterr().out
-    assert "start fresh: critic" in said
+    assert "start fresh: critic" in capsys.readouterr().out
     for name, array in arrays(source).items():  # at a learning rate of 0 nothing moves
         np.testing.assert_array_equal(arrays(model)[name], array, err_msg=name)
 
@@ -79,7 +78,7 @@ def test_arrays_need_no_labels():
     ("given", "settings", "says"),
     [
         ((IMAGES, LABELS, IMAGES), {}, "test_labels"),
-        ({"train_images": IMAGES}, {}, "tuple"),
+        ({"train_images": IMAGES}, {}, "test_images"),
         ((IMAGES, LABELS, IMAGES, None), {}, "test_labels"),
         ((IMAGES / 255, None, IMAGES, None), {}, "uint8"),
         (ARRAYS, {"dataset": "digits"}, "not both"),
@@ -118,7 +117,7 @@ def test_other_networks_fit_nothing():
         train._start_from("there", arrays(small()), model)
 
 
-def test_networks_of_ones_own_fit_by_place():
+def test_custom_networks_fit_by_position():
     def made():
         encoder = keras.Sequential([keras.Input((8, 16, 1)), layers.Flatten(), layers.Dense(6)])
         decoder = keras.Sequential(
@@ -165,7 +164,8 @@ def test_evaluators_take_them():
     scores = evaluation.run_evaluators(model, dataset, names)
     assert {"test_rmse", "test_ssim", "probe_accuracy", "realism"} <= set(scores)
     sheets = figures.sheets(model, tall)
-    assert all(sheet.shape == (16 * 48, 16 * 24, 1) for sheet in sheets.values())
+    height = 16 * 48 + figures.CAPTION
+    assert all(sheet.shape == (height, 16 * 24, 1) for sheet in sheets.values())
     with pytest.raises(CannotEvaluate, match="cell"):
         realism.feature(np.zeros((1, 3, 32, 1)))
 

@@ -1,14 +1,10 @@
 """Images decoded once, and kept."""
 
-import concurrent.futures
 import dataclasses
 import errno
-import gc
 import json
 import multiprocessing
 import os
-import pathlib
-import re
 import shutil
 import signal
 import sys
@@ -18,26 +14,10 @@ import numpy as np
 import pytest
 
 from acai_tf.config import Config
-from acai_tf.data import cache, npz
-from acai_tf.data import source as sources
-from acai_tf.data.dataset import ArrayDataset
-from acai_tf.data.rows import Rows
-from acai_tf.data.source import SPLITS, Decoded, Source
-from acai_tf.errors import CannotSave, DataLost, UsageError
-from acai_tf.evaluation import (
-    figures,
-    linear,
-    neighbours,
-    realism,
-    reconstruction,
-    robustness,
-    run,
-    similarity,
-    target,
-)
-from acai_tf.evaluation.context import Context
-from acai_tf.evaluation.pixels import Pixels
-from acai_tf.tools.data import samples, summary
+from acai_tf.data import cache
+from acai_tf.data.cache import Decoding, Source
+from acai_tf.data.dataset import SPLITS, ArrayDataset
+from acai_tf.errors import CannotSave, UsageError
 from tests.test_data import assert_same_batches, take
 
 SHAPE = (16, 16, 3)
@@ -59,20 +39,21 @@ class Random(Source):
     def unchanged(self, origin):
         return origin["version"] == self.version
 
-    def decode(self, writer):
+    def decode(self):
         self.decoded += 1
-        writer.expect(2 * self.count, SHAPE)
+        origin = {"version": self.version}
+        return Decoding(SHAPE, ("a", "b", "c"), 2 * self.count, self.parts(), origin, ["bad.png"])
+
+    def parts(self):
         for split in SPLITS:
             images, labels = self.images(split)
             for start in range(0, self.count, 20):
                 if split == "test" and self.fail_after is not None:
                     raise self.fail_after
-                writer.add(split, images[start : start + 20], labels[start : start + 20])
-                writer.advance(20)
+                yield split, images[start : start + 20], labels[start : start + 20]
                 if split == "test" and self.hang:
                     print("hanging", flush=True)
                     time.sleep(60)
-        return Decoded(SHAPE, ("a", "b", "c"), {"version": self.version}, ["bad.png"])
 
 
 @pytest.fixture
@@ -117,10 +98,12 @@ def test_changed_images_are_decoded_anew_and_replace_the_old(config):
 def test_other_recipes_and_names_have_folders_of_their_own(config, monkeypatch):
     source = Random()
     cache.load(config, source)
-    monkeypatch.setattr(Random, "recipe", {"size": 64})
+    monkeypatch.setattr(Random, "recipe", {"of": "others"})
     cache.load(config, source)
-    assert source.decoded == 2
-    assert len(list(cache.cache_dir(config).iterdir())) == 2
+    for changes in ({"image_size": 64}, {"background": "black"}, {"background": "#fff"}):
+        cache.load(dataclasses.replace(config, **changes), source)
+    assert source.decoded == 4  # #fff is white, the default
+    assert len(list(cache.cache_dir(config).iterdir())) == 4
 
 
 @pytest.mark.parametrize("error", [OSError("gone"), KeyboardInterrupt(), UsageError("no")])
@@ -130,15 +113,6 @@ def test_a_decoding_that_failed_is_never_used_and_leaves_nothing(config, error):
     assert files(config) == []
     source = Random()
     assert_holds(cache.load(config, source), source)
-
-
-def test_a_decoding_that_failed_leaves_what_was_there(config):
-    cache.load(config, Random())
-    with pytest.raises(KeyboardInterrupt):
-        cache.load(config, Random(version=1, fail_after=KeyboardInterrupt()))
-    old = Random()
-    assert_holds(cache.load(config, old), old)
-    assert old.decoded == 0
 
 
 def hang(config):
@@ -228,6 +202,13 @@ def from_file(config, monkeypatch):
     return load
 
 
+def mapped(images):
+    """Whether images are read from a file when they are used."""
+    while images is not None and not isinstance(images, np.memmap):
+        images = getattr(images, "base", None)
+    return images is not None
+
+
 def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config, monkeypatch):
     source = Random(count=500)
     in_memory = cache.load(config, source)
@@ -236,9 +217,9 @@ def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config,
     assert "in memory" in cache.load(config, source).describe()
     monkeypatch.setattr(cache, "free_memory", lambda: 2 * size - 1)
     from_disk = cache.load(config, source)
-    assert f"read from {cache.cache_dir(config)}" in from_disk.describe()
-    assert isinstance(in_memory.train_images, np.ndarray)
-    assert isinstance(from_disk.train_images, Rows)
+    assert f"memory-mapped from {cache.cache_dir(config)}" in from_disk.describe()
+    assert not mapped(in_memory.train_images)
+    assert mapped(from_disk.train_images)
     assert source.decoded == 1
     assert_holds(from_disk, source)
     assert_same_batches(
@@ -247,113 +228,9 @@ def test_what_does_not_fit_in_memory_is_read_as_needed_in_the_same_order(config,
     )
     assert from_disk.fingerprint() == in_memory.fingerprint()
     once, labels = from_disk.train_once(20)
-    assert isinstance(once, Rows)  # 60,000 of them may be more than there is room for
+    assert mapped(once)  # 60,000 of them may be more than there is room for
     np.testing.assert_array_equal(once, in_memory.train_images[:20])
     np.testing.assert_array_equal(labels, in_memory.train_labels[:20])
-
-
-def test_whatever_looks_at_images_takes_those_in_files(from_file, tmp_path):
-    source = Random(count=90)
-    dataset = from_file(source)
-    images = {f"{split}_images": source.images(split)[0] for split in SPLITS}
-    arrays = dataclasses.replace(dataset, **images)
-    for look in (
-        summary,
-        samples,
-        target._images,
-        lambda data: figures.sheets(Maker(SHAPE), data.test_images),
-        *(
-            lambda data, evaluate=evaluator.evaluate: evaluate(Context(Pixels(SHAPE), data))
-            for evaluator in (linear, neighbours, realism, reconstruction, robustness, similarity)
-        ),
-    ):
-        np.testing.assert_equal(look(dataset), look(arrays))
-    npz.save(dataset, tmp_path / "images.npz")
-    with np.load(tmp_path / "images.npz") as saved:
-        for name, values in images.items():
-            np.testing.assert_array_equal(saved[name], values)
-
-
-class Maker(Pixels):
-    """Raw pixels, of which sheets can be made."""
-
-    def compiled_method(self, verb, **options):
-        same = super().compiled_method(verb, **options)
-        return np.asarray if verb == "decode" else same
-
-
-def images_file(folder, count=40, shape=(4, 4, 3)):
-    images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
-    images.tofile(folder / "images")
-    return images, Rows(folder / "images", images.shape)
-
-
-@pytest.mark.parametrize("system", ["posix", "windows"])
-def test_rows_are_indexed_as_arrays_are(tmp_path, monkeypatch, system):
-    if system == "windows":
-        monkeypatch.delattr(os, "preadv", raising=False)
-    images, rows = images_file(tmp_path)
-    for name in ("shape", "ndim", "size", "nbytes", "dtype"):
-        assert getattr(rows, name) == getattr(images, name)
-    assert len(rows) == len(images)
-    keys = [0, -1, np.int64(7), slice(None), slice(5, 9), slice(-3, None), slice(None, 99)]
-    keys += [slice(1, 30, 7), slice(None, None, -1), slice(9, 9), [3, 4, 5, 3, 0], []]
-    keys += [np.arange(40) % 3 == 0, np.array([[1, 2], [39, 0]]), None]
-    for part, same in (
-        (rows, images),
-        (rows.between(5, 30), images[5:30]),
-        (rows.between(5, 30).between(2, 99), images[7:30]),
-    ):
-        for key in keys:
-            if isinstance(key, np.ndarray):
-                key = key[: len(part)] if key.dtype == bool else key % len(part)
-            np.testing.assert_array_equal(part[key], same[key], strict=True)
-        indices = np.random.default_rng(1).permutation(len(part))[:9]
-        np.testing.assert_array_equal(part.take(indices, 0), same.take(indices, 0), strict=True)
-        np.testing.assert_array_equal(np.asarray(part), same, strict=True)
-        np.testing.assert_array_equal(np.asarray(part, np.float32), same.astype(np.float32))
-        np.testing.assert_array_equal(np.stack(list(part)), same)
-    assert isinstance(rows[3:5], np.ndarray)
-    for wrong in (40, -41, [40]):
-        with pytest.raises(IndexError):
-            rows[wrong]
-    with pytest.raises(IndexError):
-        rows.take([40])
-    with pytest.raises(ValueError, match="axis 0, not 1"):
-        rows.take([0], axis=1)
-
-
-@pytest.mark.parametrize("system", ["posix", "windows"])
-def test_threads_read_at_a_time(tmp_path, monkeypatch, system):
-    if system == "windows":
-        monkeypatch.delattr(os, "preadv", raising=False)
-    images, rows = images_file(tmp_path, count=500)
-
-    def read(seed):
-        indices = np.random.default_rng(seed).integers(0, 500, 64)
-        return np.array_equal(rows.take(indices), images[indices])
-
-    with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        assert all(threads.map(read, range(400)))
-
-
-def test_a_read_that_stops_halfway_goes_on(tmp_path, monkeypatch):
-    images, rows = images_file(tmp_path)
-    whole = os.preadv
-    monkeypatch.setattr(os, "preadv", lambda n, views, at: whole(n, [views[0][:7]], at))
-    np.testing.assert_array_equal(rows, images)
-
-
-def test_a_file_is_closed_when_nothing_uses_it(tmp_path):
-    images, rows = images_file(tmp_path)
-    file = rows._file._file
-    part = rows.between(3, 9)
-    del rows
-    gc.collect()
-    np.testing.assert_array_equal(part, images[3:9])
-    del part
-    gc.collect()
-    assert file.closed
 
 
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
@@ -364,48 +241,26 @@ def test_files_that_are_removed_meanwhile_do_no_harm(config, from_file):
     assert_holds(dataset, source)
 
 
-def test_a_file_that_is_cut_short_meanwhile_is_said_and_made_again(config, from_file):
+def test_files_that_are_cut_short_are_made_again_before_they_are_mapped(config, from_file):
     source = Random(count=300)
-    dataset = from_file(source)
+    from_file(source)
     (path,) = cache.cache_dir(config).rglob("*-train_images")
     os.truncate(path, path.stat().st_size // 2 + 5)
-    says = f"^{re.escape(str(path))} was cut short; run the same command again: images are decoded"
-    with pytest.raises(DataLost, match=says) as caught:
-        take(dataset.batches(64, seed=0), 2)
-    assert caught.value.exit_status == 74
-    with pytest.raises(DataLost):
-        dataset.train_images[150]
-    np.testing.assert_array_equal(dataset.train_images[:150], source.images("train")[0][:150])
     assert_holds(from_file(source), source)
     assert source.decoded == 2
 
 
-@pytest.mark.parametrize("where", ["files", "memory"])
-def test_a_disk_that_fails_is_said(config, monkeypatch, where):
-    source = Random()
-    cache.load(config, source)
-
+def test_a_disk_that_cannot_be_read(config, monkeypatch):
     def fail(*_):
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr(os, "preadv", fail)
-    if where == "files":
-        monkeypatch.setattr(cache, "free_memory", lambda: 0)
-    says = r"-t\w+_images cannot be read \(Input/output error\); remove it and run the same"
-    with pytest.raises(DataLost, match=says) as caught:
-        cache.load(config, source).fingerprint()
+    monkeypatch.setattr(np, "fromfile", fail)
+    with pytest.raises(CannotSave, match="cannot be read"):
+        cache.load(config, Random())
     monkeypatch.undo()
-    pathlib.Path(str(caught.value).partition(" cannot")[0]).unlink()
+    source = Random()
     assert_holds(cache.load(config, source), source)
-    assert source.decoded == (2 if where == "files" else 3)
-
-
-def test_an_evaluation_without_its_images_ends(config, from_file):
-    dataset = from_file(Random())
-    (path,) = cache.cache_dir(config).rglob("*-test_images")
-    os.truncate(path, 0)
-    with pytest.raises(DataLost):  # not a traceback an evaluator
-        run._measure("reconstruction", Context(Pixels(SHAPE), dataset), {}, results=None)
+    assert source.decoded == 0
 
 
 def test_the_memory_of_a_container_counts(monkeypatch, tmp_path):
@@ -430,7 +285,7 @@ def test_a_disk_that_fills_up(config, monkeypatch):
     def full(path, mode):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sources, "open", full, raising=False)
+    monkeypatch.setattr(cache, "open", full, raising=False)
     with pytest.raises(CannotSave, match=r"cannot be kept in .*kept \(No space left on device\)"):
         cache.load(config, Random())
     assert files(config) == []

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -12,10 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.tools.compare.runs import commands, group, last_reports, read_run, summarise
-from acai_tf.tools.compare.tables import table
+from acai_tf.export import ABOUT, VERSION
+from acai_tf.tools import compare
+from acai_tf.tools.compare import commands, group, last_reports, read_run, summarise, table
 from tests.conftest import ROOT
 
 CONFIG = Config(dataset="digits", depth=2, report_kimg=1, total_kimg=40)
@@ -49,10 +50,22 @@ def entry_of(scores):
     return {"some": {"scores": scores, "figures": [], "seconds": 1.0}}
 
 
-def run(*words):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "acai_tf", "compare", *map(str, words)]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """A function that runs the command in this process."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["compare", *map(str, words)])
+        status = cli.run(compare.main)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def summary_of(groups):
+    """{(group, score): (mean, standard deviation, seeds)}"""
+    rows = summarise(groups).to_dict("records")
+    return {(r["group"], r["score"]): (r["mean"], r["std"], r["seeds"]) for r in rows}
 
 
 def test_the_last_reports_count_by_their_median():
@@ -80,14 +93,14 @@ def test_runs_that_differ_in_their_seed_are_one_group(make):
         "acai advweight=0.25": 1,
         "baseline": 1,
     }
-    both = summarise(groups["acai advweight=0.5"])
-    assert both["probe_accuracy"] == pytest.approx((0.6, 0.1, 2))
-    assert both["clustering_accuracy"] == pytest.approx((0.7, 0.2, 2))
-    assert "clustering_accuracy" not in summarise(groups["baseline"])
-    text = table({n: summarise(g) for n, g in groups.items()}, ["probe_accuracy"], "markdown")
-    assert "**0.8**" in text  # the best alone
-    assert "0.6 ± 0.1" in text
-    assert "**0.6" not in text
+    both = summary_of(groups)
+    assert both["acai advweight=0.5", "probe_accuracy"] == pytest.approx((0.6, 0.1, 2))
+    assert both["acai advweight=0.5", "clustering_accuracy"] == pytest.approx((0.7, 0.2, 2))
+    assert ("baseline", "clustering_accuracy") not in both
+    text = table(summarise(groups), ["probe_accuracy"])
+    assert "**80**" in text  # the best alone
+    assert "60 ± 10" in text
+    assert "**60" not in text
 
 
 def test_runs_of_other_lengths_and_datasets_are_other_groups(make):
@@ -103,7 +116,7 @@ def test_runs_of_other_lengths_and_datasets_are_other_groups(make):
     }
 
 
-def test_the_command(make, tmp_path):
+def test_the_command(make, run, tmp_path):
     paths = [
         make("a", [0.1, 0.5], seed=0),
         make("b", [0.3, 0.7], seed=1),
@@ -112,9 +125,10 @@ def test_the_command(make, tmp_path):
         tmp_path,
     ]
     out = tmp_path / "comparison"
-    result = run(*paths, f"--out={out}")
+    command = [sys.executable, "-m", "acai_tf", "compare", *map(str, paths), f"--out={out}"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert "tensorflow" not in result.stderr.lower()  # it need not be started for that
+    assert "tensorflow" not in result.stderr.lower()  # it is not started for this
     assert f"left out: {paths[3]} has no finished report yet" in result.stderr
     assert f"left out: {tmp_path} is not a run folder" in result.stderr
     assert (out / "table.md").read_text().strip() in result.stdout
@@ -126,11 +140,12 @@ def test_the_command(make, tmp_path):
         ("baseline", 0.9, 0.0, "1"),
     ]
     assert rows[0]["values"] == "0.5;0.7"
-    assert r"probe\_accuracy" in (out / "table.tex").read_text()
-    assert r"\textbf{0.9}" in (out / "table.tex").read_text()
+    assert rows[0]["runs"] == ";".join(paths[:2])
+    assert r"joint probe, \%" in (out / "table.tex").read_text()
+    assert r"\textbf{90}" in (out / "table.tex").read_text()
     with Image.open(out / "curves.png") as image:
         assert np.ptp(np.asarray(image.convert("L"))) > 50
-    assert run(*paths[:2], f"--out={out}").returncode == 0  # its own files may be replaced
+    assert run(*paths[:2], f"--out={out}")[0] == 0  # its own files may be replaced
 
     (out / "mine.txt").touch()
     for words, says in (
@@ -140,19 +155,17 @@ def test_the_command(make, tmp_path):
         ([paths[0], "--last=0"], "--last must be at least 1"),
         ([], "the following arguments are required: runs"),
     ):
-        result = run(*words)
-        assert result.returncode == 2, words
-        assert says in result.stderr
-        assert "Traceback" not in result.stderr
+        status, _, stderr = run(*words)
+        assert status == 2, words
+        assert says in stderr
 
 
 def test_what_was_evaluated_without_training_is_compared_too(tmp_path):
     about = {"model": "raw pixels", "dataset": "digits"}
     entry = entry_of({"neighbours_accuracy": 0.25})
     (tmp_path / "eval.json").write_text(json.dumps({"about": about, "evaluators": entry}))
-    (only,) = group([read_run(str(tmp_path))]).items()
-    assert only[0] == "raw pixels"
-    assert summarise(only[1]) == {"neighbours_accuracy": (0.25, 0.0, 1)}
+    only = summary_of(group([read_run(str(tmp_path))]))
+    assert only == {("raw pixels", "neighbours_accuracy"): (0.25, 0.0, 1)}
 
 
 def test_a_run_without_a_report_says_so(make):
@@ -165,7 +178,7 @@ def test_what_was_measured_of_something_else_does_not_count(make, capsys, of):
     run = read_run(make("a", [0.1, 0.5], {"clustering_accuracy": 0.5}, of=of))
     assert run.scores == {"probe_accuracy": 0.5}
     name, value = next(iter(of.items()))
-    assert f"measured is of {name} {value}; left out" in capsys.readouterr().err
+    assert f"{name} {value}; left out" in capsys.readouterr().err
 
 
 def test_no_group_takes_the_place_of_another(make, tmp_path):
@@ -176,18 +189,33 @@ def test_no_group_takes_the_place_of_another(make, tmp_path):
     about = {"model": "acai", "dataset": "digits", "exported": True, "step": 32, "kimg": 2}
     saved = {"about": about, "evaluators": entry_of({"clustering_accuracy": 0.75})}
     (export / "eval.json").write_text(json.dumps(saved))
-    groups = group([read_run(run), read_run(str(export))])
-    found = [summarise(runs)["clustering_accuracy"][0] for runs in groups.values()]
-    assert found == [0.25, 0.75]
+    found = summary_of(group([read_run(run), read_run(str(export))]))
+    assert [mean for (_, score), (mean, *_) in found.items() if score.startswith("clust")] == (
+        [0.25, 0.75]
+    )
 
 
-def test_a_run_counts_once_and_equal_seeds_are_named(make):
+def test_a_run_counts_once_and_equal_seeds_are_named(make, run):
     path, copy = make("a", [0.1, 0.5]), make("copy", [0.1, 0.7])
-    result = run(path, f"{path}/", f"{path}/../a")
-    assert "| 1 " in result.stdout
-    assert "±" not in result.stdout
-    result = run(path, copy)
-    assert f"of the same seed 0: {path}, {copy}" in result.stderr
+    _, printed, _ = run(path, f"{path}/", f"{path}/../a")
+    assert "| 1 " in printed
+    assert "±" not in printed
+    assert f"same seed 0: {path}, {copy}" in run(path, copy)[2]
+
+
+def test_a_run_and_its_own_export_count_once(make, run, tmp_path):
+    path = make("a", [0.1, 0.5])
+    export = tmp_path / "a" / "saved_model"
+    export.mkdir()
+    about = {"step": 32, "scores": {"probe_accuracy": 0.5}}
+    about["config"] = json.loads((tmp_path / "a" / "config.json").read_text())["config"]
+    shapes = {"image_shape": [32, 32, 1], "latent_shape": [8, 8, 2], "classes": 10, "critic": False}
+    about |= {**shapes, "version": VERSION, "formats": ["saved_model"]}
+    (export / ABOUT).write_text(json.dumps(about))
+    _, printed, warnings = run(export, path)
+    assert f"{export} is an export of {path}" in warnings
+    assert "| 1 " in printed
+    assert run(export)[0] == 0
 
 
 def test_a_score_that_some_lack_says_of_how_many_it_is(make):
@@ -195,10 +223,10 @@ def test_a_score_that_some_lack_says_of_how_many_it_is(make):
         make("a", [0.1, 0.5], {"clustering_accuracy": 0.5}, seed=0),
         make("b", [0.3, 0.7], seed=1),
     ]
-    summaries = {n: summarise(g) for n, g in group([read_run(p) for p in paths]).items()}
-    text = table(summaries, ["probe_accuracy", "clustering_accuracy"], "markdown")
-    assert "0.6 ± 0.1 " in text
-    assert "0.5 (1)" in text
+    summary = summarise(group([read_run(path) for path in paths]))
+    text = table(summary, ["probe_accuracy", "clustering_accuracy"])
+    assert "60 ± 10 " in text
+    assert "50 (1)" in text
 
 
 def test_blank_cells_say_what_fills_them(make, tmp_path):
@@ -217,7 +245,7 @@ def test_blank_cells_say_what_fills_them(make, tmp_path):
     read = [read_run(path) for path in (*runs, str(tmp_path / "pixels"))]
     # No line for critic_spread: a run reports it, where it has a critic.
     assert commands(read, ["critic_spread", "clustering_accuracy"])[:1] == [
-        f"python evaluate.py --run_dir={runs[1]} --evaluators=clustering"
+        f"acai-tf evaluate --run_dir={runs[1]} --evaluators=clustering"
     ]
     (of_pixels,) = commands(read, ["clustering_accuracy", "realism"])[3:]
     assert of_pixels.endswith("--evaluators=realism,clustering")
@@ -227,12 +255,12 @@ def test_blank_cells_say_what_fills_them(make, tmp_path):
 def test_a_pretrained_model_is_compared_by_its_name(make, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model = read_run("acai/mnist-d32")
-    assert model.kimg == 1024
+    assert model.settings["kimg"] == 1024
     assert model.scores["clustering_accuracy"] > 0.8
     own = make("own", [0.5] * 1024, dataset="mnist", depth=16, latent=2, report_kimg=64)
     assert len(group([model, read_run(own)])) == 1  # the same settings
     assert commands([model], ["linear_accuracy_100"]) == [
-        "python evaluate.py --run_dir=acai/mnist-d32 --evaluators=linear"
+        "acai-tf evaluate --run_dir=acai/mnist-d32 --evaluators=linear"
     ]
     # What that measures is found again.
     about = {"model": "acai", "dataset": "mnist", "step": 16_384}
@@ -246,11 +274,10 @@ def test_a_pretrained_model_is_compared_by_its_name(make, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("line", ['{"step": 1}', '{"step": 1, "kimg": 1, "a": "b"}', "3", "[1]"])
-def test_a_line_that_is_no_report(make, line):
+def test_a_line_that_is_no_report(make, run, line):
     path = make("a", [0.1, 0.5])
     metrics = pathlib.Path(path) / "metrics.jsonl"
     metrics.write_text(line + "\n" + metrics.read_text())
-    result = run(path)
-    assert result.returncode == 2
-    assert "line 1, is not a report" in result.stderr
-    assert "Traceback" not in result.stderr
+    status, _, stderr = run(path)
+    assert status == 2
+    assert "line 1, is not a report" in stderr

@@ -41,27 +41,31 @@ def test_from_dict_names_unknown_settings():
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
-        ("batch", 0, "at least 1"),
+        ("batch", 0, "1 to"),
+        ("batch", 10**8, "1 to"),
         ("batch", 2.5, "whole number"),
         ("batch", True, "whole number"),
         ("lr", -1.0, "at least 0"),
-        ("lr", float("nan"), "finite"),
-        ("lr", "fast", "a number"),
-        ("dropout", 1.5, "at most 1"),
-        ("dropout", 0, "at least 0.01"),
+        ("lr", float("nan"), "number"),
+        ("lr", float("inf"), "number"),
+        ("lr", "fast", "number"),
+        ("dropout", 1.5, "0.01 to 1"),
+        ("dropout", 0, "0.01 to 1"),
         ("beta", -1, "at least 0"),
-        ("seed", -1, "at least 0"),
-        ("seed", 2**32, "at most"),
-        ("batch", 10**8, "at most"),
-        ("dataset", 3, "a text"),
-        ("strategy", "magic", "auto, default, mirrored, multiworker; got 'magic'"),
-        ("dtype_policy", "mixed_float16", "mixed_bfloat16; got .*gradients vanish in float16"),
-        ("xla", "perhaps", "auto, true, false"),
-        ("steps_per_execution", 0, "auto or a whole number"),
-        ("steps_per_execution", "-1", "auto or a whole number"),
-        ("on_nonfinite", "hope", "stop, rollback"),
-        ("background", "whit", "takes a colour"),
-        ("background", "#ff000080", "takes a colour"),
+        ("seed", -1, "0 to"),
+        ("seed", 2**32, "0 to"),
+        ("dataset", 3, "text"),
+        ("zero_debias", 1, "true or false"),
+        ("strategy", "magic", "mirrored"),
+        ("dtype_policy", "mixed_float16", "mixed_bfloat16"),
+        ("xla", "perhaps", "auto"),
+        ("steps_per_execution", 0, "auto"),
+        ("steps_per_execution", "-1", "auto"),
+        ("disc_layer_sizes", "100,0", "layer sizes"),
+        ("disc_layer_sizes", "100;100", "sizes"),
+        ("on_nonfinite", "hope", "rollback"),
+        ("background", "whit", "color"),
+        ("background", "#ff000080", "color"),
     ],
 )
 def test_bad_values_are_refused_by_name(setting, value, says):
@@ -76,10 +80,8 @@ def test_a_length_that_is_no_whole_number_of_reports_is_refused():
 
 def test_a_run_has_fewer_than_2_to_the_31_steps():
     """JAX counts them in 32 bits."""
-    longest = Config(batch=2, total_kimg=2**22 - 1, report_kimg=1)
-    assert longest.reports * longest.steps_per_report == 2**31 - 512
-    with pytest.raises(UsageError, match=f"at most --total_kimg={2**22 - 1}$"):
-        Config(batch=2, total_kimg=2**22).reports  # noqa: B018
+    longest = Config(batch=1, total_kimg=2**20, report_kimg=1)
+    assert longest.reports * longest.steps_per_report < 2**31
 
 
 @pytest.mark.parametrize(
@@ -106,5 +108,8 @@ def test_changed_settings():
     assert changed_settings(Config(lr=1.0, batch=64)) == {"lr"}
 
 
-def test_how_a_step_is_computed_is_no_part_of_what_a_run_is():
-    assert "fused" in EXECUTION_SETTINGS
+def test_execution_settings():
+    assert {
+        *("run_dir", "data_dir", "cache_dir", "strategy", "logical_devices", "xla", "fused"),
+        *("steps_per_execution", "on_nonfinite", "export"),
+    } == EXECUTION_SETTINGS

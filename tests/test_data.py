@@ -255,7 +255,7 @@ LONG = "x" * 300
         (["digits", "--svhn_extra=maybe"], "--svhn_extra"),
         (["digits", "--svhn_extra=false"], "digits does not read --svhn_extra"),
         (["mnist", "--background=red"], "mnist does not read --background"),
-        (["folder:pictures", "--background=rgb(0,0,400)"], "takes a colour"),
+        (["folder:pictures", "--background=rgb(0,0,400)"], "a color"),
         (["npz:pipe"], "no file"),
         (["npz:pictures"], "no file"),
         (["folder:pipe"], "Not a directory"),

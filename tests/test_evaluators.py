@@ -1,6 +1,5 @@
 """Each evaluator against values worked out by hand, independent implementations, and its limits."""
 
-import json
 import pathlib
 import shutil
 
@@ -16,6 +15,7 @@ from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import (
     classifier,
     clustering,
+    context,
     critic,
     linear,
     lines,
@@ -83,25 +83,18 @@ def test_shared_results_are_told_apart_by_their_options():
 
     context = Context(None, None)
     assert [double(context, n=1), double(context, n=2), double(context, n=1)] == [2, 4, 2]
-    assert double(context) == 2  # a figure: what its evaluator had last
     assert double(Context(None, None)) == 14
     assert calls == [1, 2, 7]
 
 
-def test_the_code_of_an_evaluator_is_its_modules_and_those_it_imports(tmp_path, monkeypatch):
+def test_results_are_of_the_code_that_is_there(tmp_path, monkeypatch):
     copy = shutil.copytree(pathlib.Path(evaluation.__file__).parent, tmp_path / "evaluation")
     monkeypatch.setattr(evaluation, "__file__", str(copy / "__init__.py"))
-    before = {name: evaluation.code_hash(name) for name in evaluation.EVALUATORS}
-    for edited, changed in (
-        ("kmeans", {"clustering"}),
-        ("linear", {"linear", "pixel_baseline", "neighbours", "map"}),
-        ("classifier", {"transitions"}),
-    ):
-        with (copy / f"{edited}.py").open("a") as file:
-            file.write("# another\n")
-        after = {name: evaluation.code_hash(name) for name in evaluation.EVALUATORS}
-        assert {name for name in after if after[name] != before[name]} == changed
-        before = after
+    before = evaluation.code_hash("clustering")
+    assert evaluation.code_hash("clustering") == before
+    with (copy / "context.py").open("a") as file:
+        file.write("# another\n")
+    assert evaluation.code_hash("clustering") != before
 
 
 # The critic.
@@ -198,7 +191,9 @@ def true_lines(starts, ends):
     return draw_lines(angles).reshape(16, len(starts), 32, 32, 1)
 
 
-def test_interpolants_that_are_images_are_real_and_blends_are_not():
+def test_interpolants_that_are_images_are_real_and_blends_are_not(monkeypatch):
+    monkeypatch.setattr(context, "PAIRS", 64)
+    monkeypatch.setattr(realism, "OTHERS", 2000)
     data = load_dataset(Config(dataset="lines"))
     real = realism.evaluate(Context(Verbs(data.image_shape, interpolate=true_lines), data))
     assert real["realism"] == pytest.approx(1, abs=0.03)
@@ -209,8 +204,10 @@ def test_interpolants_that_are_images_are_real_and_blends_are_not():
     assert blend["realism_distance_blend"] > 2 * blend["realism_distance_real"]
 
 
-def test_the_ends_do_not_count():
+def test_the_ends_do_not_count(monkeypatch):
     """Reconstructions are what `reconstruction` measures."""
+    monkeypatch.setattr(context, "PAIRS", 64)
+    monkeypatch.setattr(realism, "OTHERS", 500)
     data = load_dataset(Config(dataset="lines"))
 
     def jump(starts, ends):
@@ -221,7 +218,7 @@ def test_the_ends_do_not_count():
     scores = realism.evaluate(Context(Verbs(data.image_shape, interpolate=jump), data))
     assert scores["realism_distance"] == pytest.approx(1, abs=1e-3)  # of an empty image
     assert scores["realism"] < 0  # farther than the blend; no bound is claimed
-    assert "not bounded" in realism.SCORES["realism"][0]
+    assert "not bounded" in realism.evaluate.__doc__
 
 
 def test_realism_is_undefined_where_the_blend_is_as_real_as_images(data):
@@ -367,10 +364,10 @@ def test_robustness_holds_images_in_parts(data, monkeypatch):
     assert parts == {name: pytest.approx(value, rel=0.02) for name, value in whole.items()}
 
 
-# The floor.
+# The pixel baseline.
 
 
-def test_the_floor_is_measured_once(tmp_path, monkeypatch):
+def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
     digits = dataset_of(train=200, shape=(16, 16, 1))
     digits.train_images[:, 0, 0, 0] = 100 * digits.train_labels  # one pixel tells the class
     digits.test_images[:, 0, 0, 0] = 100 * digits.test_labels
@@ -389,10 +386,9 @@ def test_the_floor_is_measured_once(tmp_path, monkeypatch):
     assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == first
     again = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
     assert pixel_baseline.evaluate(Context(None, digits)) == again
-    for damaged in ("[1", "[]", "{}", json.dumps({"other": 1})):
-        (kept,) = tmp_path.iterdir()
-        kept.write_text(damaged)
-        assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == again
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == again
 
 
 # What cannot be evaluated says why.
@@ -417,9 +413,9 @@ def test_codes_that_are_not_finite(evaluator, data):
         return codes
 
     context = Context(Verbs(data.image_shape, encode=encode), data)
-    with pytest.raises(CannotEvaluate, match=r"2 of 40 training images' codes are not finite"):
+    with pytest.raises(CannotEvaluate, match=r"2 of 40 codes of training images"):
         evaluator.evaluate(context)
-    with pytest.raises(CannotEvaluate, match=r"2 of 24 test images' codes are not finite"):
+    with pytest.raises(CannotEvaluate, match=r"2 of 24 codes of test images"):
         map.draw(context)
 
 
@@ -459,13 +455,13 @@ def test_too_few_images_for_interpolation():
 
 def test_a_probe_of_other_classes(data):
     ten = Verbs(data.image_shape, classify=lambda images: np.zeros((len(images), 10)))
-    with pytest.raises(CannotEvaluate, match="probe tells 10 classes apart, noise has 3"):
+    with pytest.raises(CannotEvaluate, match="probe has 10 classes, noise has 3"):
         _ = Context(ten, data).logits
 
 
 def test_images_smaller_than_the_window_of_similarity():
     data = dataset_of(shape=(8, 8, 1))
-    with pytest.raises(CannotEvaluate, match="images of 8 pixels are smaller than its window"):
+    with pytest.raises(CannotEvaluate, match="images of 8 pixels are smaller"):
         similarity.evaluate(Context(Pixels(data.image_shape), data))
 
 

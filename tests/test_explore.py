@@ -67,7 +67,7 @@ def test_the_page_is_used_by_keyboard_and_upload(url, tmp_path):
             page.keyboard.press("ArrowRight")
         playwright.expect(estimates.first).not_to_have_text(before[0], timeout=30_000)
 
-        # A picture of one's own, of another size; then one that is none.
+        # An uploaded picture of another size.
         before = estimates.all_inner_texts()
         picture = tmp_path / "photo.png"
         Image.new("RGB", (300, 200), "white").save(picture)
@@ -117,7 +117,7 @@ def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(cli, "load_backend", lambda: pytest.fail("it loads"))
     monkeypatch.setattr(sys, "argv", ["explore", "--run_dir=x"])
     assert cli.run(explore.main) == 2
-    assert '-e ".[explore]"' in capsys.readouterr().err
+    assert "acai_tf[explore]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -133,14 +133,15 @@ def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch
         (tmp_path / os.environ["GRADIO_TEMP_DIR"] / "upload.png").touch()
         with contextlib.suppress(KeyboardInterrupt):  # as Gradio does
             signal.raise_signal(number)
-            pytest.fail("it is not heard")
+            pytest.fail("the signal is ignored")
 
     config = Config(dataset="digits")
     context = SimpleNamespace(model=SimpleNamespace(config=config), dataset=load_dataset(config))
     about = {"model": "acai", "dataset": "digits"}
     monkeypatch.setattr(target, "open_target", lambda *_, **__: (context, about, None))
-    monkeypatch.setattr(explore, "check_gradio", lambda: None)
-    monkeypatch.setattr(explore, "theme", lambda: None)
+    themes = SimpleNamespace(Default=lambda **_: None)
+    monkeypatch.setitem(sys.modules, "gradio", SimpleNamespace(themes=themes))
+    monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: True)
     monkeypatch.setattr(explore, "page", lambda *_: SimpleNamespace(launch=launch))
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(sys, "argv", ["explore", "--run_dir=x"])

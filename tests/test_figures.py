@@ -40,7 +40,11 @@ def test_sheets_of_every_width(width, rows, columns):
     images = np.broadcast_to(levels[:, None, None, None], (130, width, width, 1))
     sheets = figures.sheets(Flat(width), images)
     assert set(sheets) == {"reconstruction", "lerp", "slerp", "prior"}
-    assert all(sheet.shape == (rows * width, columns * width, 1) for sheet in sheets.values())
+    height = rows * width + figures.CAPTION
+    assert all(sheet.shape == (height, columns * width, 1) for sheet in sheets.values())
+    captions = {sheet[rows * width :].tobytes() for sheet in sheets.values()}
+    assert len(captions) == 3  # lerp and slerp have the same
+    sheets = {name: sheet[: rows * width] for name, sheet in sheets.items()}
     tiles = sheets["reconstruction"][width // 2 :: width, width // 2 :: width, 0]
     np.testing.assert_array_equal(tiles[:, ::2], tiles[:, 1::2])  # each beside its reconstruction
     path = sheets["lerp"][width // 2 :: width, width // 2 :: width, 0]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
-from acai_tf.data.square import square
+from acai_tf.data.square import WHITE, middle
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import figures
 from acai_tf.evaluation.run import evaluate_run
@@ -23,6 +23,10 @@ def picture(path, level=0, size=(40, 30), mode="RGB", **save):
     path.parent.mkdir(parents=True, exist_ok=True)
     color = level if mode in ("L", "1") else (level,) * len(mode)
     Image.new(mode, size, color).save(path, **save)
+
+
+def square(image, size, colors, background=WHITE):
+    return middle(image, (size, size, colors), background)
 
 
 def load(root, **settings):
@@ -403,7 +407,7 @@ def test_a_run_on_large_pictures_without_classes(size, tmp_path):
     for name in ("reconstruction", "lerp", "slerp", "prior"):
         with Image.open(folder.sheets / f"{name}-000001.png") as sheet:
             rows, columns = figures.layout(size, size)
-            assert sheet.size == (columns * size, rows * size)
+            assert sheet.size == (columns * size, rows * size + figures.CAPTION)
     values = evaluate_run(config.run_dir, ["reconstruction", "realism", "map", "clustering"])
     assert values["test_rmse"] == pytest.approx(record["test_rmse"], rel=1e-6)
     assert "clustering_accuracy" not in values

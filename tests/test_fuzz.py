@@ -18,7 +18,7 @@ from acai_tf.export.write import export
 from acai_tf.loading import load_run
 from acai_tf.models import build_model
 from acai_tf.models.optimizer import adam
-from acai_tf.tools.compare.runs import group, read_run
+from acai_tf.tools.compare import group, read_run
 from acai_tf.training import checkpoints
 from acai_tf.training.run_folder import RunFolder
 from tests.conftest import tiny
@@ -61,7 +61,7 @@ def whole(tmp_path_factory):
     model.compile(optimizer=adam(model, model.config.lr))
     run = RunFolder(config.run_dir)
     run.path.mkdir()
-    run.begin(config, "fingerprint", ("0", "1"))
+    run.begin(config, "fingerprint", ("0", "1"), SHAPE)
     for step in (64, 128):
         model.optimizer.iterations.assign(step)
         checkpoints.save(run.checkpoints, model)

@@ -41,7 +41,7 @@ def test_initial_weights_are_all_recorded(golden):
     assert ours == set(golden.under("init/"))
 
 
-def test_verbs(golden):
+def test_inference_methods(golden):
     model = golden.model()
     # The original's VAE encodes to a sample, ours to the mean unless it is given the noise.
     noise = golden.noise["bottleneck"] if golden.name == "vae" else {}
@@ -107,7 +107,7 @@ print(len(seen))
 
 
 @pytest.mark.slow
-def test_no_player_moves_before_all_have_looked():
+def test_no_player_is_updated_before_all_gradients_are_taken():
     """With one thread an operation, the clean encoder that only the probe reads ran late enough to
     meet weights already moved: runs then differed from each other by a part in ten thousand."""
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -14,7 +14,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from acai_tf.config import Config
-from acai_tf.data import builders, load_dataset
+from acai_tf.data import images as images_of_tfds
+from acai_tf.data import load_dataset
 from acai_tf.data.images import TfdsSource
 from acai_tf.errors import UsageError
 from tests.conftest import ROOT
@@ -35,7 +36,7 @@ class Fake:
 
     def __init__(self, monkeypatch, folder):
         self._monkeypatch, self._folder = monkeypatch, folder
-        monkeypatch.setattr(builders, "_any_host_resolves", lambda urls: True)
+        monkeypatch.setattr(images_of_tfds, "_any_host_resolves", lambda urls: True)
 
     def builder(self, tfds_name):
         return tfds.builder(tfds_name, data_dir=str(self._folder))
@@ -188,16 +189,13 @@ def test_any_dataset_of_tfds(fake):
 
 
 def test_transparent_images_of_tfds():
-    """Only their background, where it is not the default, is part of what a cache is known by."""
     white, blue = (
         TfdsSource(Config(dataset="tfds:icons", background=color, data_dir="/tfds"), "icons")
         for color in ("#fff", "blue")
     )
     clear = np.zeros((2, 32, 32, 4), np.uint8)
-    assert (white._squares(clear, 3) == 255).all()
-    assert (blue._squares(clear, 3) == [0, 0, 255]).all()
-    assert white.recipe == {"tfds": "icons", "data_dir": "/tfds", "train": ["train"], "size": 32}
-    assert blue.recipe == {**white.recipe, "background": (0, 0, 255)}
+    assert (white.squares(clear, 3) == 255).all()
+    assert (blue.squares(clear, 3) == [0, 0, 255]).all()
 
 
 def test_a_test_split_without_labels(fake):
@@ -247,7 +245,7 @@ def test_files_of_another_dataset_do_not_pass_for_fetched(tmp_path, monkeypatch)
     by_hand = tmp_path / "downloads" / "manual"
     by_hand.mkdir(parents=True)
     (by_hand / "train-images-idx3-ubyte.gz").write_bytes(b"of MNIST")
-    monkeypatch.setattr(builders, "_any_host_resolves", lambda urls: False)
+    monkeypatch.setattr(images_of_tfds, "_any_host_resolves", lambda urls: False)
     for name in ("svhn", "mnist"):
         with pytest.raises(UsageError, match="there is no network; fetch"):
             load_dataset(Config(dataset=name, data_dir=str(tmp_path)))
@@ -265,7 +263,7 @@ def test_files_of_another_dataset_do_not_pass_for_fetched(tmp_path, monkeypatch)
 )
 def test_missing_data_without_a_network(name, says, tmp_path, monkeypatch):
     """What to fetch, and where to put it."""
-    monkeypatch.setattr(builders, "_any_host_resolves", lambda urls: False)
+    monkeypatch.setattr(images_of_tfds, "_any_host_resolves", lambda urls: False)
     with pytest.raises(UsageError) as refused:
         load_dataset(Config(dataset=name, data_dir=str(tmp_path / "tfds")))
     for words in [*says, str(tmp_path / "tfds" / "downloads" / "manual")]:

@@ -1,4 +1,4 @@
-"""The JAX backend, in processes of its own: Keras takes one backend a process."""
+"""The JAX backend, in separate processes: Keras takes one backend per process."""
 
 import json
 import os
@@ -102,7 +102,7 @@ def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache, file):
 
 
 @pytest.mark.slow
-def test_a_run_goes_on_with_the_other_backend(tmp_path, cache):
+def test_a_run_resumes_on_the_other_backend(tmp_path, cache):
     words = ["--model=vqvae", "--z_log_size=4"]
     folder = RunFolder(tmp_path / "run")
     train(folder.path, 1, *words, backend="tensorflow")
@@ -123,7 +123,7 @@ def test_a_run_goes_on_with_the_other_backend(tmp_path, cache):
 
 @pytest.mark.slow
 def test_the_kit():
-    files = ("models", "draws", "losses", "interpolation", "networks", "checkpoints", "golden")
+    files = ("models", "noise", "losses", "interpolation", "networks", "checkpoints", "golden")
     files += ("evaluation", "npz", "registry", "original")
     passed = pytest_on_jax(*(f"tests/test_{name}.py" for name in files), "-m", "not slow")
     assert passed > 200

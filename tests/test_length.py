@@ -12,7 +12,6 @@ from acai_tf.data import load_dataset
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.lines import line_class, random_angles
 from acai_tf.data.pipeline import pipeline
-from acai_tf.data.rows import Rows
 from acai_tf.models import build_model
 from acai_tf.models.optimizer import adam
 from acai_tf.training import checkpoints
@@ -39,7 +38,7 @@ def dataset(request, tmp_path):
     names = tuple(map(str, range(10)))
     if request.param == "file":
         images.tofile(tmp_path / "images")
-        images = Rows(tmp_path / "images", images.shape)
+        images = np.memmap(tmp_path / "images", np.uint8, "r", shape=images.shape)
     return ArrayDataset("small", (4, 4, 1), names, images, labels, images, labels)
 
 

@@ -1,4 +1,4 @@
-"""Datasets and evaluators of one's own, by a dotted path or a registered name."""
+"""Datasets and evaluators by a dotted path or a registered name."""
 
 import json
 
@@ -46,7 +46,7 @@ def test_a_dataset_by_its_dotted_path():
 
 
 @pytest.mark.parametrize("name", [f"{HERE}:gone", "nowhere:load", f"{HERE}:load_nothing"])
-def test_what_is_no_dataset_is_refused(name):
+def test_unknown_datasets_are_refused(name):
     with pytest.raises(UsageError):
         data.load_dataset(Config(dataset=name))
 
@@ -70,7 +70,7 @@ def test_registered_names_are_known_everywhere(registered):
 
 
 @pytest.mark.parametrize("name", [HERE, "counts"])
-def test_an_evaluator_of_ones_own(name, registered, tmp_path):
+def test_a_custom_evaluator(name, registered, tmp_path):
     dataset = data.load_dataset(Config(dataset=f"{HERE}:load"))
     assert evaluation.run_evaluators(None, dataset, [name]) == {"images": 4.0}
     before = evaluation.code_hash(name)
@@ -90,7 +90,7 @@ def test_an_evaluator_of_ones_own(name, registered, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere.evaluator", "linaer", "json", ".linear"])
-def test_what_is_no_evaluator_is_refused(name):
+def test_unknown_evaluators_are_refused(name):
     with pytest.raises(UsageError, match="linear"):
         evaluation.check_names([name])
 

@@ -28,7 +28,7 @@ TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 
 def networks(normalised: bool = False):
-    """A flat code of 6 numbers: nothing like the paper's."""
+    """Dense networks with a flat code of 6 numbers."""
     middle = [layers.BatchNormalization()] if normalised else []
     return (
         keras.Sequential([keras.Input(SHAPE), layers.Flatten(), *middle, layers.Dense(6)]),
@@ -38,7 +38,7 @@ def networks(normalised: bool = False):
     )
 
 
-def worn(host: str, weight=0.5, **settings):
+def with_critic(host: str, weight=0.5, **settings):
     """A model of the package with ACAI's critic, 16x16x1."""
     own = {"z_log_size": 4, "num_latents": 2} if host == "vqvae" else {}
     text = f"{CRITIC}(weight={weight})"
@@ -55,7 +55,7 @@ def small_batch():
 
 
 class Custom(acai_tf.Regularizer):
-    """A term of one's own without weights, on codes."""
+    """A custom term on codes, without weights."""
 
     log_names = ("loss_custom",)
 
@@ -64,7 +64,7 @@ class Custom(acai_tf.Regularizer):
         return acai_tf.Terms(0.1 * loss, logs={"loss_custom": loss})
 
 
-# As Keras users know models.
+# As any Keras model.
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_fit_a_dataset_on_two_replicas():
     assert int(np.asarray(model.optimizer.iterations)) == 3
 
 
-def test_networks_whose_images_meet_train_with_separate_backward_passes():
+def test_networks_that_mix_images_train_with_a_backward_pass_per_player():
     encoder, decoder = networks(normalised=True)
     with pytest.raises(UsageError, match="mixes"):
         acai_tf.ACAI(encoder, decoder)
@@ -135,34 +135,34 @@ def test_networks_whose_images_meet_train_with_separate_backward_passes():
     assert not np.array_equal(encoder.layers[1].moving_mean, before)
 
 
-def test_one_may_write_a_regularizer_with_weights_of_its_own():
-    """With `judge` one backward pass serves; without it every player has its own."""
+def test_custom_regularizer_with_weights():
+    """One backward pass with `shares_backward`, one per player without: the same step."""
 
     class Adversary(acai_tf.Regularizer):
         def attach(self, model):
             self.network = keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(1)])
 
         def terms(self, forward, noise):
-            own, felt = forward.judge(self.network, forward.x_hat)
-            return acai_tf.Terms(ops.mean(ops.square(felt)), ops.mean(ops.square(own - 1)))
+            own, others = forward.discriminate(self.network, forward.x_hat)
+            return acai_tf.Terms(ops.mean(ops.square(others)), ops.mean(ops.square(own - 1)))
 
-    class Judging(Adversary):
-        separate = True
+    class Sharing(Adversary):
+        shares_backward = True
 
     moved = {}
-    for kind in (Adversary, Judging):
+    for kind in (Adversary, Sharing):
         seed_weights(0)
         model = acai_tf.Autoencoder(*networks(), regularizers=[kind()])
         model.compile(optimizer=keras.optimizers.SGD(0.1))
         assert list(model.players()) == ["autoencoder", kind.__name__.lower()]
-        assert len(model.backward_passes()) == (1 if kind.separate else 2)
+        assert len(model.backward_passes()) == (1 if kind.shares_backward else 2)
         model.step(IMAGES)
         moved[kind] = [np.asarray(v) for v in model.trainable_variables]
     for one, other in zip(*moved.values(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-# The critic on the others.
+# The critic on other models.
 
 
 @pytest.mark.parametrize(
@@ -175,9 +175,8 @@ def test_the_baseline_with_its_regularizer_is_the_model(name, regularizer):
         seed_weights(0)
         model = build_model(Config(depth=2, latent=2, **settings), (16, 16, 1), 3)
         model.compile()
-        images, labels = small_batch()
         for _ in range(2):
-            model.train_on_batch(images, labels)
+            model.step(small_batch())
         states.append({n: np.asarray(v) for n, v in checkpoints.state(model).items()})
     whole, composed = states
     assert set(whole) == set(composed)
@@ -186,7 +185,7 @@ def test_the_baseline_with_its_regularizer_is_the_model(name, regularizer):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_with_weight_zero_the_hosts_golden_numbers_come_out(host):
+def test_a_critic_of_weight_zero_keeps_the_golden_numbers(host):
     golden = Golden(host, regularizers=f"{CRITIC}(weight=0)")
     model = golden.model()
     noise = {**golden.noise, "critic": model.critic.noise(StepSeed(0, 0), len(golden.x))}
@@ -204,25 +203,31 @@ def test_with_weight_zero_the_hosts_golden_numbers_come_out(host):
 @pytest.mark.parametrize("host", HOSTS)
 def test_each_loss_reaches_its_own_player_and_nothing_else(host):
     """One backward pass for all gives what a pass each does, and the critic moves the host."""
-    shared, separate, none = worn(host), worn(host, fused=False), worn(host, weight=0)
+    shared, separate, none = (
+        with_critic(host),
+        with_critic(host, fused=False),
+        with_critic(host, weight=0),
+    )
     x, label = small_batch()
     noise = shared.noise(StepSeed(0, 0), len(x))
-    ours, theirs, unmoved = (
+    one_pass, per_player, unmoved = (
         player_gradients(model, x, label, noise)[2] for model in (shared, separate, none)
     )
-    assert [len(m.backward_passes()) for m in (shared, separate)] == [1, len(theirs)]
+    assert [len(m.backward_passes()) for m in (shared, separate)] == [1, len(per_player)]
     for player, variables in shared.players().items():
-        for variable, one, other in zip(variables, ours[player], theirs[player], strict=True):
+        for variable, one, other in zip(
+            variables, one_pass[player], per_player[player], strict=True
+        ):
             assert_near(one, other, 1e-4, f"{player}: {variable.path}")
-    for player in theirs:
-        same = all(map(np.array_equal, ours[player], unmoved[player]))
+    for player in per_player:
+        same = all(map(np.array_equal, one_pass[player], unmoved[player]))
         assert same == (player != "autoencoder")
 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_real_and_mixed_images_differ_in_alpha_alone(host):
     """Mixed with alpha 0, the images are the real ones of the partners."""
-    model = worn(host)
+    model = with_critic(host)
     x, label = small_batch()
     noise = model.noise(StepSeed(0, 0), len(x))
     noise["critic"]["uniform"] = np.zeros((len(x), 1, 1, 1), np.float32)
@@ -244,7 +249,7 @@ def test_real_and_mixed_images_differ_in_alpha_alone(host):
 def test_weights_are_in_units_of_the_reconstruction_loss():
     """A Bernoulli's loss is a sum over pixels, so that the critic counts as often."""
     for host, times in (("baseline", 1), ("vae", 16 * 16)):
-        model = worn(host, weight=0.25)
+        model = with_critic(host, weight=0.25)
         x, _ = small_batch()
         noise = model.noise(StepSeed(0, 0), len(x))
         h = model.encoder(x)
@@ -254,8 +259,8 @@ def test_weights_are_in_units_of_the_reconstruction_loss():
         assert float(terms.autoencoder) == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_critics_weight_may_rise():
-    model = worn("baseline", weight="0.5, ramp=4")
+def test_the_critics_weight_ramps_up():
+    model = with_critic("baseline", weight="0.5, ramp=4")
     x, label = small_batch()
     for step, weight in ((0, 0), (1, 0.125), (4, 0.5), (9, 0.5)):
         losses, logs = model.objectives(x, label, model.noise(StepSeed(0, step), len(x)))
@@ -284,7 +289,7 @@ def test_reconstructions():
     assert scales == [1, 60, 1]
 
 
-def test_whole_numbers_are_autoencoded():
+def test_sequences_of_tokens():
     """Sequences of tokens, with the critic on their probabilities."""
     tokens = np.random.default_rng(0).integers(0, 5, (16, 7))
     encoder = keras.Sequential(
@@ -313,7 +318,7 @@ def test_whole_numbers_are_autoencoded():
         model.encode(tokens + 0.5)
 
 
-def test_any_keras_layer_corrupts():
+def test_any_keras_layer_as_corruption():
     model = acai_tf.Autoencoder(*networks(), corruption=layers.Dropout(0.5))
     model.compile()
     model.fit(IMAGES, batch_size=10, verbose=0)
@@ -334,12 +339,12 @@ def test_names_with_arguments():
 
 
 @pytest.mark.parametrize("text", ["a(", "a(1)", "a(x=open('f'))", "a b", "a)", "a(x=1) + b"])
-def test_what_is_no_name_is_refused(text):
+def test_malformed_names_are_refused(text):
     with pytest.raises(UsageError):
         registry.parse(text)
 
 
-def test_networks_of_ones_own_resume_in_another_process(tmp_path, monkeypatch):
+def test_custom_networks_resume_in_another_process(tmp_path, monkeypatch):
     """Keras counts layers: there, the same networks have other names."""
     settings = {"dataset": "digits", "model": "acai", "networks": f"{__name__}:built(width=5)"}
     settings |= {"latent": 3, "batch": 32, "report_kimg": 1, "run_dir": str(tmp_path / "run")}
@@ -352,7 +357,7 @@ def test_networks_of_ones_own_resume_in_another_process(tmp_path, monkeypatch):
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
 
 
-def test_networks_within_networks_have_a_name_for_each_variable():
+def test_variables_of_nested_networks_have_distinct_names():
     class Two(Custom):
         def attach(self, model):
             self.networks = [
@@ -388,7 +393,7 @@ def test_residual_networks_of_any_shape():
     model = build_model(config, (16, 24, 3), 0)
     assert model.latent_shape == (2, 3, 3)
     model.compile()
-    model.fit(np.zeros((4, 16, 24, 3), np.uint8), verbose=0)
+    model.step(np.zeros((4, 16, 24, 3), np.uint8))
     patches = build_model(
         Config(networks="large", depth=2, latent=3, latent_width=4), (64, 96, 3), 0
     )
@@ -405,7 +410,7 @@ def test_registered_names(monkeypatch):
     from acai_tf import models
 
     monkeypatch.setattr(models, "REGULARIZERS", dict(models.REGULARIZERS))
-    monkeypatch.setitem(models._KINDS, "regularizer", models.REGULARIZERS)
+    monkeypatch.setitem(models._REGISTRIES, "regularizer", models.REGULARIZERS)
     acai_tf.register("regularizer", "mine", f"{__name__}:Custom")
     model = build_model(
         Config(model="vae", regularizers=f"mine, {CRITIC}", depth=2), (16, 16, 1), 0
@@ -417,7 +422,7 @@ def test_registered_names(monkeypatch):
         acai_tf.register("flavour", "mine", "elsewhere:Mine")
 
 
-# What does not fit.
+# Parts that do not fit.
 
 
 def bad(**parts):
@@ -428,7 +433,7 @@ def bad(**parts):
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: acai_tf.ACAI(networks()[0], networks()[0]), "decoder takes"),
+        (lambda: acai_tf.ACAI(networks()[0], networks()[0]), "decoder's input"),
         (lambda: acai_tf.Baseline(keras.Sequential([layers.Dense(2)]), networks()[1]), "Input"),
         (
             lambda: acai_tf.Autoencoder(*networks(), reconstruction=acai_tf.Categorical(4)),
@@ -440,7 +445,7 @@ def bad(**parts):
             ),
             "critic",
         ),
-        (lambda: acai_tf.ACAI(*networks(), critic=networks()[1]), "critic takes"),
+        (lambda: acai_tf.ACAI(*networks(), critic=networks()[1]), "critic's input"),
         (lambda: acai_tf.ACAI(*networks(), weight=-1), "weight"),
         (lambda: acai_tf.ACAI(*networks()).compile(loss="mse"), "loss"),
         (lambda: settings_read("vae", "critic"), CRITIC),
@@ -452,12 +457,12 @@ def bad(**parts):
         (lambda: build_model(Config(model="acai", regularizers=CRITIC), (16, 16, 1), 0), "critic"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(make, says):
+def test_parts_that_do_not_fit_are_refused(make, says):
     with pytest.raises(UsageError, match=says):
         make()
 
 
-def test_labels_that_are_missing_are_asked_for():
+def test_missing_labels_are_refused():
     model = acai_tf.Baseline(*networks(), classes=3)
     model.compile()
     with pytest.raises(UsageError, match="labels"):

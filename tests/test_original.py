@@ -140,7 +140,7 @@ def test_a_codebook_that_began_biased_is_not_called_unbiased(tmp_path):
     config = dataclasses.replace(golden.config, zero_debias=True)
     model = build_model(config, golden.shape, 10)
     model.compile(optimizer=adam(model, model.config.lr))
-    with pytest.raises(UsageError, match="--zero_debias is for a new codebook"):
+    with pytest.raises(UsageError, match="--zero_debias"):
         checkpoint.restore(folder, model)
 
 
@@ -243,7 +243,7 @@ def test_the_dataset_is_that_of_the_folder_above_and_never_the_quickstart(tmp_pa
     config = parsed(f"--original={folder}")
     assert config.dataset == "celeba"
     assert (config.depth, config.lr, config.batch, config.total_kimg) == (4, 1e-4, 64, 1 << 14)
-    with pytest.raises(UsageError, match=r"--dataset is needed: the folder of --original=.* none"):
+    with pytest.raises(UsageError, match="--dataset is needed"):
         parsed(f"--original={RUN}")
     with pytest.raises(UsageError, match="is a run of acai, not of vae"):
         parsed(f"--original={folder}", "--model=vae")

@@ -18,8 +18,7 @@ from acai_tf.config import KIMG, Config
 from acai_tf.data import load_dataset
 from acai_tf.errors import UsageError
 from acai_tf.export.exported import read_about
-from acai_tf.pretrained import card
-from acai_tf.tools.pretrained import _shortened
+from acai_tf.tools import pretrained as tool
 from acai_tf.training import checkpoints
 from tests.conftest import ROOT
 
@@ -42,12 +41,12 @@ def test_each_loads_and_says_what_it_is(name):
     images = np.zeros((2, *model.image_shape), np.uint8)
     assert np.isfinite(model.reconstruct(images)).all()
     folder = pretrained.FOLDER / name
-    text = (folder / card.CARD).read_text()
+    text = (folder / tool.CARD).read_text()
     (command,) = (line for line in text.splitlines() if line.startswith("python train.py"))
     same = flags.parse(shlex.split(command)[1:])  # it trains this very model
     assert same == config
     assert f"{about['scores']['probe_accuracy']:.4g}" in text
-    assert Image.open(folder / card.PICTURE).width > 500
+    assert Image.open(folder / tool.PICTURE).width > 500
 
 
 def test_its_scores_are_those_of_its_weights(monkeypatch):
@@ -90,7 +89,7 @@ def test_weights_cut_short_are_of_no_such_model(tmp_path):
 def test_a_command_says_what_differs_and_not_where_it_ran():
     config = Config(dataset="mnist", model="vae", depth=16, latent=2, lr=0.5, total_kimg=7)
     config = dataclasses.replace(config, run_dir="/r", data_dir="/d", fused=False, beta=2.0)
-    words = card.training_command(config).split()
+    words = tool.training_command(config).split()
     assert words == [
         *("python", "train.py", "--dataset=mnist", "--model=vae"),
         *("--total_kimg=7", "--lr=0.5", "--beta=2.0"),
@@ -107,22 +106,14 @@ def test_a_folder_of_that_name_is_preferred(tmp_path, monkeypatch):
         acai_tf.load("runs/mnist")  # could be no name
 
 
-def test_numbers_of_16_bits_or_a_word_why_not():
-    assert _shortened(np.float32([1.0005, 1e-7, -65504])).dtype == np.float16
-    assert _shortened(np.int64([2**40]))[0] == 2**40
-    with pytest.raises(UsageError, match="up to 70000 do not fit into 16 bits"):
-        _shortened(np.float32([1.0, -70000.0]))
-
-
 @pytest.mark.slow
 def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
-    from acai_tf.tools.pretrained import main
     from acai_tf.training.train import train
 
     model = train(tiny)
     words = ["pretrained", f"--add={tiny.run_dir}", f"--out={tmp_path / 'out'}", "--n_init=2"]
     monkeypatch.setattr(sys, "argv", words)
-    main()
+    tool.main()
     folder = tmp_path / "out" / "acai" / "digits-d128"
     loaded = acai_tf.load(str(folder))
     images = load_dataset(tiny).test_images[:16]
@@ -136,9 +127,9 @@ def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
     about = json.loads((folder / "acai_tf.json").read_text())
     assert {"test_rmse", "probe_accuracy", "clustering_accuracy"} <= set(about["scores"])
     assert "line_distance" not in about["scores"]  # digits have no true interpolations
-    assert str(tmp_path) not in (folder / card.CARD).read_text() + json.dumps(about)
+    assert str(tmp_path) not in (folder / tool.CARD).read_text() + json.dumps(about)
     with pytest.raises(UsageError, match="exists; remove it first"):
-        main()
+        tool.main()
     assert len(list(folder.parent.iterdir())) == 1  # nothing half-made is left
     assert read_about(str(folder))["step"] == 128
 

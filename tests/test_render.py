@@ -16,7 +16,7 @@ GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)]
 
 
 class Blend(Pixels):
-    """Raw pixels with the verbs of an autoencoder that are called one by one."""
+    """Raw pixels with an autoencoder's inference methods."""
 
     def encode(self, images):
         return self.compiled_method("encode")(images)
@@ -41,21 +41,21 @@ def levels(images):
     return np.round((images + 1) * 127.5).mean(axis=(1, 2, 3))
 
 
-def test_a_tour_visits_every_image_and_ends_before_the_first(model):
-    images = render.tour(model, GREY, steps=4)
+def test_a_path_visits_every_image_and_ends_before_the_first(model):
+    images = render.closed_path(model, GREY, steps=4)
     assert images.shape == (12, 8, 8, 1)
     expected = [0, 30, 60, 90, 120, 150, 180, 210, 240, 180, 120, 60]
     np.testing.assert_allclose(levels(images), expected, atol=1)
     for bad in ((GREY[:1], 4), (GREY, 0)):
-        with pytest.raises(UsageError, match="a way needs two images and a step"):
-            render.tour(model, *bad)
+        with pytest.raises(UsageError, match="two images"):
+            render.closed_path(model, *bad)
 
 
 @pytest.mark.parametrize("ending", [".gif", ".webp"])
 def test_an_animation_has_every_image_and_no_end(model, tmp_path, ending):
-    tours = np.stack([render.tour(model, GREY, 4), render.tour(model, GREY[::-1], 4)])
-    path = tmp_path / f"tours{ending}"
-    assert render.save(tours, path, zoom=2, milliseconds=50) == "12 images of 32x16"
+    paths = np.stack([render.closed_path(model, GREY, 4), render.closed_path(model, GREY[::-1], 4)])
+    path = tmp_path / f"paths{ending}"
+    assert render.save(paths, path, zoom=2, milliseconds=50) == "12 frames of 32x16"
     with Image.open(path) as animation:
         assert animation.n_frames == 12
         assert animation.size == (32, 16)
@@ -66,12 +66,12 @@ def test_an_animation_has_every_image_and_no_end(model, tmp_path, ending):
             assert left.mean() == pytest.approx(level, abs=4)
 
 
-def test_a_strip_has_a_row_for_each_tour(model, tmp_path):
-    tours = np.stack([render.tour(model, GREY, 4), render.tour(model, GREY[::-1], 4)])
-    assert render.save(tours, tmp_path / "strip.png") == "96x16"
+def test_a_strip_has_a_row_for_each_path(model, tmp_path):
+    paths = np.stack([render.closed_path(model, GREY, 4), render.closed_path(model, GREY[::-1], 4)])
+    assert render.save(paths, tmp_path / "strip.png") == "96x16"
     strip = np.asarray(Image.open(tmp_path / "strip.png"))
-    np.testing.assert_allclose(strip[4, 4::8], np.round(levels(tours[0])), atol=1)
-    np.testing.assert_allclose(strip[12, 4::8], np.round(levels(tours[1])), atol=1)
+    np.testing.assert_allclose(strip[4, 4::8], np.round(levels(paths[0])), atol=1)
+    np.testing.assert_allclose(strip[12, 4::8], np.round(levels(paths[1])), atol=1)
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):
@@ -84,21 +84,25 @@ def test_the_command(tmp_path, monkeypatch, capsys):
         return cli.run(render.main)
 
     out = tmp_path / "tour.gif"
-    assert run(f"--out={out}", "--images=2", "--ways=3", "--steps=2", "--zoom=1") == 0
-    assert "4 images of 96x32" in capsys.readouterr().out
-    for words, says in (
+    assert run(f"--out={out}", "--images=2", "--paths=3", "--steps=2", "--zoom=1") == 0
+    assert "4 frames of 96x32" in capsys.readouterr().out
+    for words, expected in (
         ([f"--out={out}"], "exists"),
         ([f"--out={tmp_path}/tour.mp4"], "must end with .gif"),
         ([f"--out={tmp_path}/a.gif", "--steps=0"], "--steps must be at least 1"),
-        ([f"--out={tmp_path}/a.gif", "--ways=many"], "invalid int value"),
+        ([f"--out={tmp_path}/a.gif", "--paths=many"], "invalid int value"),
         ([f"--out={tmp_path}/a.gif", "--seed=-1"], "--seed must be at least 0"),
-        ([f"--out={tmp_path}/a.webp", "--ways=30", "--zoom=20"], "16383 pixels a side at most"),
+        ([f"--out={tmp_path}/a.webp", "--paths=30", "--zoom=20"], "16383 pixels"),
         ([f"--out={tmp_path}/a.gif", "--files", str(picture), f"{tmp_path}/text.png"], "text.png"),
     ):
         assert run(*words) == 2, words
         err = capsys.readouterr().err
-        assert says in err
+        assert expected in err
         assert err.count("\n") == 1
+    assert run(f"--out={tmp_path}/old.png", "--ways=1", "--images=2", "--steps=1", "--zoom=1") == 0
+    assert "use --paths" in capsys.readouterr().err
+    with Image.open(tmp_path / "old.png") as strip:
+        assert strip.size == (64, 32)
     out = tmp_path / "own.png"
     assert run(f"--out={out}", "--files", str(picture), str(picture), "--steps=1", "--zoom=1") == 0
     with Image.open(out) as strip:
@@ -108,8 +112,8 @@ def test_the_command(tmp_path, monkeypatch, capsys):
 def test_transparent_pictures(explorer, tmp_path):
     clear = Image.new("RGBA", (20, 20))
     clear.save(tmp_path / "clear.png")
-    assert (render.pictures_of([tmp_path / "clear.png"], (8, 8, 3)) == 255).all()
-    assert (render.pictures_of([tmp_path / "clear.png"], (8, 8, 3), (1, 2, 3)) == [1, 2, 3]).all()
+    assert (render.read_pictures([tmp_path / "clear.png"], (8, 8, 3)) == 255).all()
+    assert (render.read_pictures([tmp_path / "clear.png"], (8, 8, 3), (1, 2, 3)) == [1, 2, 3]).all()
     assert (explorer._image(clear) == 255).all()
     explorer.background = (0, 0, 0)
     assert (explorer._image(clear) == 0).all()
@@ -119,7 +123,7 @@ def test_transparent_pictures(explorer, tmp_path):
 def test_a_pipe_is_no_picture(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(UsageError, match=r"pipe\.png cannot be read"):
-        render.pictures_of([tmp_path / "pipe.png"], (8, 8, 3))
+        render.read_pictures([tmp_path / "pipe.png"], (8, 8, 3))
 
 
 @pytest.fixture
@@ -142,7 +146,16 @@ def test_between_two_pictures(explorer):
         explorer.between(None, end, 0.5)
 
 
-def test_numbers_beyond_the_last_begin_again(explorer):
+def test_the_first_pair_is_of_two_classes(explorer):
+    assert explorer.first_pair() == (0, 1)
+    explorer.labels = np.repeat(np.arange(10), 3)
+    explorer.class_names = tuple("0123456789")
+    assert explorer.first_pair() == (0, 9)  # a third of a turn further, where classes are angles
+    explorer.labels = np.zeros(3, int)
+    assert explorer.first_pair() == (0, 1)
+
+
+def test_numbers_beyond_the_last_wrap_around(explorer):
     assert level(explorer.picture(5)) == level(explorer.picture(2)) == 240
 
 
@@ -156,7 +169,7 @@ def test_corners_are_where_they_are_called(explorer):
     assert grid[2, 2] == pytest.approx(np.mean(levels), abs=1)
 
 
-def test_a_walk_over_the_classes(explorer):
+def test_a_path_through_the_classes(explorer):
     for number, light in ((0, 120), (1, 240), (2, 120)):
         picture = np.asarray(explorer.classes(number).convert("L"))
         height = picture.shape[0] // 2

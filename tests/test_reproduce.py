@@ -1,5 +1,6 @@
-"""The published tables: rows, jobs, numbers by hand."""
+"""Reproducing the paper's tables: rows, runs, numbers by hand."""
 
+import argparse
 import dataclasses
 import json
 import os
@@ -8,16 +9,20 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from acai_tf.config import KIMG, Config
-from acai_tf.errors import AcaiError, Stopped, UsageError
+from acai_tf import cli
+from acai_tf.config import KIMG
+from acai_tf.errors import Stopped, UsageError
+from acai_tf.evaluation import all_scores
 from acai_tf.models import MODELS
-from acai_tf.tools.reproduce import grid, jobs, tables
-from acai_tf.tools.reproduce.obtained import measured, obtained
-from acai_tf.tools.reproduce.published import TABLES, Published, Score
+from acai_tf.tools.reproduce import command, tables
+from acai_tf.tools.reproduce import rows as grid
+from acai_tf.tools.reproduce.published import TABLES, Published
+from acai_tf.tools.reproduce.tables import measured, obtained
 from acai_tf.training.run_folder import RunFolder
 from tests.conftest import ROOT
 
@@ -28,12 +33,17 @@ def rows(table, tmp_path, **choice):
     return grid.rows(table, tmp_path / "runs", **choice)
 
 
-def run(*words, cwd=ROOT):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "acai_tf", "reproduce", *map(str, words)]
-    return subprocess.run(
-        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=300
-    )
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """A function that runs the command in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["reproduce", *map(str, words)])
+        status = cli.run(command.main)
+        return status, *capsys.readouterr()
+
+    return run
 
 
 def reports(config, numbers, speed=100.0, **measured):
@@ -76,7 +86,7 @@ def test_every_published_row_is_a_run_at_the_published_settings(tmp_path):
     assert len(set(dirs)) == 5 * 8 * (1 + 6)  # clustering shares its runs with the probe
 
 
-def test_runs_lie_where_train_py_puts_them(tmp_path):
+def test_run_folders_are_those_of_train_py(tmp_path):
     from acai_tf.training.run_folder import default_run_dir
 
     for row in rows(PROBE, pathlib.Path("."), seeds=1, models=["acai", "vae"]):
@@ -88,12 +98,12 @@ def test_rows_are_chosen_and_shortened(tmp_path):
                   sizes=[256])  # fmt: skip
     assert [config.total_kimg for config in row.configs] == [1024] * 3
     assert row.shown_command(2) == (
-        "python train.py --dataset=mnist --model=acai --latent=16 --total_kimg=1024 --seed=2"
+        "acai-tf train --dataset=mnist --model=acai --latent=16 --total_kimg=1024 --seed=2"
     )
     assert row.configs[2].run_dir.endswith("runs/mnist/acai-d256-seed2")
     (row, *_) = rows(LINES, tmp_path, scale=1e-9)
     assert row.kimg == 64  # a report at least
-    (row, *_) = rows(LINES, tmp_path, scale=1e-9, given=("--report_kimg=2",))
+    (row, *_) = rows(LINES, tmp_path, scale=1e-9, given={"report_kimg": 2})
     assert row.kimg == 2
 
 
@@ -106,11 +116,12 @@ def test_other_settings_reach_those_that_read_them(tmp_path):
     assert (acai.configs[0].lr, acai.configs[0].data_dir) == (1e-3, "/d")
     assert acai.configs[0].fused is False
     assert acai.configs[0].run_dir.endswith("acai-d64-lr0.001-seed0")
-    assert "/d" not in acai.shown_command(0)  # where things lie is nobody else's
+    assert "--data_dir=/d" in acai.command(0)
+    assert "/d" not in acai.shown_command(0)
     assert "--lr=0.001" in acai.shown_command(0)
-    assert tables.name("lines", [acai], 1000) == "lines-16384kimg-lr0.001"
+    assert tables.table_name("lines", [acai], 1000) == "lines-16384kimg-lr0.001"
     both = [acai, found["aae"]]
-    assert tables.name("x", both, 7) == "x-16384kimg-lr0.001-adversary_lr0.01-n_init7"
+    assert tables.table_name("x", both, 7) == "x-16384kimg-lr0.001-adversary_lr0.01-n_init7"
 
 
 def test_one_start_of_the_codebook_alone_where_it_is_given(tmp_path):
@@ -128,8 +139,8 @@ def test_one_start_of_the_codebook_alone_where_it_is_given(tmp_path):
         ({"datasets": ["mnist"]}, "no such row; this table has lines 64, each with baseline"),
         ({"scale": 0.0}, "--scale must be above 0 and at most 1, got 0"),
         ({"scale": 1.5}, "--scale must be above 0"),
-        ({"given": ("--noise=2.0",), "models": ["acai"]}, "no row of these reads --noise=2.0"),
-        ({"given": ("--report_kimg=64", "--batch=60")}, "--batch=60 does not divide"),
+        ({"given": {"noise": 2.0}, "models": ["acai"]}, "no row of these reads --noise"),
+        ({"given": {"report_kimg": 64, "batch": 60}}, "--batch=60 does not divide"),
     ],
 )
 def test_rows_that_are_none_are_refused(tmp_path, choice, message):
@@ -140,53 +151,46 @@ def test_rows_that_are_none_are_refused(tmp_path, choice, message):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--table=lines", "--seed=3"], "--seed is what a table's rows differ in"),
+        (["--table=lines", "--seed=3"], "--seed is set by the table"),
         (["--table=lines", "--frobnicate"], "Unknown command line flag 'frobnicate'"),
         (["--table=lines", "--lr=fast"], "--lr"),
         (["--table=lines", "--models=acai,gan"], "unknown model 'gan'; known: baseline"),
         (["--table=4"], "invalid choice: '4'"),
-        (["--table=lines", "--scale=1/0"], "'1/0' is no number"),
+        (["--table=lines", "--scale=1/0"], "'1/0' is not a number"),
         (["--table=lines", "--scale=1e999"], "--scale"),
-        (["--table=lines", "--report_kimg=0"], "--report_kimg must be at least 1"),
-        (["--table=lines", "--runs_dir=~nobodys/x"], "'~nobodys/x' is no folder"),
+        (["--table=lines", "--report_kimg=0"], "--report_kimg"),
+        (["--table=lines", "--runs_dir=~nobodys/x"], "~nobodys/x"),
         (["--table=probe", "--sizes=big"], "--sizes"),
         (["--table=lines", "--seeds=0"], "--seeds must be at least 1"),
         ([], "--table"),
     ],
 )
-def test_bad_words_are_one_line(words, message, tmp_path):
-    ended = run(*words, cwd=tmp_path)
-    assert ended.returncode == 2
-    assert message in ended.stderr
-    assert len(ended.stderr.splitlines()) == 1
+def test_bad_options_are_one_line(words, message, run, tmp_path):
+    status, _, stderr = run(*words)
+    assert status == 2
+    assert message in stderr
+    assert len(stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_the_tables_and_their_commands_can_be_listed(tmp_path, monkeypatch, capsys):
-    from acai_tf.tools.reproduce import command as reproduce
-
-    def listed(*words):
-        monkeypatch.setattr(sys, "argv", ["reproduce", *words])
-        reproduce.main()
-        return capsys.readouterr().out.splitlines()
-
-    monkeypatch.chdir(tmp_path)
-    assert [line.split(":")[0] for line in listed("--list")] == [f"--table={t}" for t in TABLES]
-    base = "python train.py --dataset=lines --model"
+def test_the_tables_and_their_commands_can_be_listed(run, tmp_path):
+    _, printed, _ = run("--list")
+    assert [line.split(":")[0] for line in printed.splitlines()] == [f"--table={t}" for t in TABLES]
     words = ("--table=lines", "--models=acai,vae", "--seeds=2", "--scale=1/16", "--list")
-    assert listed(*words) == [
-        f"{base}={model} --total_kimg=1024 --seed={seed}" for model in ("vae", "acai")
+    assert run(*words)[1].splitlines() == [
+        f"acai-tf train --dataset=lines --model={model} --total_kimg=1024 --seed={seed}"
+        for model in ("vae", "acai")
         for seed in (0, 1)
-    ]  # fmt: skip
+    ]
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_folder_of_another_configuration_is_refused_before_anything_runs(tmp_path):
+def test_a_run_folder_of_another_configuration_is_refused_before_anything_runs(run, tmp_path):
     (row,) = rows(LINES, tmp_path, seeds=1, models=["acai"])
     reports(dataclasses.replace(row.configs[0], lr=0.5), [{"line_distance": 1.0}])
-    ended = run("--table=lines", "--seeds=1", f"--runs_dir={tmp_path / 'runs'}")
-    assert ended.returncode == 2
-    assert "lr is 0.5 there, 0.0001 here" in ended.stderr
+    status, _, stderr = run("--table=lines", "--seeds=1")
+    assert status == 2
+    assert "lr is 0.5 there, 0.0001 here" in stderr
     assert not (tmp_path / "runs" / "logs").exists()
 
 
@@ -204,13 +208,15 @@ def test_some_of_the_numbers_as_printed():
              for n, t in TABLES.items()}  # fmt: skip
     sums = {name: round(sum(each), 2) for name, each in means.items()}
     assert sums == {"lines": 27.40, "probe": 2519.28, "clustering": 1377.88}
+    for table in TABLES.values():
+        assert {all_scores()[score.name][1] for score in table.scores} <= {"higher", "lower"}
 
 
 def test_what_was_given_as_published_makes_no_other_run(tmp_path):
     given = grid.read_settings(["--lr=1e-4", "--batch=64", "--report_kimg=64"])
     (row,) = rows(LINES, tmp_path, seeds=1, models=["acai"], given=given)
     assert row.configs[0].run_dir.endswith("lines/acai-d64-seed0")
-    assert tables.name("lines", [row], 1000) == "lines-16384kimg"
+    assert tables.table_name("lines", [row], 1000) == "lines-16384kimg"
 
 
 def test_what_reports_and_evaluate_py_both_measure_counts_by_the_reports(tmp_path):
@@ -241,13 +247,12 @@ def test_a_row_is_the_median_of_its_last_reports(tmp_path):
     reports(row.configs[1], accuracy, clustering_accuracy=0.85)  # longer: measured too late
     reports(row.configs[2], accuracy[:2])
     found = obtained(row, (*CLUSTERING.scores, *PROBE.scores), tmp_path)
-    assert list(found.scores) == [0, 1]
     assert found.scores[0] == [75.0, 50.0]
-    assert found.of(0) == [75.0]
-    assert found.of(1) == [50.0, 50.0]
-    assert found.unfinished == {2: 128}
-    assert found.speed == {0: 50.0, 1: 100.0}
-    assert [records[-1]["kimg"] for records in found.curves] == [256, 256]
+    assert found.values(0) == [75.0]
+    assert found.values(1) == [50.0, 50.0]
+    assert found.unfinished == 1
+    assert found.speeds == [50.0, 100.0]
+    assert [records[-1]["kimg"] for records in found.reports] == [256, 256]
     own = pathlib.Path(row.configs[0].run_dir)
     assert measured(own, 256, n_init=1000) == {}  # of how many restarts it does not say
 
@@ -297,12 +302,11 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
         + ["2", "100"]
     )
     cells = next(line for line in lines if line[2:3] == ["aae"])
-    assert cells[3:] == ["3.26 ± 0.19", "3.00", "**-0.26**", "0.14 ± 0.02", "", "", "1", "100"]
-    assert "- lines aae, seed 1: not at its end yet (kimg 64), not counted" in text
-    assert "- lines aae: mean smoothness undefined or not measured in 1 of 1" in text
-    assert f"`{acai.shown_command(0)}` to 1" in text
+    assert cells[3:8] == ["3.26 ± 0.19", "3.00", "**-0.26**", "0.14 ± 0.02", ""]
+    assert cells[9:] == ["1 (1 unfinished)", "100"]
+    assert f"\n{acai.shown_command(0)}\n" in text
     assert (out / "lines.png").read_bytes().startswith(b"\x89PNG")
-    # What it rests on is kept, without where it lay.
+    # The runs behind it are kept, without their paths.
     kept = out / "runs" / "lines" / "acai-d64-lr0.001-seed1"
     assert RunFolder(kept).config() == dataclasses.replace(
         acai.configs[1], data_dir="", run_dir="", cache_dir=""
@@ -310,13 +314,13 @@ def test_a_table_says_what_was_obtained_and_how(tmp_path):
     assert len(RunFolder(kept).records()) == 2
     assert "somebody" not in "".join(p.read_text() for p in out.rglob("*.json*")) + text
     shutil.rmtree(tmp_path / "runs")  # a table can be made of what was kept alone
-    assert [obtained(row, LINES.scores, out / tables.KEPT).of(0) for row in found] == [
+    assert [obtained(row, LINES.scores, out / tables.KEPT).values(0) for row in found] == [
         pytest.approx([3.0]),
         pytest.approx([0.2, 0.4]),
     ]
 
 
-def test_what_was_obtained_before_stays_in_a_table(tmp_path):
+def test_earlier_results_stay_in_a_table(run, tmp_path):
     words = ["--table=probe", "--scale=1/256", "--no_train"]
     choice = {"scale": 1 / 256, "datasets": ["mnist"], "models": ["acai"]}
     small, large = rows(PROBE, tmp_path, seeds=2, **choice)
@@ -327,8 +331,8 @@ def test_what_was_obtained_before_stays_in_a_table(tmp_path):
     reports(dataclasses.replace(other.configs[0], lr=0.5), [{"probe_accuracy": 1.0}])
 
     def numbers(*choice):
-        ended = run(*words, *choice, cwd=tmp_path)
-        assert ended.returncode == 0, ended.stderr
+        status, _, stderr = run(*words, *choice)
+        assert status == 0, stderr
         (file,) = (tmp_path / "results").glob("*.md")
         cells = [line.split("|")[1:-1] for line in file.read_text().splitlines()]
         return {
@@ -360,7 +364,7 @@ def test_a_shorter_run_does_not_replace_what_a_longer_one_left(tmp_path):
     reports(row.configs[0], [score] * 2)
     tables.write(tmp_path / "out", "lines", LINES, [obtained(row, LINES.scores, tmp_path)], [])
     assert len(RunFolder(kept.run_dir).records()) == 5
-    # A longer one does, and what was measured of the other is not said of it.
+    # A longer one does, without the other's scores.
     shutil.rmtree(row.configs[0].run_dir)
     reports(row.configs[0], [score] * 6)
     tables.write(tmp_path / "out", "lines", LINES, [obtained(row, LINES.scores, tmp_path)], [])
@@ -368,130 +372,137 @@ def test_a_shorter_run_does_not_replace_what_a_longer_one_left(tmp_path):
     assert not (pathlib.Path(kept.run_dir) / "eval.json").exists()
 
 
-# Jobs: small programs in place of train.py.
+# Runs: a small program in place of `python -m acai_tf`.
 
-REPORT = """
-import json, sys, time
-folder, kimg = sys.argv[1], int(sys.argv[2])
-for k in range(1, kimg + 1):
-    time.sleep(0.05)
-    record = {"step": 16 * k, "kimg": k, "score": k / 10, "images_per_second": 7.0}
-    open(f"{folder}/metrics.jsonl", "a").write(json.dumps(record) + "\\n")
-"""
-PATIENT = """
-import pathlib, signal, sys, time
-def save(*_):
-    pathlib.Path(sys.argv[1], "saved").touch()
-    sys.exit(143)
-signal.signal(signal.SIGTERM, save)
-pathlib.Path(sys.argv[1], "began").touch()
-time.sleep(60)
+PROGRAM = """
+import os, pathlib, signal, sys, time
+if "data" in sys.argv:
+    raise SystemExit("error: mnist is missing")
+*_, command, folder = sys.argv
+folder = pathlib.Path(folder)
+if command == "report":
+    for kimg in (1, 2):
+        print(f"kimg {kimg}/2  score 0.5")
+elif command == "count":
+    now = folder / "now"
+    now.mkdir(exist_ok=True)
+    (now / str(os.getpid())).touch()
+    time.sleep(0.3)
+    print("at a time", len(list(now.iterdir())), "threads", os.environ["OMP_NUM_THREADS"])
+    (now / str(os.getpid())).unlink()
+elif command == "fail":
+    raise SystemExit("error: too bad")
+elif command == "killed":
+    print("all is well", flush=True)
+    os.kill(os.getpid(), 9)
+elif command == "silent":
+    sys.exit(5)
+elif command == "wait":
+    def save(*_):
+        (folder / f"{os.getppid()}-{time.monotonic()}.saved").touch()
+        sys.exit(143)
+    signal.signal(signal.SIGTERM, save)
+    (folder / f"{os.getpid()}.began").touch()
+    time.sleep(30)
 """
 
 
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """A function that makes a job of programs."""
-    monkeypatch.setattr(jobs, "LOOK", 0.05)
+    """A function that makes a job of PROGRAM's commands."""
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} {tmp_path / "program.py"} "$@"\n')
+    (tmp_path / "program.py").write_text(PROGRAM)
+    program.chmod(0o755)
+    monkeypatch.setattr(command.sys, "executable", str(program))
 
-    def job(name, *programs, kimg=3):
-        folder = tmp_path / "runs" / "digits" / name
-        folder.mkdir(parents=True)
-        config = Config(dataset="digits", report_kimg=1, total_kimg=kimg, run_dir=str(folder))
-        words = [["-c", program, str(folder), str(kimg)] for program in programs]
-        return jobs.Job(config, words, tmp_path / "logs" / f"{name}.log")
+    def job(name, *commands):
+        words = [[one, str(tmp_path)] for one in commands]
+        return command.Job(f"digits/{name}", words, tmp_path / "logs" / f"{name}.log")
 
     return job
 
 
-def test_jobs_run_so_many_at_a_time_and_say_what_they_reach(job, tmp_path, capsys):
-    count = f"""
-import os, pathlib, time
-here = pathlib.Path({str(tmp_path)!r}, "now"); here.mkdir(exist_ok=True)
-mine = here / str(os.getpid()); mine.touch()
-time.sleep(0.2)
-print("at a time", len(list(here.iterdir())), "threads", os.environ["OMP_NUM_THREADS"])
-mine.unlink()
-"""
-    made = [job(f"run{i}", REPORT, count) for i in range(4)]
-    logs = [one.log for one in made]
-    ends = []
+def test_jobs_run_in_parallel_and_print_their_reports(job, capfd):
+    jobs, ends = [job(f"run{i}", "report", "count") for i in range(4)], []
     places = [{"OMP_NUM_THREADS": "5"}] * 2
-    assert jobs.run_all(made, places, ["score"], ended=lambda: ends.append(1)) == []
+    assert command.run_all(jobs, places, finished=lambda: ends.append(1)) == []
     assert len(ends) == 4
-    said = " ".join(log.read_text() for log in logs)
-    assert "at a time 2 threads 5" in said
-    assert "at a time 3" not in said
-    printed = capsys.readouterr().out
-    assert "digits/run3  kimg 3/3  score 0.3  7 img/s" in printed
-    assert printed.count(" img/s") == 12  # each report once
+    logs = " ".join(one.log.read_text() for one in jobs)
+    assert "at a time 2 threads 5" in logs
+    assert "at a time 3" not in logs
+    printed = capfd.readouterr().out
+    assert "digits/run3  kimg 2/2  score 0.5" in printed
+    assert printed.count("  kimg ") == 8  # each report once
 
 
-def test_a_job_that_fails_keeps_no_other_from_its_end(job, capsys):
-    bad = job("bad", "print('it was'); raise SystemExit('error: too bad')", REPORT)
-    good = job("good", REPORT)
-    (failed,) = jobs.run_all([bad, good], [{}], [], ended=lambda: None)
-    assert failed is bad
-    assert failed.failure == "error: too bad"
-    assert not bad.folder.records()  # what comes after was not begun
-    assert len(good.folder.records()) == 3
-    assert "digits/bad failed: error: too bad" in capsys.readouterr().out
+def test_a_job_that_fails_does_not_stop_the_others(job, capfd):
+    jobs = [job("bad", "fail", "report"), job("good", "report"), job("killed", "killed")]
+    jobs.append(job("silent", "silent"))
+    jobs[2].log.parent.mkdir()
+    jobs[2].log.write_text("error: of another day\n")
+    failed = command.run_all(jobs, [{}], lambda: None)
+    assert failed == ["digits/bad", "digits/killed", "digits/silent"]
+    assert "kimg" not in jobs[0].log.read_text()  # the command after it has not run
+    assert "kimg 2/2" in jobs[1].log.read_text()
+    assert jobs[2].log.read_text() == "error: of another day\nall is well\n"
+    printed = capfd.readouterr().out
+    assert "digits/bad failed: error: too bad" in printed
+    assert "digits/killed failed: killed by signal 9" in printed
+    assert "digits/silent failed: exit status 5" in printed
 
 
-def test_of_a_job_that_was_killed_it_says_so(job):
-    killed = job("killed", "import os; print('all is well', flush=True); os.kill(os.getpid(), 9)")
-    killed.log.parent.mkdir()
-    killed.log.write_text("error: of another day\n")
-    silent = job("silent", "import sys; sys.exit(5)")
-    silent.log.write_text("error: of another day\n")
-    jobs.run_all([killed, silent], [{}], [], ended=lambda: None)
-    assert "signal 9 ended it" in killed.failure
-    assert silent.failure == "exit status 5"
-    assert killed.log.read_text() == "error: of another day\nall is well\n"
+def test_a_table_that_cannot_be_written_ends_all_runs(job, tmp_path):
+    def finished():
+        raise OSError("no space")
+
+    began = time.monotonic()
+    with pytest.raises(OSError, match="no space"):
+        command.run_all([job("a", "report"), job("b", "wait")], [{}, {}], finished)
+    assert time.monotonic() - began < 30
 
 
-def test_a_run_of_another_process_is_waited_for(job, capsys):
-    """Of one that a killed `reproduce` left, say."""
-    taken, other = job("taken", REPORT), job("other", REPORT)
-    hold = f"""
-import time
-from acai_tf.run_folder import RunFolder
-with RunFolder({str(taken.folder.path)!r}).lock():
-    print("held", flush=True)
-    time.sleep(1.5)
-"""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-c", hold]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, env=environment) as process:
-        process.stdout.readline()
-        assert taken.folder.busy()
-        began = {}
-        assert not jobs.run_all([taken, other], [{}], [], ended=lambda: began.setdefault(
-            "first", [len(one.folder.records()) for one in (taken, other)]))  # fmt: skip
-    assert "another process is at what is left to do" in capsys.readouterr().out
-    assert began["first"] == [0, 3]  # the other one came first
-    assert len(taken.folder.records()) == 3
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_all_and_all_are_saved(job, number, tmp_path):
+    before = signal.signal(number, signal.default_int_handler)  # a background job ignores some
+    jobs = [job(name, "wait") for name in "abc"]
+
+    def send():
+        until = time.monotonic() + 30
+        while len(list(tmp_path.glob("*.began"))) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    try:
+        with pytest.raises(Stopped, match="the same command resumes") as stopped:
+            command.run_all(jobs, [{}, {}], lambda: None)
+        assert stopped.value.exit_status == 128 + number
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        thread.join()
+        signal.signal(number, before)
+    assert len(list(tmp_path.glob("*.saved"))) == 2  # the third has not begun
+    assert len(list(tmp_path.glob("*.began"))) == 2
 
 
-def test_data_are_prepared_before_anything_is_trained(tmp_path, monkeypatch):
-    from acai_tf.tools.reproduce import command as reproduce
+@pytest.fixture
+def python_path(monkeypatch):
+    """Other processes find the package, wherever they start."""
+    inherited = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{inherited}")
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+def test_missing_data_are_reported_before_anything_is_trained(run, job, tmp_path):
     words = ["--table=probe", "--datasets=mnist", "--models=acai", "--seeds=1", "--scale=1/256"]
-    words += [f"--data_dir={tmp_path / 'none'}", f"--cache_dir={tmp_path / 'cache'}"]
-    monkeypatch.setattr(sys, "argv", ["reproduce", *words])
-    with pytest.raises(UsageError, match="mnist"):
-        reproduce.main()
+    status, _, stderr = run(*words, "--data_dir=none")
+    assert status == 2
+    assert stderr == "error: mnist is missing\n"
     assert not (tmp_path / "runs" / "mnist").exists()
 
 
-def test_what_is_left_to_do(tmp_path, monkeypatch):
-    import argparse
-
-    from acai_tf.tools.reproduce.command import _jobs
-
-    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+def test_only_what_is_missing_is_run(tmp_path):
     given = grid.read_settings(["--data_dir=/d"])
     found = rows(CLUSTERING, tmp_path, seeds=2, scale=1 / 128, datasets=["mnist"], sizes=[32],
                  models=["acai"], given=given)  # fmt: skip
@@ -499,100 +510,70 @@ def test_what_is_left_to_do(tmp_path, monkeypatch):
     first, second = found[0].configs
 
     def todo(table=CLUSTERING):
-        left = _jobs(found, table, arguments)
-        return [[pathlib.Path(words[0]).name for words in job.commands] for job in left]
+        jobs = command._jobs(found, table.evaluators, arguments)
+        return [[words[0] for words in job.commands] for job in jobs]
 
-    assert todo() == [["train.py", "evaluate.py"]] * 2
-    assert todo(PROBE) == [["train.py"]] * 2
-    train, evaluate = _jobs(found, CLUSTERING, arguments)[1].commands
-    assert train[1:] == [*found[0].command(1), f"--run_dir={second.run_dir}"]
-    assert evaluate[1:] == (
-        [f"--run_dir={second.run_dir}", "--n_init=7", "--evaluators=clustering", "--data_dir=/d"]
+    assert todo() == [["train", "evaluate"]] * 2
+    assert todo(PROBE) == [["train"]] * 2
+    train, evaluate = command._jobs(found, CLUSTERING.evaluators, arguments)[1].commands
+    assert train == ["train", *found[0].command(1), f"--run_dir={second.run_dir}"]
+    assert evaluate == (
+        ["evaluate", f"--run_dir={second.run_dir}", "--evaluators=clustering", "--n_init=7"]
+        + ["--data_dir=/d"]
     )
     reports(first, [{"probe_accuracy": 0.5}] * 2)
-    assert todo()[0] == ["train.py", "evaluate.py"]  # a report, and no checkpoint after it
+    assert todo()[0] == ["train", "evaluate"]  # a report, but no checkpoint after it
     folder = pathlib.Path(first.run_dir)
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "step-00002048.npz").touch()
-    assert todo()[0] == ["train.py", "evaluate.py"]  # nor an export
-    monkeypatch.setenv("KERAS_BACKEND", "jax")  # which writes none
-    assert todo()[0] == ["evaluate.py"]
-    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
-    (folder / "saved_model").mkdir()
-    assert todo()[0] == ["evaluate.py"]
-    reports(second, [{"probe_accuracy": 0.5}] * 3)  # past it: nothing can be made of it any more
-    assert todo() == [["evaluate.py"]]
+    assert todo()[0] == ["evaluate"]
+    reports(second, [{"probe_accuracy": 0.5}] * 3)  # longer: its weights at this length are gone
+    (pathlib.Path(second.run_dir) / "checkpoints").mkdir()
+    (pathlib.Path(second.run_dir) / "checkpoints" / "step-00003072.npz").touch()
+    assert todo() == [["evaluate"]]
     entry = {"scores": {"clustering_n_init": 7}, "figures": [], "options": {}, "seconds": 1.0}
     saved = {"about": {"kimg": 128}, "evaluators": {"clustering": entry}}
     (folder / "eval.json").write_text(json.dumps(saved))
     assert todo() == []
     arguments.n_init = 1000
-    assert todo() == [["evaluate.py"]]
+    assert todo() == [["evaluate"]]
 
 
-def test_runs_that_failed_are_named_and_the_table_is_written(tmp_path, monkeypatch):
-    from acai_tf.tools.reproduce import command as reproduce
-
-    def fail(todo, places, shown, ended):
-        return todo[:1]
-
-    monkeypatch.setattr(jobs, "run_all", fail)
+def test_runs_that_failed_are_named_and_the_table_is_written(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "run_all", lambda jobs, *_, **__: [jobs[0].name])
     words = ["--table=lines", "--models=acai", "--seeds=1", "--data_dir=/somebody/data"]
-    places = [f"--runs_dir={tmp_path / 'runs'}", f"--out={tmp_path / 'out'}"]
-    monkeypatch.setattr(sys, "argv", ["reproduce", *words, *places])
-    with pytest.raises(AcaiError, match=r"1 runs failed \(lines/acai-d64-seed0\)"):
-        reproduce.main()
+    status, _, stderr = run(*words, "--out=out")
+    assert status == 1
+    assert "1 runs failed (lines/acai-d64-seed0)" in stderr
     text = (tmp_path / "out" / "lines-16384kimg.md").read_text()
     assert "acai-tf reproduce --table=lines --seeds=1 --models=acai\n" in text
     assert "somebody" not in text
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_all_and_all_are_saved(job, number, monkeypatch):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job has none
-    made = [job("a", PATIENT), job("b", PATIENT), job("c", PATIENT)]
-    sleep = time.sleep
-
-    def stop(seconds):
-        sleep(seconds)
-        if all((one.folder.path / "began").exists() for one in made[:2]):
-            signal.raise_signal(number)
-
-    monkeypatch.setattr(jobs.time, "sleep", stop)
-    try:
-        with pytest.raises(Stopped, match="the same command goes on") as stopped:
-            jobs.run_all(made, [{}, {}], [], ended=lambda: None)
-        assert stopped.value.exit_status == 128 + number
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert [(one.folder.path / "saved").exists() for one in made] == [True, True, False]
-
-
 def test_each_gpu_gets_its_share_and_cores_are_divided(monkeypatch):
-    monkeypatch.setattr(jobs.psutil, "virtual_memory", lambda: type("M", (), {"available": 1e12}))
+    memory = type("Memory", (), {"available": 1e12})
+    monkeypatch.setattr(command.psutil, "virtual_memory", lambda: memory)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-    places = jobs.slots(3, runs=9)
+    places = command.environments(3, runs=9)
     assert [place["CUDA_VISIBLE_DEVICES"] for place in places] == ["2", "5", "2"]
-    assert len(jobs.slots(None, runs=99)) == 2 * jobs.PER_GPU
+    assert len(command.environments(None, runs=99)) == 2 * command.PER_GPU
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    monkeypatch.setattr(jobs.psutil.Process, "cpu_affinity", lambda self: list(range(8)))
-    monkeypatch.setattr(jobs.psutil, "cpu_count", lambda: 8)
-    assert [p["TF_NUM_INTRAOP_THREADS"] for p in jobs.slots(None, runs=3)] == ["2"] * 3
-    assert len(jobs.slots(None, runs=99)) == 8
-    monkeypatch.setattr(jobs.psutil, "virtual_memory", lambda: type("M", (), {"available": 8e9}))
-    assert len(jobs.slots(None, runs=99)) == 2
-    assert len(jobs.slots(5, runs=99)) == 5  # asked for
+    monkeypatch.setattr(command.psutil.Process, "cpu_affinity", lambda self: list(range(8)))
+    monkeypatch.setattr(command.psutil, "cpu_count", lambda: 8)
+    places = command.environments(None, runs=3)
+    assert [place["TF_NUM_INTRAOP_THREADS"] for place in places] == ["2"] * 3
+    assert len(command.environments(None, runs=99)) == 8
+    memory.available = 8e9
+    assert len(command.environments(None, runs=99)) == 2
+    assert len(command.environments(5, runs=99)) == 5  # as asked
 
 
 @pytest.mark.slow  # forty seconds of real runs
-def test_a_table_from_nothing_goes_on_where_it_was_stopped(tmp_path):
+def test_a_table_from_nothing_is_resumed_where_it_was_stopped(run, tmp_path, python_path):
     words = ["--table=lines", "--models=baseline,acai", "--seeds=2", "--scale=1/8192"]
     words += ["--report_kimg=1", "--depth=2", f"--cache_dir={tmp_path / 'cache'}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "acai_tf", "reproduce", *words]
-    first = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True)  # fmt: skip
+    started = [sys.executable, "-m", "acai_tf", "reproduce", *words]
+    first = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     runs = tmp_path / "runs" / "lines"
     until = time.monotonic() + 120
     while not list(runs.glob("*/metrics.jsonl")) and time.monotonic() < until:
@@ -600,25 +581,16 @@ def test_a_table_from_nothing_goes_on_where_it_was_stopped(tmp_path):
     first.send_signal(signal.SIGTERM)
     out, err = first.communicate(timeout=120)
     assert first.returncode == 143, out + err
-    assert "the same command goes on" in err
-    ended = run(*words, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
+    assert "the same command resumes" in err
+    status, _, stderr = run(*words)
+    assert status == 0, stderr
     (file,) = (tmp_path / "results").glob("*.md")
     assert file.name == "lines-2kimg-report_kimg1-depth2.md"
     rows = [line.split("|") for line in file.read_text().splitlines() if line.startswith("| lines")]
     assert [row[10].strip() for row in rows[:2]] == ["2", "2"]
     assert len(list(runs.glob("*/saved_model"))) == 4
     before = file.read_text()
-    again = run(*words, cwd=tmp_path)  # nothing is left to do
-    assert again.returncode == 0
-    assert " runs, " not in again.stdout.partition("# Line")[0]
+    status, printed, _ = run(*words)  # nothing is left to do
+    assert status == 0
+    assert " runs, " not in printed.partition("# Line")[0]
     assert file.read_text() == before
-
-
-def test_scores_have_directions():
-    from acai_tf.tools.compare.tables import directions
-
-    for table in TABLES.values():
-        for score in table.scores:
-            assert isinstance(score, Score)
-            assert directions()[score.name] in ("higher", "lower")

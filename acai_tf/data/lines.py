@@ -1,4 +1,4 @@
-"""The synthetic lines: an endless supply of 32x32 images of a line from the centre."""
+"""The paper's synthetic lines: an endless supply of 32x32 images of a line from the centre."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,18 @@ from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
 
 SIZE = 32
-LENGTH = SIZE / 2 - 1  # from the centre, along the longer axis of a vertical or horizontal line
+LENGTH = SIZE / 2 - 1  # pixels
 THICKNESS = 2
 CLASSES = 10
 TEST_IMAGES = 5000
-_TEST_STREAM = 2**32 - 1  # as a step number: one that no training run reaches
+_TEST_STREAM = 2**32 - 1  # a step that no training run reaches
 
 
 def draw_lines(angles: np.ndarray) -> np.ndarray:
-    """Anti-aliased lines from the centre to one pixel inside the border, at any angles.
+    """Anti-aliased lines from the centre to one pixel inside the border.
 
-    A line runs along the axis on which it is longer, one row (or column) of
-    pixels after another; in each, a span two pixels wide is shared out among the
-    pixels it covers.
+    A line is drawn along the axis in which it is longer, row by row (or column by column): in each,
+    a span two pixels wide is divided among the pixels it covers.
 
     Args:
         angles: [N], radians.
@@ -35,7 +34,7 @@ def draw_lines(angles: np.ndarray) -> np.ndarray:
     run = np.where(steep, down, across)
     drift = np.where(steep, across, down)
     centre = SIZE / 2
-    # Walk in the direction of increasing pixels: from the far end where `run` is negative.
+    # In the direction of increasing pixels: from the far end where `run` is negative.
     backwards = run < 0
     start = centre + np.where(backwards, run, 0)
     end = centre + np.where(backwards, 0, run)
@@ -44,7 +43,7 @@ def draw_lines(angles: np.ndarray) -> np.ndarray:
 
     pixel = np.arange(SIZE)
     start, end, first, slope = (values[:, None] for values in (start, end, first, slope))
-    # [N, 32]: how much of each row belongs to the line; only the first may be partial.
+    # [N, 32]: the part of each row that the line covers; only the first may be partial.
     weight = np.where(pixel < start, np.ceil(start) - start, 1.0)
     weight *= (pixel >= np.floor(start)) & (pixel < np.ceil(end))
     left = first + (pixel - start - 0.5) * slope
@@ -57,9 +56,9 @@ def draw_lines(angles: np.ndarray) -> np.ndarray:
 
 
 def line_class(angles: np.ndarray) -> np.ndarray:
-    """Which tenth of the circle: [N] radians in [0, 2 pi] -> whole numbers 0..9.
+    """The tenth of the circle that an angle is in: [N] radians in [0, 2 pi] -> integers 0..9.
 
-    The formula is the original's, which gives 10 for the last millionth of a radian.
+    The original's formula; it gives 10 for the last millionth of a radian, which is 9 here.
     """
     return np.minimum(CLASSES * angles / (2 * np.pi - 1e-6), CLASSES - 1).astype(np.int64)
 
@@ -90,7 +89,7 @@ def random_angles(count: int, seed: int, step: int) -> np.ndarray:
 
 
 def load(config: Config) -> Lines:
-    """The lines; the 5,000 test lines are the same in every run."""
+    """Random lines for training; the same 5,000 test lines in every run."""
     del config
     images, labels = _random_lines(TEST_IMAGES, 0, _TEST_STREAM)
     tenths = tuple(f"{36 * tenth} degrees on" for tenth in range(CLASSES))

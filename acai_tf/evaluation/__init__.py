@@ -1,19 +1,22 @@
-"""The registry of evaluators: what can be measured of a model's codes, and drawn.
+"""The registry of evaluators: what is measured of a model's codes and images, and drawn.
 
-An evaluator is a module with some of
+An evaluator is a module whose docstring begins "Title: what it is about.", with some of
 
-    evaluate(context, **options) -> {name: value}    its docstring states the protocol
-    SCORES = {name: (what it is, "higher" | "lower" | "")}    which way is better
-    draw(context) -> {name: figure}    of matplotlib, or a picture [H, W, C] uint8
-    KEPT = False    it depends on more than weights and images, and is made again each time
+    evaluate(context, **options) -> {score: value}    its docstring states the protocol
+    draw(context, **options) -> {name: figure}    a matplotlib figure, or an image [H, W, C] uint8
+    SCORES = {score: (name for people, "higher" | "lower" | "")}    which is better
+    KEPT = False    it depends on more than weights and images, so it runs each time
 
-Where it does not apply it raises `CannotEvaluate`, and the others go on.
+Where it does not apply (no classes, say, or codes that are not finite) it raises `CannotEvaluate`,
+which says why, and the others go on.
 """
 
-import ast
 import hashlib
 import importlib
+import inspect
+import math
 import pathlib
+import sys
 from types import ModuleType
 
 import acai_tf
@@ -21,27 +24,35 @@ from acai_tf.errors import CannotEvaluate, UsageError
 
 # In the order in which they run and are shown: the quick ones first.
 EVALUATORS = {
-    "sheets": "acai_tf.evaluation.sheets",
-    "curves": "acai_tf.evaluation.curves",
-    "reconstruction": "acai_tf.evaluation.reconstruction",
-    "similarity": "acai_tf.evaluation.similarity",
-    "probe": "acai_tf.evaluation.probe",
-    "critic": "acai_tf.evaluation.critic",
-    "lines": "acai_tf.evaluation.lines",
-    "realism": "acai_tf.evaluation.realism",
-    "transitions": "acai_tf.evaluation.transitions",
-    "robustness": "acai_tf.evaluation.robustness",
-    "map": "acai_tf.evaluation.map",
-    "neighbours": "acai_tf.evaluation.neighbours",
-    "linear": "acai_tf.evaluation.linear",
-    "pixel_baseline": "acai_tf.evaluation.pixel_baseline",
-    "clustering": "acai_tf.evaluation.clustering",
+    name: f"acai_tf.evaluation.{name}"
+    for name in (
+        *("sheets", "curves", "reconstruction", "similarity", "probe", "critic", "lines"),
+        *("realism", "transitions", "robustness", "map", "neighbours", "linear"),
+        *("pixel_baseline", "clustering"),
+    )
 }
 AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to run during training
+UNITS = {"%": 100, "1e-3": 1000}  # that a name for people may end with: values are multiplied
+
+
+def all_scores() -> dict[str, tuple[str, str]]:
+    """The scores of all registered evaluators: {score: (name for people, direction)}."""
+    scores = (getattr(load_evaluator(name), "SCORES", {}) for name in EVALUATORS)
+    return {score: shown for module in scores for score, shown in module.items()}
+
+
+def scale_of(name: str) -> int:
+    """What values are multiplied by for the unit that a score's name for people ends with."""
+    return UNITS.get(name.rpartition(" ")[2], 1)
+
+
+def format_score(value: float, name: str = "") -> str:
+    """A value as people read it, in the unit that the score's name for people ends with."""
+    return f"{scale_of(name) * value:.4g}" if math.isfinite(value) else "undefined"
 
 
 def load_evaluator(name: str) -> ModuleType:
-    """The module of an evaluator: one in EVALUATORS, or any other that is one, "my_package.mine".
+    """The module of an evaluator: one in EVALUATORS, or your own by its path, "my_package.mine".
 
     Raises:
         UsageError: it cannot be imported, or has neither `evaluate` nor `draw`.
@@ -58,62 +69,51 @@ def load_evaluator(name: str) -> ModuleType:
     return module
 
 
+def title(evaluator: ModuleType) -> tuple[str, str]:
+    """An evaluator's title and what it is about: "Title: what it is about."."""
+    name, _, about = (inspect.getdoc(evaluator) or evaluator.__name__).partition(": ")
+    return name, about[:1].upper() + about[1:]
+
+
 def code_hash(name: str) -> str:
-    """A hash that changes with the code behind an evaluator's results, 16 hexadecimal digits.
-
-    Of acai_tf's version, the module's source, and that of all modules of evaluation/ it imports.
-
-    Args:
-        name: of a module in evaluation/, "linear", or of an evaluator from elsewhere.
-    """
-    sources, waiting = {}, [name]
-    while waiting:
-        name = waiting.pop()
-        path = pathlib.Path(__file__).with_name(f"{name}.py")
-        if not path.exists() and not sources:
-            path = pathlib.Path(load_evaluator(name).__file__)
-        if name in sources or not path.exists():
-            continue
-        sources[name] = path.read_bytes()
-        for node in ast.walk(ast.parse(sources[name])):
-            if isinstance(node, ast.ImportFrom) and node.module == __name__:
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and f"{node.module}".startswith(f"{__name__}."):
-                waiting.append(node.module.rpartition(".")[2])
+    """A hash of the code behind an evaluator's results: its module, this folder, the version."""
     hashed = hashlib.sha256(acai_tf.__version__.encode())
-    for name in sorted(sources):
-        hashed.update(sources[name])
+    own = pathlib.Path(load_evaluator(name).__file__)
+    for path in sorted({own, *pathlib.Path(__file__).parent.glob("*.py")}):
+        hashed.update(path.read_bytes())
     return hashed.hexdigest()[:16]
 
 
 def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None) -> dict:
-    """The values of several evaluators in one dict; those that do not apply are left out.
+    """The scores of several evaluators in one dict; those that do not apply are left out.
 
     Args:
         model: an `Autoencoder`.
         dataset: an `acai_tf.data.dataset.Dataset`.
-        names: which; see `load_evaluator`.
+        names: of evaluators; see `load_evaluator`.
         options: evaluator's name -> its keyword arguments.
 
     Raises:
-        UsageError: no such evaluator; lists the known ones.
+        UsageError: unknown evaluator; lists the known ones.
     """
-    from acai_tf.evaluation.context import Context
+    from acai_tf.evaluation.context import Context  # which imports keras
 
     context = Context(model, dataset)
     values = {}
     for name in check_names(names):
-        evaluator = load_evaluator(name)
-        if hasattr(evaluator, "evaluate"):
-            try:
-                values.update(evaluator.evaluate(context, **(options or {}).get(name, {})))
-            except CannotEvaluate:
-                continue
+        try:
+            if evaluate := getattr(load_evaluator(name), "evaluate", None):
+                values.update(evaluate(context, **(options or {}).get(name, {})))
+        except CannotEvaluate:
+            continue
     return values
 
 
-def check_names(names):
-    """The names as they are; raises UsageError if one is no evaluator's."""
+def check_names(names) -> list[str]:
+    """The names of evaluators; raises UsageError if one is unknown."""
+    if "floor" in names:
+        print("deprecated: the evaluator floor is now called pixel_baseline", file=sys.stderr)
+    names = ["pixel_baseline" if name == "floor" else name for name in names]
     for name in names:
         if name not in EVALUATORS:
             load_evaluator(name)

@@ -1,25 +1,26 @@
-"""ACAI's critic: whether it still tells how far an interpolant is from real."""
+"""Critic: does ACAI's critic still tell interpolations from reconstructions?"""
 
 import math
 
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation import plots
 from acai_tf.evaluation.context import STEPS, Context, shared
 from acai_tf.models.inference import FLOAT_LIMIT
 
 SCORES = {
-    "critic_spread": ("standard deviation of the critic's estimates along interpolations", ""),
-    "critic_correlation": ("of those estimates and the mixing coefficients", ""),
+    "critic_spread": ("std of the critic's estimates of alpha", ""),
+    "critic_correlation": ("correlation of those estimates with alpha", ""),
 }
 PAIRS = 32  # interpolations; a critic that has collapsed shows in one
-CONSTANT = 1e-3  # the spread of alpha itself is 0.15, that of a critic at work about 0.05
+CONSTANT = 1e-3  # the std of alpha itself is 0.15, that of a working critic about 0.05
 
 
 @shared
 def estimates(context: Context) -> tuple[np.ndarray, np.ndarray]:
-    """The mixing coefficients alpha along interpolations, [16], and what the critic takes them
-    for, [pairs, 16]."""
+    """The mixing coefficients alpha along interpolations, [16], and the critic's estimates of
+    them, [pairs, 16]."""
     if not getattr(context.model, "critic", None):
         raise CannotEvaluate(
             "the model has no critic (an export has one if it was made with --critic)"
@@ -28,60 +29,49 @@ def estimates(context: Context) -> tuple[np.ndarray, np.ndarray]:
     interpolate = context.model.compiled_method("interpolate", steps=STEPS)
     path = interpolate(images[:pairs], images[pairs : 2 * pairs])  # [16, pairs, ...]
     flat = np.clip(path.reshape(-1, *path.shape[2:]), -FLOAT_LIMIT, FLOAT_LIMIT)
-    said = context.model.compiled_method("estimate")(flat).reshape(STEPS, -1).T
+    estimate = context.model.compiled_method("estimate")(flat).reshape(STEPS, -1).T
     t = np.linspace(0, 1, STEPS)
-    return np.minimum(t, 1 - t), said
+    return np.minimum(t, 1 - t), estimate
 
 
 def evaluate(context: Context) -> dict[str, float]:
-    """What the critic says of 32 interpolations of 16 images between test images.
+    """The critic's estimates of alpha on 32 interpolations of 16 images between test images.
 
-    The autoencoder's aim is that it be fooled, so neither score has a better end. A spread of
-    nothing means that it has collapsed: it says the same of all, and teaches the autoencoder
-    nothing.
-
-    Returns:
-        {"critic_spread", in units of alpha, whose own spread is 0.15;
-         "critic_correlation", NaN where the estimates are constant}.
-
-    Raises:
-        CannotEvaluate: the model has no critic.
+    The autoencoder is trained to fool the critic, so neither score has a better direction. A
+    standard deviation of 0 (that of alpha is 0.15) means that the critic has collapsed: it teaches
+    the autoencoder nothing. The correlation is undefined where the estimates are constant.
     """
-    alpha, said = estimates(context)
-    spread = float(np.std(said))
-    correlation = math.nan
-    if spread > 0:
-        correlation = float(
-            np.corrcoef(said.ravel(), np.broadcast_to(alpha, said.shape).ravel())[0, 1]
-        )
-    return {"critic_spread": spread, "critic_correlation": correlation}
+    alpha, estimate = estimates(context)
+    std, correlation = float(np.std(estimate)), math.nan
+    if std > 0:
+        alpha = np.broadcast_to(alpha, estimate.shape)
+        correlation = float(np.corrcoef(estimate.ravel(), alpha.ravel())[0, 1])
+    return {"critic_spread": std, "critic_correlation": correlation}
 
 
 def collapsed(scores: dict[str, float]) -> str | None:
-    """What to tell somebody whose critic has collapsed; None: it has not.
+    """A warning if the critic has collapsed, else None.
 
     Args:
-        scores: of a report: "critic_spread" and "loss_adversarial", where there is a critic.
+        scores: of a report: "critic_spread" and "loss_adversarial", if there is a critic.
     """
-    spread, adversarial = scores.get("critic_spread"), scores.get("loss_adversarial", math.inf)
-    if spread is None or (spread > CONSTANT and adversarial > CONSTANT**2):
+    std, adversarial = scores.get("critic_spread"), scores.get("loss_adversarial", math.inf)
+    if std is None or (std > CONSTANT and adversarial > CONSTANT**2):
         return None
     return (
-        f"the critic has collapsed: its estimates are all but constant (spread {spread:.1g},"
-        f" loss_adversarial {adversarial:.1g}, while alpha is anywhere from 0 to 0.5), so that"
-        " nothing is left of ACAI. Try a lower --lr, a smaller --advweight or a wider --advdepth"
+        f"the critic has collapsed: its estimates are nearly constant (spread {std:.1g},"
+        f" loss_adversarial {adversarial:.1g}, while alpha is in 0..0.5), so the model trains"
+        " without ACAI's term. Try a lower --lr, a smaller --advweight or a wider --advdepth"
     )
 
 
 def draw(context: Context) -> dict:
-    """The critic's estimates along interpolations beside the true coefficients."""
-    from acai_tf.evaluation import plots
-
-    alpha, said = estimates(context)
-    along = np.linspace(0, 1, len(alpha))
-    figure, (axes,) = plots.panels("what the critic takes interpolants for")
-    plots.spread(axes, along, said, plots.MODEL, "its estimate, median and quartiles")
-    axes.plot(along, alpha, color=plots.REAL, linestyle="--", label="alpha")
-    axes.set(xlabel="along the way", ylabel="alpha", ylim=(-0.02, 0.68))
-    axes.legend(fontsize="small")
+    """The critic's estimates along interpolations, and the true coefficients."""
+    alpha, estimate = estimates(context)
+    t = np.linspace(0, 1, len(alpha))
+    figure, (ax,) = plots.panels("the critic's estimate of alpha")
+    plots.quartiles(ax, t, estimate, "estimate, median and quartiles")
+    ax.plot(t, alpha, color=plots.REAL, linestyle="--", label="alpha")
+    ax.set(xlabel="along the interpolation", ylabel="alpha", ylim=(-0.02, 0.68))
+    ax.legend(fontsize="small")
     return {"critic": figure}

@@ -1,18 +1,23 @@
 """Picture sheets: 16 x 16 grids of images, as in the original; fewer of large ones."""
 
-import pathlib
-
-import keras
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from acai_tf.files import replacing
-from acai_tf.models.reconstruction import to_unit
+from acai_tf.evaluation.pixels import to_float
+from acai_tf.evaluation.plots import save as save_png
 
+__all__ = ["captioned", "grid", "layout", "save_png", "sheets", "to_uint8"]
 SIDE = 16  # images in a row, and rows; fewer where they are large
 FEWEST = 2, 8  # rows and columns
-WIDTH = 1024  # pixels that a sheet is wide where more images than the fewest fit
+WIDTH = 1024  # pixels of a sheet's width where more images than the fewest fit
 PIXELS = 640 * 1024  # in a sheet, so that the four of a report take 2 or 3 MB for photographs
+CAPTION = 14  # pixels
+CAPTIONS = {  # at most 42 letters: sheets are 256 pixels wide at least
+    "reconstruction": "real images left, reconstructions right",
+    "lerp": "both ends are reconstructions, not real",
+    "slerp": "both ends are reconstructions, not real",
+    "prior": "decoded from random codes, none is real",
+}
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -27,50 +32,46 @@ def grid(images: np.ndarray) -> np.ndarray:
     return image.reshape(rows * height, columns * width, colors)
 
 
-def save_png(image: np.ndarray, path: pathlib.Path) -> None:
-    """Write [H, W, 1 or 3] uint8 as a PNG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-    with replacing(path) as partial:
-        picture.save(partial, format="PNG")
+def captioned(image: np.ndarray, text: str) -> np.ndarray:
+    """An image [H, W, C] uint8 with a line of text below, [H + 14, W, C]."""
+    line = Image.new("L", (image.shape[1], CAPTION), 255)
+    ImageDraw.Draw(line).text((2, 1), text, fill=0)
+    line = np.repeat(np.asarray(line)[..., None], image.shape[-1], axis=-1)
+    return np.concatenate([image, line])
 
 
 def layout(height: int, width: int) -> tuple[int, int]:
-    """How many rows and columns a sheet of images of a size has: 16 x 16, as in the original, to
-    2 x 8.
-
-    Columns are even: images are beside their reconstructions.
-    """
+    """Rows and columns of a sheet for images of a size: from 16 x 16, as in the original, down to
+    2 x 8. Columns are even: images are next to their reconstructions."""
     columns = min(SIDE, max(FEWEST[1], WIDTH // width // 2 * 2))
     return min(SIDE, max(FEWEST[0], PIXELS // (columns * height * width))), columns
 
 
 def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """The four sheets of a report.
+    """The four sheets of a report, with captions.
 
     Args:
         model: an `Autoencoder`.
-        images: test images [N, H, W, C]; fewer than a sheet has appear more than once.
+        images: test images [N, H, W, C]; repeated if fewer than a sheet has.
 
     Returns:
-        {"reconstruction": images and, right of each, its reconstruction,
-         "lerp", "slerp": in each row the way from one test image's code to another's,
-         "prior": decoded draws from N(0, I)}, each [rows * H, columns * W, C] uint8.
+        {"reconstruction": pairs of an image and its reconstruction,
+         "lerp", "slerp": rows of interpolations between two test images,
+         "prior": decoded codes from N(0, I)}, each [rows * H + 14, columns * W, C] uint8.
     """
+    import keras  # takes seconds
+
     rows, columns = layout(*images.shape[1:3])
     pairs = rows * columns // 2
     if len(images) < pairs:
-        images = np.resize(images, (pairs, *images.shape[1:]))  # over again from the first
-    real = images[:pairs]
-    reconstruction = model.compiled_method("reconstruct")(real)
-    beside = np.stack([np.asarray(to_unit(real)), reconstruction], axis=1)
-    beside = beside.reshape(rows, columns, *images.shape[1:])
-    made = {"reconstruction": beside}
-    starts, ends = images[:rows], images[rows : 2 * rows]
+        images = np.resize(images, (pairs, *images.shape[1:]))
+    real, prior = images[:pairs], (rows * columns, *model.latent_shape)
+    call = model.compiled_method
+    made = {"reconstruction": np.stack([to_float(real), call("reconstruct")(real)], 1)}
     for method in ("lerp", "slerp"):
-        interpolate = model.compiled_method("interpolate", steps=columns, method=method)
-        made[method] = interpolate(starts, ends).swapaxes(0, 1)  # a row for each pair
-    prior = keras.random.normal((rows * columns, *model.latent_shape), seed=0)
-    decoded = model.compiled_method("decode")(prior)
-    made["prior"] = decoded.reshape(rows, columns, *images.shape[1:])
-    return {name: grid(images) for name, images in made.items()}
+        path = call("interpolate", steps=columns, method=method)
+        path = path(images[:rows], images[rows : 2 * rows])
+        made[method] = path.swapaxes(0, 1)  # a row for each pair
+    made["prior"] = call("decode")(keras.random.normal(prior, seed=0))
+    shape = rows, columns, *images.shape[1:]
+    return {name: captioned(grid(x.reshape(shape)), CAPTIONS[name]) for name, x in made.items()}

@@ -1,4 +1,4 @@
-"""Do images of a class have codes that are near each other?"""
+"""Nearest neighbours: do images of one class have codes close to each other?"""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.linear import standardise
 from acai_tf.evaluation.pixels import Pixels
 
-SCORES = {"neighbours_accuracy": ("test accuracy of the vote of 10 neighbours, 0..1", "higher")}
+SCORES = {"neighbours_accuracy": ("10 nearest neighbours, %", "higher")}
 K = 10
 
 
@@ -14,23 +14,15 @@ def evaluate(context: Context) -> dict[str, float]:
     """Accuracy of the vote of the 10 nearest training codes, on the test set.
 
     Euclidean distances between standardised codes (raw pixels: as they are) of the first 60,000
-    training images and of all test images; all neighbours count the same, ties go to the lower
+    training images and of all test images; neighbours have equal weight, ties go to the lower
     class.
-
-    Returns:
-        {"neighbours_accuracy" in 0..1}.
-
-    Raises:
-        CannotEvaluate: there are no classes, or a code is not finite.
     """
-    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.neighbors import KNeighborsClassifier  # takes seconds to import
 
     context.check_classes()
     train, test = context.train_codes, context.test_codes
-    if not isinstance(context.model, Pixels):  # those have one scale as they are
+    if not isinstance(context.model, Pixels):  # which have one scale
         train, test = standardise(train, test)
     vote = KNeighborsClassifier(min(K, len(train)), algorithm="brute")
-    vote.fit(train, context.train_labels)
-    return {
-        "neighbours_accuracy": float(np.mean(vote.predict(test) == context.dataset.test_labels))
-    }
+    found = vote.fit(train, context.train_labels).predict(test)
+    return {"neighbours_accuracy": float(np.mean(found == context.dataset.test_labels))}

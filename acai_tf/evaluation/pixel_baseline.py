@@ -1,43 +1,29 @@
-"""Raw pixels in place of codes: what an autoencoder's codes have to beat."""
+"""Pixel baseline: raw pixels in place of codes, which codes have to beat."""
 
-import contextlib
-import json
-
-from acai_tf.evaluation import code_hash, linear, neighbours
+from acai_tf.evaluation import linear, neighbours
 from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.files import write_atomically
 
 SCORES = {
-    f"pixels_{name}": (f"raw pixels: {what}", "")
-    for name, (what, _) in {**linear.SCORES, **neighbours.SCORES}.items()
+    f"pixels_{score}": (f"raw pixels: {name}", "")
+    for score, (name, _) in {**linear.SCORES, **neighbours.SCORES}.items()
+    if not score.endswith("_std")
 }
 
 
 def evaluate(context: Context) -> dict[str, float]:
-    """The protocols of `linear` (one draw of images instead of three) and `neighbours` on pixels.
+    """The protocols of `linear` (with one random draw, not three) and `neighbours` on raw pixels.
 
-    It is the same for every model of a dataset, so it is measured once and kept in the context's
-    cache.
-
-    Returns:
-        {"pixels_" + each name of those two}.
-
-    Raises:
-        CannotEvaluate: there are no classes.
+    They are the same for every model of a dataset, so they are measured once and kept in the
+    context's cache.
     """
     context.check_classes()
-    path = context.cache and context.cache / f"pixel_baseline-{code_hash('pixel_baseline')}.json"
-    if path:
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            kept = json.loads(path.read_text())
-            if kept and set(kept) <= set(SCORES):
-                return {name: float(value) for name, value in kept.items()}
-    pixels = Context(Pixels(context.dataset.image_shape), context.dataset)
-    scores = {**linear.evaluate(pixels, seeds=1), **neighbours.evaluate(pixels)}
-    scores = {f"pixels_{name}": value for name, value in scores.items() if "_std" not in name}
-    if path:
-        with contextlib.suppress(OSError):  # a cache that cannot be written is none
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, json.dumps(scores) + "\n")
-    return scores
+
+    def measure():
+        pixels = Context(Pixels(context.dataset.image_shape), context.dataset)
+        scores = linear.evaluate(pixels, seeds=1) | neighbours.evaluate(pixels)
+        scores = {f"pixels_{name}": value for name, value in scores.items()}
+        return {name: value for name, value in scores.items() if name in SCORES}
+
+    found = context.cached("pixel_baseline", "pixel_baseline", measure)
+    return {name: float(value) for name, value in found.items()}

@@ -1,25 +1,24 @@
-"""How well test images are reconstructed."""
+"""Reconstruction: the error of reconstructed test images."""
 
 import math
 
 import numpy as np
 
-from acai_tf.data.rows import Images
 from acai_tf.evaluation.context import Context
+from acai_tf.evaluation.pixels import to_float
 
 SCORES = {
-    "test_rmse": ("root mean squared error over every pixel, 0..255", "lower"),
-    "test_psnr": ("peak signal-to-noise ratio, decibels", "higher"),
+    "test_rmse": ("reconstruction RMSE, 0..255", "lower"),
+    "test_psnr": ("reconstruction PSNR, dB", "higher"),
 }
+PART = 500 * 32 * 32  # pixels of the images in memory at a time
 
 
 def evaluate(context: Context) -> dict[str, float]:
     """Squared error over all test images, on the 0..255 scale of pixels.
 
-    Returns:
-        {"test_rmse": sqrt(MSE) * 127.5, the MSE being over every pixel of every image,
-         "test_psnr": 10 log10(255^2 / MSE) of each image in decibels, then their mean}; an image
-        without error counts as one whose MSE is 1e-4.
+    RMSE is the root of the mean over every pixel of every image. PSNR, 10 log10(255^2 / MSE), is
+    that of each image, then their mean; an image's MSE counts as 1e-4 at least.
     """
     mse = squared_errors(context, context.dataset.test_images, context.dataset.test_images)
     return {
@@ -28,21 +27,14 @@ def evaluate(context: Context) -> dict[str, float]:
     }
 
 
-def squared_errors(context: Context, images: Images, truth: Images) -> np.ndarray:
-    """Each image's mean squared error, 0..255 scale: [N], of its reconstruction against `truth`.
-
-    Args:
-        images: what is reconstructed, [N, H, W, C].
-        truth: what it should be, [N, H, W, C].
-    """
-    from acai_tf.models.inference import PART
-    from acai_tf.models.reconstruction import to_unit
-
+def squared_errors(context: Context, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Mean squared errors, [N] on the 0..255 scale, of reconstructed images [N, H, W, C] against
+    `truth` [N, H, W, C]."""
     reconstruct = context.model.compiled_method("reconstruct")
     errors = []
-    size = max(1, PART // math.prod(images.shape[1:3]))  # reconstructions that are held at a time
+    size = max(1, PART // math.prod(images.shape[1:3]))
     for start in range(0, len(images), size):
         part = slice(start, start + size)
-        error = reconstruct(images[part]) - np.asarray(to_unit(truth[part]))
+        error = reconstruct(images[part]) - to_float(truth[part])
         errors.append(np.mean(np.square(error, dtype=np.float64), axis=(1, 2, 3)))
     return np.concatenate(errors) * 127.5**2

@@ -1,22 +1,29 @@
-"""The story of an evaluation: what is evaluated, by which evaluators, and what is written."""
+"""Evaluates a run, an export or raw pixels, and writes the results."""
 
+import math
 import time
+import timeit
 import traceback
 
-from acai_tf.errors import AcaiError, CannotEvaluate, DataLost
+import numpy as np
+
+from acai_tf.errors import AcaiError, CannotEvaluate
 from acai_tf.evaluation import (
     EVALUATORS,
     check_names,
     code_hash,
-    figures,
+    format_score,
     load_evaluator,
     plots,
     report,
 )
-from acai_tf.evaluation.context import Context
-from acai_tf.evaluation.results import Results, open_results
+from acai_tf.evaluation.context import TRAIN_CODES, Context
+from acai_tf.evaluation.results import Results, open_results, scores
 from acai_tf.evaluation.target import open_target
 from acai_tf.files import DISK_TROUBLE, expanded
+
+SLOW = ("transitions", "pixel_baseline")  # left out by `quick`
+N_INIT, QUICK_N_INIT = 1000, 50  # restarts of k-means
 
 
 def evaluate_run(
@@ -25,55 +32,66 @@ def evaluate_run(
     data_dir: str | None = None,
     cache_dir: str | None = None,
     dataset: str | None = None,
-    n_init: int = 1000,
+    n_init: int | None = None,
     seed: int = 0,
     raw_pixels: bool = False,
     out: str | None = None,
     again: bool = False,
+    quick: bool = False,
 ) -> dict:
     """Evaluate a run's newest checkpoint, an exported model, or raw pixels.
 
-    Prints a table and writes eval.json, figures/ and report.html. What was measured before of the
-    same weights and images with the same options is kept, so that an interrupted evaluation goes
-    on, and one more evaluator costs its own time alone.
+    Prints a table and writes eval.json, figures/ and report.html. Results of the same weights,
+    images, options and code are reused, so an interrupted evaluation resumes.
 
     Args:
-        run_dir: the run folder, or that of an exported SavedModel.
-        evaluators: names in EVALUATORS, or of modules of one's own; None: all in EVALUATORS.
+        run_dir: the run folder, that of an export, or a pretrained model's name.
+        evaluators: names in EVALUATORS, or your own modules; None: all in EVALUATORS.
         data_dir: where tfds keeps its data; None: as in training.
         cache_dir: where decoded images are kept; None: as in training.
         dataset: what to evaluate on; None: what it was trained on.
-        n_init: restarts of k-means.
+        n_init: restarts of k-means; None: 1000, or 50 with `quick`.
         seed: of k-means.
         raw_pixels: evaluate pixels in place of codes, on the dataset of the run, or `dataset`.
-        out: the folder to write to; None: the run's own, evaluation/ beside an exported model, or
+        out: the folder to write to; None: the run's own, evaluation/ in an export's, or
             runs/<dataset>/pixels.
-        again: measure again what is there already.
+        again: measure again even what could be reused.
+        quick: no pixel baseline and no classifier (transitions) unless named in `evaluators`,
+            principal components only in the map, and 50 restarts of k-means.
 
     Returns:
-        {"step", name: value}, of all that is now in eval.json.
+        {"step", score: value}, all that is now in eval.json.
 
     Raises:
         UsageError: no run folder, no checkpoint yet, an unknown evaluator, missing data.
         AcaiError: an evaluator failed; the others' results are written.
     """
-    names = check_names(evaluators or list(EVALUATORS))
+    names = check_names(evaluators or [n for n in EVALUATORS if not (quick and n in SLOW)])
     changes = {"data_dir": data_dir, "cache_dir": cache_dir, "dataset": dataset}
     changes = {name: value for name, value in changes.items() if value is not None}
     context, about, own_folder = open_target(run_dir, changes, raw_pixels)
-    options = {"clustering": {"n_init": n_init, "seed": seed}}
-    failed = []
+    full = {"clustering": {"n_init": n_init or N_INIT, "seed": seed}, "map": {"tsne": True}}
+    options, n_init = full, n_init or (QUICK_N_INIT if quick else N_INIT)
+    if quick:
+        options = {"clustering": {"n_init": n_init, "seed": seed}, "map": {"tsne": False}}
+    todo, failed = [], []
     with open_results(expanded(out) if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
         print(f"{about['model']} on {about['dataset']}{step}, to {results.folder}")
+        for name in names:
+            reusable = not again and getattr(load_evaluator(name), "KEPT", True)
+            enough = (results.kept(name, some.get(name, {})) for some in (options, full))
+            if not (reusable and any(enough)):
+                todo.append(name)
+        hint = "" if quick else " (less with --quick)"
+        minutes = _minutes(todo, context, n_init, not quick)
+        print(f"this takes about {minutes} min{hint}", flush=True)
         try:
             for name in names:
-                own = options.get(name, {})
-                kept = getattr(load_evaluator(name), "KEPT", True) and results.kept(name, own)
-                if (again or not kept) and not _measure(name, context, own, results):
+                if name in todo and not _measure(name, context, options.get(name, {}), results):
                     failed.append(name)
                 _print(name, results)
-        finally:  # of an interrupted evaluation too
+        finally:  # also when interrupted
             page = report.write(results, context.dataset.class_names)
     print(f"report: {page}")
     if failed:
@@ -81,47 +99,66 @@ def evaluate_run(
     return {"step": about.get("step", 0), **results.scores()}
 
 
-def _measure(name: str, context: Context, options: dict, results: Results) -> bool:
-    """Add an evaluator's scores and figures to the results; False where it failed.
+def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int:
+    """A rough estimate of the time that evaluators take."""
+    data, code = context.dataset, math.prod(context.model.latent_shape)
+    test, pixels = len(data.test_images), math.prod(data.image_shape)
+    train = min(TRAIN_CODES, len(getattr(data, "train_images", range(TRAIN_CODES))))
+    fit, search = 1e-7 * train * data.classes, 1e-10 * train * test  # of each number of a code
+    seconds = {  # on a machine where the product of matrices below takes a millisecond
+        "similarity": 6e-7 * test * pixels,
+        "realism": 8,
+        "transitions": 50,
+        "map": 10 if tsne else 1,
+        "neighbours": search * (code + 100),
+        "linear": 6 + 3 * fit * (code + 100),
+        "pixel_baseline": 2 + (fit + search) * (pixels + 100),
+        "clustering": n_init * (0.03 + 7e-9 * train * code**1.56),
+    }
+    square = np.ones((256, 256), np.float32)
+    speed = min(timeit.repeat(lambda: square @ square, repeat=50, number=1)) / 1e-3
+    return max(1, round(speed * sum(2 + seconds.get(name, 0) for name in names) / 60))
 
-    A defect of one evaluator costs neither the others' hours nor its own earlier results, one of
-    a figure not the scores.
+
+def _measure(name: str, context: Context, options: dict, results: Results) -> bool:
+    """Add an evaluator's scores and figures to the results; False if it failed.
+
+    A failure keeps the others' results and its own earlier ones; that of a figure keeps the scores.
     """
-    evaluator = load_evaluator(name)
-    began = time.perf_counter()
-    entry = {"scores": {}, "figures": [], "options": options, "code": code_hash(name)}
+    evaluator, began = load_evaluator(name), time.perf_counter()
+    entry = {"scores": {}, "figures": [], "options": options, "code": None}
     try:
         if hasattr(evaluator, "evaluate"):
             entry["scores"] = evaluator.evaluate(context, **options)
-            so_far = {**entry, "seconds": round(time.perf_counter() - began, 1)}
-            results.add(name, {**so_far, "code": None})  # not whole yet: its figures are missing
+            entry["seconds"] = round(time.perf_counter() - began, 1)
+            results.add(name, entry)  # without a code it is not reused: figures are missing
         if hasattr(evaluator, "draw"):
-            for title, figure in evaluator.draw(context).items():
-                save = plots.save if hasattr(figure, "savefig") else figures.save_png
-                save(figure, results.figure(title))
+            for title, figure in evaluator.draw(context, **options).items():
+                plots.save(figure, results.figure(title))
                 entry["figures"].append(title)
     except CannotEvaluate as reason:
-        results.add(name, {"left_out": str(reason)})
-        return True
+        entry = {"left_out": str(reason)}
     except Exception as error:
         blocked = isinstance(error, OSError) and (error.filename or error.errno in DISK_TROUBLE)
-        if blocked or isinstance(error, DataLost):
-            raise  # the others would meet it too
+        if blocked:
+            raise  # the others would fail too
         traceback.print_exc()
-        if entry["scores"]:  # a figure failed
-            results.add(name, so_far)
-        elif not results.evaluators.get(name, {}).get("scores"):
+        if not results.evaluators.get(name, {}).get("scores"):
             results.add(name, {"left_out": f"it failed: {error}"})
         return False
-    results.add(name, {**entry, "seconds": round(time.perf_counter() - began, 1)})
+    else:
+        entry |= {"seconds": round(time.perf_counter() - began, 1), "code": code_hash(name)}
+    results.add(name, entry)
     return True
 
 
 def _print(name: str, results: Results) -> None:
     entry = results.evaluators[name]
     if "left_out" in entry:
-        print(f"{name:<40} left out: {entry['left_out']}", flush=True)
+        print(f"{name:<50} left out: {entry['left_out']}", flush=True)
         return
-    print(f"{name:<40} {entry['seconds']:>8.1f} s", flush=True)
-    for score in entry["scores"]:
-        print(f"  {score:<38} {report.number(results.scores()[score]):>9}")
+    print(f"{name:<50} {entry['seconds']:>8.1f} s", flush=True)
+    known = getattr(load_evaluator(name), "SCORES", {})
+    for score, value in scores({name: entry}).items():
+        shown, _ = known.get(score, (score, ""))
+        print(f"  {shown:<48} {format_score(value, shown):>9}  {score}")

@@ -1,11 +1,11 @@
-"""The picture sheets of a report, at the weights that are evaluated."""
+"""Picture sheets: reconstructions, interpolations and samples."""
 
+from acai_tf.evaluation import figures
 from acai_tf.evaluation.context import Context
 
 
 def draw(context: Context) -> dict:
-    """Test images beside their reconstructions, interpolations between test images (lerp: along a
-    straight line of codes; slerp: along a great arc), and decoded draws from N(0, I)."""
-    from acai_tf.evaluation import figures
-
+    """Test images next to their reconstructions; interpolations between test images, along a
+    straight line of codes (lerp) and along a great arc (slerp), whose ends are reconstructions, not
+    test images; and decoded samples of N(0, I)."""
     return figures.sheets(context.model, context.dataset.test_images)

@@ -1,4 +1,4 @@
-"""What can be evaluated: a run, here or of the original program, an exported model, raw pixels."""
+"""What can be evaluated: a run, a run of the original program, an exported model, raw pixels."""
 
 import dataclasses
 import hashlib
@@ -26,12 +26,12 @@ from acai_tf.training.run_folder import RunFolder
 def open_target(
     run_dir: str | None, changes: dict, raw_pixels: bool
 ) -> tuple[Context, dict, pathlib.Path]:
-    """What is to be evaluated, what it is, and the folder that its results belong to.
+    """The context of an evaluation, a description of it, and the folder for its results.
 
     Args:
-        run_dir: a run folder, that of an exported model, or a pretrained model's name; with
-            `raw_pixels` it may be None.
-        changes: settings that are not as in training: data_dir, cache_dir, dataset.
+        run_dir: a run folder, that of an exported model, or a pretrained model's name; may be None
+            with `raw_pixels`.
+        changes: settings that differ from training: data_dir, cache_dir, dataset.
         raw_pixels: pixels in place of codes.
 
     Raises:
@@ -41,81 +41,53 @@ def open_target(
         return _pixels(run_dir, changes)
     if not run_dir:
         raise UsageError("--run_dir is needed: the folder of a run that train.py made")
-    run_dir = pretrained.resolve(run_dir)
-    if is_export(run_dir):
-        return _export(run_dir, changes)
-    if is_original(run_dir):
-        return _original(run_dir, changes)
-    return _run(RunFolder(run_dir), changes)
-
-
-def _pixels(run_dir, changes):
-    if not run_dir and "dataset" not in changes:
-        raise UsageError("--raw_pixels needs --dataset, or the --run_dir of a run on it")
-    config = RunFolder(run_dir).config() if run_dir else Config()
-    config = _changed(config, changes)
-    data = load_dataset(config)
-    about = {"model": "raw pixels", "dataset": config.dataset, "images": _images(data)}
-    folder = pathlib.Path("runs") / short_name(config.dataset) / "pixels"
-    return Context(Pixels(data.image_shape), data, cache=_cache(config, data)), about, folder
-
-
-def _run(run: RunFolder, changes):
-    trained = run.config()
-    model, step = load_run(run)
+    path, records, images, kind = pretrained.resolve(run_dir), [], None, {}
+    if is_export(path):
+        model, step = load(path), read_about(path)["step"]
+        if model.config is None and "dataset" not in changes:
+            raise UsageError(f"{path} does not say what it was trained on; give --dataset")
+        trained = model.config or Config(model="autoencoder")
+        folder, kind = results.of_export(path, trained.model), {"exported": True}
+    elif is_original(path):
+        if "dataset" not in changes and not dataset_of(path):
+            raise UsageError(f"--dataset is needed: the folder of {path} names none")
+        model = load(path)
+        trained, step = model.config, int(model.optimizer.iterations)
+        folder, kind = absolute(path) / "evaluation", {"original": True}
+    else:
+        run = RunFolder(path)
+        trained, (model, step) = run.config(), load_run(run)
+        folder, records, images = run.path, run.records(), run.images()
     config = _changed(trained, changes)
-    data = _data_for(model, config)
-    if config.dataset == trained.dataset and run.images() not in (None, data.fingerprint()):
-        print("the images are not those that this run began with")
-    about = _about(model, config, data, step)
-    return Context(model, data, run.records(), _cache(config, data)), about, run.path
-
-
-def _export(path, changes):
-    model = load(path)
-    if model.config is None and "dataset" not in changes:
-        raise UsageError(f"{path} does not say what it was trained on; give --dataset")
-    config = _changed(model.config or Config(model="autoencoder"), changes)
-    data = _data_for(model, config)
-    about = {"exported": True, **_about(model, config, data, read_about(path)["step"])}
-    context = Context(model, data, cache=_cache(config, data))
-    return context, about, results.of_export(path, config.model)
-
-
-def _original(path, changes):
-    if "dataset" not in changes and not dataset_of(path):
-        raise UsageError(f"--dataset is needed: the folder of {path} names none")
-    model = load(path)
-    config = _changed(model.config, changes)
-    data = _data_for(model, config)
-    about = {"original": True, **_about(model, config, data, int(model.optimizer.iterations))}
-    del about["seed"]  # which it does not say
-    return Context(model, data, cache=_cache(config, data)), about, absolute(path) / "evaluation"
-
-
-def _data_for(model, config: Config) -> Dataset:
-    """The dataset of `config`; raises UsageError where its images are not of the model's shape."""
     data = load_dataset(config)
     if data.image_shape != model.image_shape:
-        ours, theirs = ("x".join(map(str, x)) for x in (model.image_shape, data.image_shape))
-        raise UsageError(
-            f"the model takes images of {ours}, those of {config.dataset} are {theirs}"
-        )
-    return data
-
-
-def _about(model, config: Config, data: Dataset, step: int) -> dict:
+        expected, given = ("x".join(map(str, x)) for x in (model.image_shape, data.image_shape))
+        raise UsageError(f"the model takes images of {expected}, {config.dataset} has {given}")
+    if config.dataset == trained.dataset and images not in (None, data.fingerprint()):
+        print("warning: the images differ from those that this run was trained on")
     kimg = step * config.batch / KIMG
-    return {
+    about = {
+        **kind,
         "model": config.model,
         "dataset": config.dataset,
         "images": _images(data),
         "step": step,
         "kimg": int(kimg) if kimg == int(kimg) else kimg,
-        "seed": config.seed,
+        **({} if "original" in kind else {"seed": config.seed}),  # which it does not record
         "code_size": math.prod(model.latent_shape),
         "weights": _weights(model),
     }
+    return Context(model, data, records, _cache(config, about)), about, folder
+
+
+def _pixels(run_dir, changes):
+    if not run_dir and "dataset" not in changes:
+        raise UsageError("--raw_pixels needs --dataset, or the --run_dir of a run on it")
+    config = _changed(RunFolder(run_dir).config() if run_dir else Config(), changes)
+    data = load_dataset(config)
+    about = {"model": "raw pixels", "dataset": config.dataset, "images": _images(data)}
+    folder = pathlib.Path("runs", short_name(config.dataset), "pixels")
+    return Context(Pixels(data.image_shape), data, cache=_cache(config, about)), about, folder
 
 
 def _changed(config: Config, changes: dict) -> Config:
@@ -124,28 +96,27 @@ def _changed(config: Config, changes: dict) -> Config:
 
 
 def _images(data: Dataset) -> str:
-    """What tells the images, those for testing included, from others."""
-    seen = hashlib.sha256(data.fingerprint().encode())
+    """A hash of a dataset's images, including those for testing."""
+    hashed = hashlib.sha256(data.fingerprint().encode())
     for start in range(0, len(data.test_images), 1000):  # they may be in a file
-        seen.update(np.ascontiguousarray(data.test_images[start : start + 1000]))
-    seen.update(np.ascontiguousarray(data.test_labels))
-    return seen.hexdigest()[:16]
+        hashed.update(np.ascontiguousarray(data.test_images[start : start + 1000]))
+    hashed.update(np.ascontiguousarray(data.test_labels))
+    return hashed.hexdigest()[:16]
 
 
 def _weights(model) -> str:
-    """What tells a model's weights from others."""
-    seen = hashlib.sha256()
+    """A hash of a model's weights."""
+    hashed = hashlib.sha256()
     if isinstance(model, Exported):
         for file in sorted((model.path / "variables").glob("variables.*")):
-            seen.update(file.read_bytes())
-        return seen.hexdigest()[:16]
-    for name, variable in checkpoints.weights(model).items():
-        seen.update(name.encode())
-        seen.update(np.ascontiguousarray(variable))
-    return seen.hexdigest()[:16]
+            hashed.update(file.read_bytes())
+    else:
+        for name, variable in checkpoints.weights(model).items():
+            hashed.update(name.encode())
+            hashed.update(np.ascontiguousarray(variable))
+    return hashed.hexdigest()[:16]
 
 
-def _cache(config: Config, data: Dataset) -> pathlib.Path:
-    """Where what is the same for all models on these images is kept."""
-    name = f"{short_name(config.dataset)}-{_images(data)}"
-    return cache_dir(config) / "evaluation" / name
+def _cache(config: Config, about: dict) -> pathlib.Path:
+    """The folder for results that are the same for all models on these images."""
+    return cache_dir(config) / "evaluation" / f"{short_name(config.dataset)}-{about['images']}"

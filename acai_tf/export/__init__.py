@@ -1,16 +1,17 @@
-"""Models that leave this program: a folder with the model in some formats, and what it is.
+"""Exported models: a folder with one model in one or more formats.
 
-saved_model    saved_model.pb, variables/: TensorFlow's SavedModel, used with TensorFlow alone
-keras          model.keras: Keras' own format, whole
+saved_model    saved_model.pb, variables/: TensorFlow's SavedModel; needs TensorFlow alone
+keras          model.keras: Keras' own format
 weights        weights.npz: every variable by its path
-onnx           encode.onnx, decode.onnx, ...: one model per verb, for onnxruntime
-litert         model.tflite: all verbs as signatures, for LiteRT (TensorFlow Lite)
+onnx           encode.onnx, decode.onnx, ...: one file per inference method, for onnxruntime
+litert         model.tflite: all inference methods as signatures, for LiteRT (TensorFlow Lite)
 
-acai_tf.json beside them says what was exported: settings, shapes, classes, step, scores, versions.
+acai_tf.json describes the model: settings, shapes, classes, step, scores, versions.
 """
 
 ABOUT = "acai_tf.json"
-VERSION = 1  # of the inference methods' names, inputs and outputs, and of acai_tf.json
+VERSION = 1  # of acai_tf.json and of the signatures' names, inputs and outputs
+FLOAT = "_float"  # suffix of the signatures that take float32 images
 FORMATS = {
     "saved_model": "acai_tf.export.saved_model",
     "keras": "acai_tf.export.keras_file",

@@ -1,63 +1,62 @@
-"""An exported model, read back."""
+"""Read an exported model."""
 
+import functools
 import json
+import operator
 
 import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.export import ABOUT, VERSION
-from acai_tf.export.saved_model import FLOAT
+from acai_tf.export import ABOUT, FLOAT, VERSION
 from acai_tf.files import expanded
 from acai_tf.lazy import tf
-from acai_tf.models.inference import check_images, check_latents, check_path, check_points, in_parts
+from acai_tf.models.inference import (
+    check_images,
+    check_latents,
+    check_path,
+    even_positions,
+    in_parts,
+)
 
 
 def read_about(path: str) -> dict:
-    """acai_tf.json of an export, its settings as a `Config`, its shapes as tuples.
+    """acai_tf.json of an export, with its settings as a `Config` and its shapes as tuples.
 
     Raises:
-        UsageError: it cannot be read, or is of another version.
+        UsageError: it cannot be read, or has another version.
     """
     file = expanded(path) / ABOUT
     try:
         about = json.loads(file.read_text("utf-8"))
         if about["version"] != VERSION:
-            raise ValueError(f"of version {about['version']}, not {VERSION}")
-        height, width, colors = map(_count, about["image_shape"])
-        return {
-            **about,
-            "formats": [str(name) for name in about["formats"]],
-            # None: the model was not made from settings.
-            "config": about["config"] and Config.from_dict(about["config"]),
-            "image_shape": (height, width, colors),
-            "latent_shape": tuple(map(_count, about["latent_shape"])),
-            "classes": _count(about["classes"], least=0),
-            "critic": bool(about["critic"]),
-            "step": _count(about.get("step", 0), least=0),
-        }
+            raise ValueError(f"version {about['version']}, not {VERSION}")
+        for name in ("image_shape", "latent_shape"):
+            about[name] = tuple(operator.index(length) for length in about[name])
+        if len(about["image_shape"]) != 3 or min(about["image_shape"]) < 1:
+            raise ValueError(f"image_shape {about['image_shape']}")
+        for name in ("step", "classes"):
+            about[name] = operator.index(about.get(name, 0))
+        # None: the model was not made from settings.
+        about["config"] = about["config"] and Config.from_dict(about["config"])
+        about["formats"] = [str(name) for name in about["formats"]]
+        about["critic"] = bool(about["critic"])
+        return about
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{file} cannot be read ({error})") from error
 
 
-def _count(value, least: int = 1) -> int:
-    """A whole number as it is; raises ValueError where it is none, or too small."""
-    if type(value) is not int or value < least:
-        raise ValueError(f"{value!r} is no number of anything")
-    return value
-
-
 class Exported:
-    """A SavedModel that `acai_tf.export` wrote, with the verbs of an `Autoencoder`.
+    """A SavedModel that acai_tf wrote, with the inference methods of an `Autoencoder`.
 
-    A SavedModel is a program: TensorFlow runs what is in it, so take it from those you trust. The
-    weights and keras formats are weights alone.
+    A SavedModel is a program that TensorFlow runs: only load those you trust. The formats weights
+    and keras hold numbers alone.
 
     Args:
         path: its folder.
 
     Raises:
-        UsageError: it is no such SavedModel, or damaged.
+        UsageError: it is not such a SavedModel, or is damaged.
     """
 
     def __init__(self, path: str):
@@ -67,15 +66,20 @@ class Exported:
         self.latent_shape = self.about["latent_shape"]
         try:
             self._loaded = tf.saved_model.load(str(self.path))
-        except Exception as error:  # a damaged file makes TensorFlow raise many kinds
+        except Exception as error:  # TensorFlow raises many kinds for a damaged file
             raise UsageError(f"{self.path} is damaged ({error})") from error
 
+    @property
+    def critic(self) -> bool:
+        """Whether the critic was exported."""
+        return self.about["critic"]
+
     def encode(self, images) -> np.ndarray:
-        """Images [B, H, W, C] -> latent maps [B, w, w, latent]."""
+        """Images [B, H, W, C] -> codes [B, w, w, latent]."""
         return self._call("encode", "latents", images=images)
 
     def decode(self, latents) -> np.ndarray:
-        """Latent maps [B, w, w, latent] -> images [B, H, W, C], about [-1, 1]."""
+        """Codes [B, w, w, latent] -> images [B, H, W, C], about [-1, 1]."""
         latents = np.asarray(latents, np.float32)
         check_latents(latents, self.latent_shape)
         return self._call("decode", "images", latents=latents)
@@ -86,26 +90,20 @@ class Exported:
 
     def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp") -> np.ndarray:
         """Images decoded along the path between the codes of images: [steps, B, H, W, C]."""
-        check_path(np.asarray(images_0), np.asarray(images_1), steps, method)
-        return self.interpolate_at(images_0, images_1, np.linspace(0, 1, steps), method)
+        return self.interpolate_at(images_0, images_1, even_positions(steps), method)
 
     def interpolate_at(self, images_0, images_1, t, method: str = "lerp") -> np.ndarray:
-        """Images decoded at any points t [K] of that path, 0..1: [K, B, H, W, C]."""
+        """Images decoded at points t [K] of the path, 0 to 1: [K, B, H, W, C]."""
         name = "interpolate" if method == "lerp" else f"interpolate_{method}"
-        check_points(np.asarray(images_0), np.asarray(images_1), t, method)
+        check_path(np.asarray(images_0), np.asarray(images_1), t, method)
         t = np.asarray(t, np.float32)
         return self._call(name, "images", images_0=images_0, images_1=images_1, t=t)
 
     def estimate(self, images) -> np.ndarray:
-        """Images [B, H, W, C] -> the critic's estimates of alpha [B], where it was exported."""
-        if not self.about["critic"]:
+        """Images [B, H, W, C] -> the critic's estimates of alpha [B]."""
+        if not self.critic:
             raise NotImplementedError(f"{self.path} was exported without --critic")
         return self._call("estimate", "alpha", images=images)
-
-    @property
-    def critic(self) -> bool:
-        """Whether `estimate` is there."""
-        return self.about["critic"]
 
     def classify(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""
@@ -113,31 +111,23 @@ class Exported:
             raise CannotEvaluate(f"the model of {self.path} knows no classes")
         return self._call("classify", "logits", images=images)
 
-    def compiled_method(self, verb: str, **options):
-        """A verb as a function from arrays to arrays: for many images, a part at a time."""
+    def compiled_method(self, name: str, **options):
+        """An inference method as a function that takes any number of images in parts."""
 
         def call(*arrays):
-            return getattr(self, verb)(*arrays, **options)
+            return getattr(self, name)(*arrays, **options)
 
-        return in_parts(call, self.image_shape, verb, **options)
+        check = functools.partial(check_images, image_shape=self.image_shape)
+        return in_parts(call, check, self.image_shape, name, **options)
 
     def _call(self, name: str, output: str, **inputs) -> np.ndarray:
-        inputs = {key: np.asarray(value) for key, value in inputs.items()}
-        for key, value in inputs.items():
-            if key.startswith("images"):
-                check_images(value, self.image_shape)
-        images = [value for key, value in inputs.items() if key.startswith("images")]
-        if any(image.dtype != np.uint8 for image in images):
+        images = {k: np.asarray(v) for k, v in inputs.items() if k.startswith("images")}
+        for value in images.values():
+            check_images(value, self.image_shape)
+        if any(value.dtype != np.uint8 for value in images.values()):
             name += FLOAT
-            inputs = {key: _to_float(value) for key, value in inputs.items()}
-        tensors = {key: tf.constant(value) for key, value in inputs.items()}
+            for key, value in images.items():
+                floats = value.astype(np.float32)
+                images[key] = floats * (2 / 255) - 1 if value.dtype == np.uint8 else floats
+        tensors = {key: tf.constant(value) for key, value in {**inputs, **images}.items()}
         return self._loaded.signatures[name](**tensors)[output].numpy()
-
-
-def _to_float(array: np.ndarray) -> np.ndarray:
-    """As float32; uint8 as the networks take it, in [-1, 1]."""
-    return (
-        array.astype(np.float32) * (2 / 255) - 1
-        if array.dtype == np.uint8
-        else array.astype(np.float32)
-    )

@@ -1,12 +1,10 @@
-"""Keras' own format: `keras.saving.load_model` gives the model, with this package imported."""
+"""Keras' own format; `keras.saving.load_model` reads it once acai_tf is imported."""
 
 import pathlib
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from acai_tf.models.autoencoder import Autoencoder
+from acai_tf.models.autoencoder import Autoencoder
 
 
-def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:
-    """Write model.keras; it is the whole model, its critic always included."""
+def write(model: Autoencoder, folder: pathlib.Path, critic: bool) -> None:
+    """Write model.keras, always with the critic."""
     model.save(folder / "model.keras")

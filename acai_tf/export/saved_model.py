@@ -1,125 +1,107 @@
-"""TensorFlow's SavedModel."""
+"""TensorFlow's SavedModel, and a model's inference methods as TensorFlow functions."""
 
 import errno
 import functools
 import os
 import pathlib
-from typing import TYPE_CHECKING
+
+import keras
 
 from acai_tf.errors import UsageError
+from acai_tf.export import FLOAT
 from acai_tf.lazy import tf
-
-if TYPE_CHECKING:
-    from acai_tf.models.autoencoder import Autoencoder
-
-FLOAT = "_float"  # ends the name of a signature that takes float32 images
+from acai_tf.models.autoencoder import Autoencoder
 
 
-def write(model: "Autoencoder", folder: pathlib.Path, critic: bool) -> None:
-    """Write saved_model.pb and what belongs to it.
+def write(model: Autoencoder, folder: pathlib.Path, critic: bool) -> None:
+    """Write saved_model.pb and its variables; signatures take uint8 or (_float) float32 images.
+
+    Raises:
+        UsageError: Keras runs on another backend than TensorFlow.
+        OSError: the disk is full.
+    """
+    signatures = trace(inference_methods(model, critic))
+    floats = inference_methods(model, critic, image_dtype="float32")
+    del floats["decode"]  # takes no images
+    save(signatures | {name + FLOAT: f for name, f in trace(floats).items()}, folder)
+
+
+def inference_methods(
+    model: Autoencoder, critic: bool, image_dtype: str = "uint8", batch: int | None = None
+) -> dict[str, tuple]:
+    """A model's inference methods as functions from named tensors to named tensors.
+
+    Args:
+        model: an `Autoencoder`.
+        critic: include `estimate`.
+        image_dtype: "uint8" or "float32".
+        batch: the number of images, and of points of a path; None: any.
+
+    Returns:
+        {name: (tf.function, {input: TensorSpec})}.
 
     Raises:
         UsageError: Keras runs on another backend than TensorFlow.
     """
-    save(trace(model, critic), folder)
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError("this format is made by TensorFlow: set KERAS_BACKEND=tensorflow")
+
+    def spec(name, *shape, dtype="float32"):
+        return tf.TensorSpec((batch, *shape), dtype, name)
+
+    def image(name):
+        return spec(name, *model.image_shape, dtype=image_dtype)
+
+    def classify(images):
+        logits = model.classify(images)
+        return {"logits": logits, "probabilities": keras.ops.softmax(logits)}
+
+    def interpolate(images_0, images_1, t, method="lerp"):
+        return {"images": model.interpolate_at(images_0, images_1, t, method)}
+
+    # Outputs need other names than inputs: ONNX has one namespace.
+    images, pair = [image("images")], [image("images_0"), image("images_1"), spec("t")]
+    methods = {
+        "encode": (lambda images: {"latents": model.encode(images)}, images),
+        "decode": (
+            lambda latents: {"images": model.decode(latents)},
+            [spec("latents", *model.latent_shape)],
+        ),
+        "reconstruct": (lambda images: {"reconstructions": model.reconstruct(images)}, images),
+        "interpolate": (interpolate, pair),
+        "interpolate_slerp": (functools.partial(interpolate, method="slerp"), pair),
+    }
+    if model.classes > 1:
+        methods["classify"] = (classify, images)
+    if critic:
+        methods["estimate"] = (lambda images: {"alpha": model.estimate(images)}, images)
+    return {
+        name: (tf.function(function, autograph=False), {one.name: one for one in inputs})
+        for name, (function, inputs) in methods.items()
+    }
+
+
+def trace(methods: dict[str, tuple]) -> dict:
+    """What `inference_methods` returns as concrete functions, {name: function}."""
+    return {
+        name: function.get_concrete_function(**inputs)
+        for name, (function, inputs) in methods.items()
+    }
 
 
 def save(signatures: dict, folder: str | pathlib.Path) -> None:
     """Write concrete functions, {signature: function}, as a SavedModel.
 
+    Not with keras.export.ExportArchive, which adds a signature (serving_default) and keeps the
+    variables of all players.
+
     Raises:
         OSError: the disk is full.
     """
-    tf = tensorflow()
     module = tf.Module()
-    # Variables of other players are in none of these functions, and so are left out.
     variables = {id(v): v for function in signatures.values() for v in function.graph.variables}
     module.own_variables = list(variables.values())
     try:
         tf.saved_model.save(module, str(folder), signatures)
     except tf.errors.ResourceExhaustedError as error:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder)) from error
-
-
-def tensorflow():
-    """TensorFlow; raises UsageError where Keras runs on another backend."""
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        raise UsageError("this format is made by TensorFlow: set KERAS_BACKEND=tensorflow")
-    return tf
-
-
-def trace(model: "Autoencoder", critic: bool = False) -> dict:
-    """Each verb as a concrete function of named tensors that returns named tensors.
-
-    Returns:
-        {signature: concrete function}.
-    """
-    tf = tensorflow()
-    signatures = {}
-    for name, (function, inputs) in verbs(model, critic).items():
-        takes_images = any(key.startswith("images") for key in inputs)
-        for ending in ("", FLOAT) if takes_images else ("",):
-            specs = specification(inputs, floats=ending == FLOAT)
-            signatures[name + ending] = tf.function(function).get_concrete_function(**specs)
-    return signatures
-
-
-def specification(inputs: dict, floats: bool = False, batch: int | None = None) -> dict:
-    """The tensors that a verb takes: name -> TensorSpec.
-
-    Args:
-        inputs: name -> shape, as in `verbs`.
-        floats: images are float32, not uint8.
-        batch: how many images, and points of a path; None: any number.
-    """
-    tf = tensorflow()
-    return {
-        key: tf.TensorSpec(
-            (batch, *shape),
-            tf.uint8 if key.startswith("images") and not floats else tf.float32,
-            key,
-        )
-        for key, shape in inputs.items()
-    }
-
-
-def verbs(model: "Autoencoder", critic: bool = False) -> dict:
-    """{verb: (function of named tensors to named tensors, {input: shape of one})}."""
-    from keras import ops
-
-    images, latents = model.image_shape, model.latent_shape
-    pair = {"images_0": images, "images_1": images, "t": ()}
-
-    def encode(images):
-        return {"latents": model.encode(images)}
-
-    def decode(latents):
-        return {"images": model.decode(latents)}
-
-    def reconstruct(images):
-        return {"reconstructions": model.reconstruct(images)}
-
-    def interpolate(images_0, images_1, t, method="lerp"):
-        return {"images": model.interpolate_at(images_0, images_1, t, method)}
-
-    def classify(images):
-        logits = model.classify(images)
-        return {"logits": logits, "probabilities": ops.softmax(logits)}
-
-    def estimate(images):
-        return {"alpha": model.estimate(images)}
-
-    found = {
-        "encode": (encode, {"images": images}),
-        "decode": (decode, {"latents": latents}),
-        "reconstruct": (reconstruct, {"images": images}),
-        "interpolate": (interpolate, pair),
-        "interpolate_slerp": (functools.partial(interpolate, method="slerp"), pair),
-    }
-    if model.classes > 1:
-        found["classify"] = (classify, {"images": images})
-    if critic:
-        found["estimate"] = (estimate, {"images": images})
-    return found

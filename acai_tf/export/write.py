@@ -1,28 +1,30 @@
 """Write a model in some formats, whole or not at all."""
 
 import contextlib
+import fnmatch
 import importlib
 import json
 import os
 import pathlib
-import re
 import shutil
 from typing import TYPE_CHECKING
 
+from acai_tf import pretrained
 from acai_tf.errors import UsageError
 from acai_tf.export import ABOUT, FORMATS, VERSION
+from acai_tf.export.exported import Exported, read_about
 from acai_tf.files import expanded, hold
+from acai_tf.loading import is_export, is_original, load, load_run
 from acai_tf.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
 
-OURS = {  # what an export may hold, evaluate.py's results among it
-    *(ABOUT, "evaluation", "model.keras", "weights.npz", "model.tflite"),
+# What --overwrite may replace: exports, and evaluate.py's results.
+_REPLACEABLE = (
+    *(ABOUT, "evaluation", "model.keras", "weights.npz", "model.tflite", "*.onnx"),
     *("saved_model.pb", "fingerprint.pb", "variables", "assets"),
-    *(f"{verb}.onnx" for verb in ("encode", "decode", "reconstruct", "classify", "estimate")),
-    *("interpolate.onnx", "interpolate_slerp.onnx"),
-}
+)
 
 
 def export_run(
@@ -32,39 +34,30 @@ def export_run(
     overwrite: bool = False,
     critic: bool = False,
 ) -> pathlib.Path:
-    """Export the newest checkpoint of a run, the end of one of the original program, or the model
-    of exported weights, a pretrained one among them.
+    """Export the newest checkpoint of a run, or the model of exported weights.
 
     Args:
-        run_dir: the folder, or a pretrained model's name.
+        run_dir: a run folder, one of the original program, an export, or a pretrained model's name.
         out: the folder to make.
-        formats: names in FORMATS.
-        overwrite: replace an export that is there.
-        critic: with ACAI's critic, as the verb `estimate`.
+        formats, overwrite, critic: as in `export`.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: no run folder, no checkpoint yet, `out` is there, an unknown format, or one that
-            this machine cannot write.
+        UsageError: there is no such run or no checkpoint yet; and as `export`.
     """
-    from acai_tf import pretrained
-    from acai_tf.export.exported import Exported, read_about
-    from acai_tf.loading import is_export, is_original, load, load_run
-
-    run_dir = pretrained.resolve(run_dir)
-    folder = resolved(out)
-    check_free(folder, overwrite)
-    run = RunFolder(run_dir)
+    run_dir, folder = pretrained.resolve(run_dir), resolved(out)
+    _check_free(folder, overwrite)  # before the model is loaded
     if is_export(run_dir):
-        model, about = load(run_dir), {**read_about(run_dir)}
+        model, about = load(run_dir), read_about(run_dir)
         if isinstance(model, Exported):
-            raise UsageError(f"{run_dir} is a SavedModel, exported already; give the run's folder")
+            raise UsageError(f"{run_dir} is a SavedModel already; give the run's folder")
     elif is_original(run_dir):
         model = load(run_dir)
         about = {"step": int(model.optimizer.iterations)}
     else:
+        run = RunFolder(run_dir)
         model, step = load_run(run)
         records = [record for record in run.records() if record["step"] == step]
         about = {**run.saved(), "step": step, "scores": records[-1] if records else {}}
@@ -81,37 +74,33 @@ def export(
 ) -> pathlib.Path:
     """Write a model, whole or not at all.
 
-    A kill loses nothing: what was there keeps its name, or gets it back from the next export.
+    A kill loses nothing: an old export keeps its name, or gets it back at the next export.
 
     Args:
         model: what to export.
         folder: the folder to make.
         formats: names in FORMATS.
-        overwrite: replace an export that is there.
-        critic: with ACAI's critic, as the verb `estimate`.
+        overwrite: replace an existing export.
+        critic: include ACAI's critic, as the inference method `estimate`.
         about: more for acai_tf.json.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: as `export_run`.
+        UsageError: the folder exists, or a format is unknown or cannot be written here.
     """
-    from acai_tf.models.fused import straightforward
+    from acai_tf.models.fused import unfused  # imports Keras
 
     check_formats(formats)
     if critic and model.critic is None:
         raise UsageError("the model has no critic to export")
     folder = resolved(folder)
-    check_free(folder, overwrite)
-    partial, old = (
-        folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("partial", "old")
-    )
-    with _alone(folder):
-        check_free(folder, overwrite)  # an earlier one may have its name back
+    with _exporting(folder) as (partial, old):
+        _check_free(folder, overwrite)
         partial.mkdir()
-        # Other programs know these networks layer by layer, and have one image at a time.
-        with straightforward(model):
+        # Converters know the layers that are not fused.
+        with unfused(model):
             for name in formats:
                 importlib.import_module(FORMATS[name]).write(model, partial, critic)
         written = {
@@ -124,10 +113,8 @@ def export(
             "critic": critic,
         }
         (partial / ABOUT).write_text(json.dumps({**(about or {}), **written}, indent=2) + "\n")
-        check_free(folder, overwrite)
         if folder.exists():
-            # evaluate.py's results know which weights they are of.
-            if (folder / "evaluation").exists():
+            if (folder / "evaluation").exists():  # results name the weights they are of
                 shutil.copytree(folder / "evaluation", partial / "evaluation")
             os.replace(folder, old)
         os.replace(partial, folder)
@@ -135,64 +122,56 @@ def export(
 
 
 @contextlib.contextmanager
-def _alone(folder: pathlib.Path):
-    """While no other process exports to a folder; nothing half-made stays beside it.
-
-    Raises:
-        UsageError: another process exports to it, or nothing can be written there.
-    """
-    path = folder.with_name(f".{folder.name}.lock")
+def _exporting(folder: pathlib.Path):
+    """Lock a folder; yield where to write the new export and where to move the old one."""
+    partial, old, lock = (
+        folder.with_name(f".{folder.name}.{kind}") for kind in ("partial", "old", "lock")
+    )
     try:
-        lock = hold(path)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        held = hold(lock)
     except BlockingIOError as error:
         raise UsageError(f"another process is exporting to {folder}; wait for it") from error
     except OSError as error:
         raise UsageError(f"cannot write to {folder} ({error.strerror})") from error
-    with lock:
-        _settle(folder)
+    with held:
+        _settle(folder, partial, old)
         try:
-            yield
+            yield partial, old
         finally:
-            _settle(folder)
-            with contextlib.suppress(OSError):  # Windows removes no open file
-                path.unlink()
+            _settle(folder, partial, old)
+            lock.unlink()
 
 
-def _settle(folder: pathlib.Path) -> None:
-    """Give an export whose replacement never came its name back, and remove other leftovers."""
-    leftover = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.(old|partial)")
-    for path in folder.parent.iterdir():
-        if found := leftover.fullmatch(path.name):
-            if found[1] == "old" and not folder.exists():
-                os.replace(path, folder)
-            shutil.rmtree(path, ignore_errors=True)
+def _settle(folder: pathlib.Path, partial: pathlib.Path, old: pathlib.Path) -> None:
+    """Restore an export whose replacement is not there, and remove the rest."""
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+    for leftover in (partial, old):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def resolved(path: str | pathlib.Path) -> pathlib.Path:
-    """A folder's own name from the root on, whatever links lead there."""
+    """The absolute path, with ~ expanded and without links."""
     return pathlib.Path(os.path.realpath(expanded(path)))
 
 
-def check_formats(formats) -> None:
-    """Raises UsageError where one is not in FORMATS."""
+def check_formats(formats: tuple[str, ...]) -> None:
+    """Raises UsageError if one is not in FORMATS."""
     for name in formats:
         if name not in FORMATS:
             raise UsageError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
 
 
-def check_free(folder: pathlib.Path, overwrite: bool) -> None:
-    """Raises UsageError where a folder is there that may not be replaced, or cannot be made."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot write to {folder} ({error.strerror})") from error
+def _check_free(folder: pathlib.Path, overwrite: bool) -> None:
+    """Raises UsageError if a folder exists that must not be replaced."""
     if not folder.exists():
         return
     if not overwrite:
         raise UsageError(f"{folder} exists; give another --out, or --overwrite an old export")
-    if not (folder / ABOUT).exists():
-        raise UsageError(f"{folder} is no export; give another --out")
-    if others := sorted({path.name for path in folder.iterdir()} - OURS):
-        raise UsageError(
-            f"{folder} holds what no export made ({', '.join(others)}); move that first"
-        )
+    names = [path.name for path in folder.iterdir()]
+    if ABOUT not in names:
+        raise UsageError(f"{folder} is not an export; give another --out")
+    others = [n for n in names if not any(fnmatch.fnmatch(n, p) for p in _REPLACEABLE)]
+    if others:
+        raise UsageError(f"{folder} has other files ({', '.join(others)}); move them first")

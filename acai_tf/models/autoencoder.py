@@ -1,14 +1,15 @@
-"""The autoencoder: an encoder, a bottleneck, a decoder, and what regularizes them.
+"""The autoencoder: an encoder, a bottleneck, a decoder, and regularizers.
 
-A *player* is a loss and the variables that it alone moves: the autoencoder, the
-probe, each regularizer with weights of its own. A step runs one forward pass, takes
-every player's gradient at the old weights, and then updates all of them together, as
-the original's simultaneous optimisers did. Adam works element by element, so one
-optimizer over all variables is exactly the original's one per player.
+A *player* is a loss and the variables that it alone updates: the autoencoder, the probe, and
+each regularizer with weights. A training step runs one forward pass, takes every player's
+gradient at the same weights, and updates all players together, as the original's simultaneous
+optimizers did. Adam works element by element, so one optimizer over all variables equals the
+original's one per player.
 """
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import layers, ops
@@ -17,49 +18,54 @@ from acai_tf import backend
 from acai_tf.errors import UsageError
 from acai_tf.models import interpolation, losses, networks, shared_pass
 from acai_tf.models.bottlenecks import Bottleneck, Deterministic
-from acai_tf.models.inference import check_latents, check_path, check_points, in_parts
+from acai_tf.models.inference import check_latents, check_path, even_positions, in_parts
 from acai_tf.models.noise import StepSeed
 from acai_tf.models.optimizer import adam
 from acai_tf.models.reconstruction import Reconstruction, SquaredError
-from acai_tf.models.regularizers import Forward, Regularizer, same_shape
+from acai_tf.models.regularizers import Forward, Regularizer
+
+_PARTS = ("encoder", "decoder", "bottleneck", "reconstruction", "corruption")
 
 
 @keras.saving.register_keras_serializable("acai_tf")
 class Autoencoder(keras.Model):
-    """An autoencoder of any Keras networks.
+    """An autoencoder made of any Keras networks.
+
+    Images are uint8, or float in [-1, 1]. `fit` takes images, (images, labels), or a
+    tf.data.Dataset of either. Losses and metrics follow from the parts.
 
     Args:
         encoder: x [B, H, W, C] -> h [B, ...].
-        decoder: what the bottleneck makes of h, of its shape -> y, of x's shape.
-        bottleneck: from h to the code; default: the code is h.
-        reconstruction: what y means, and its loss; default: squared error.
-        corruption: a Keras layer that the encoder's input goes through in training.
-        regularizers: what is added to the loss; those with weights are players.
-        classes: number of classes that a linear probe on the code learns to tell apart; 0: there
-            is no probe, and no labels are read.
-        seed: of the noise of training steps.
-        shared_backward: take the gradients of all players in one backward pass where every
-            regularizer allows it; the same gradients with less arithmetic.
-
-    Images are uint8, or float in [-1, 1]. `fit` takes images, (images, labels), or a
-    tf.data.Dataset of either.
+        decoder: [B, ...], of h's shape -> y, of x's shape.
+        bottleneck: from h to the code; None for `Deterministic`, the code is h.
+        reconstruction: what y means, and the loss; None for `SquaredError`.
+        corruption: a Keras layer that the encoder's input passes in training.
+        regularizers: terms added to the loss. Those with weights are players.
+        classes: number of classes that a linear probe on the code learns to classify; 0 for no
+            probe, and no labels.
+        seed: of the noise of training steps, an integer in [0, 2**32).
+        shared_backward: take all players' gradients in one backward pass if every regularizer
+            supports it. The gradients are the same, with less arithmetic.
+        options: as for `keras.Model`.
 
     Raises:
-        UsageError: shapes that do not fit, with what is wrong.
+        UsageError: shapes or names of the parts that do not fit.
 
-    Example:
-        encoder = keras.Sequential([
-            keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(32)])
-        decoder = keras.Sequential([
-            keras.Input((32,)), keras.layers.Dense(784), keras.layers.Reshape((28, 28, 1))])
-        model = acai_tf.Autoencoder(
-            encoder, decoder, regularizers=[acai_tf.InterpolationCritic(weight=0.5)])
-        model.compile(optimizer=keras.optimizers.Adam(1e-4))
-        model.fit(images, batch_size=64, epochs=10)
+    Examples:
+        >>> encoder = keras.Sequential([
+        ...     keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(6)])
+        >>> decoder = keras.Sequential([
+        ...     keras.Input((6,)), keras.layers.Dense(64), keras.layers.Reshape((8, 8, 1))])
+        >>> model = acai_tf.Autoencoder(
+        ...     encoder, decoder, regularizers=[acai_tf.InterpolationCritic(weight=0.5)])
+        >>> model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        >>> history = model.fit(images, batch_size=8, epochs=2, verbose=0)
+        >>> tuple(model.interpolate(images[:2], images[2:4], steps=5).shape)
+        (5, 2, 8, 8, 1)
     """
 
-    log_names: tuple[str, ...] = ()  # of `more_logs`
-    config = None  # the settings of the run that the model belongs to (`build_model`)
+    log_names: tuple[str, ...] = ()  # of `extra_logs`
+    config = None  # the `Config` that `build_model` made the model from
 
     def __init__(
         self,
@@ -83,38 +89,35 @@ class Autoencoder(keras.Model):
         self.classes, self.seed, self.shared_backward = classes, seed, shared_backward
         self.rollbacks = 0  # to earlier checkpoints, after a loss that was not finite
 
-        self.image_shape, self.latent_shape = _shape(encoder, "encoder"), encoder.output_shape[1:]
+        self.image_shape = networks.input_shape(encoder, "encoder")
+        self.latent_shape = encoder.output_shape[1:]
         self.code_size = math.prod(self.latent_shape)
-        same_shape("what the decoder takes", _shape(decoder, "decoder"), self.latent_shape)
-        made = self.reconstruction.output_shape(self.image_shape)
-        same_shape("the decoder's output", decoder.output_shape[1:], made)
+        taken, made = networks.input_shape(decoder, "decoder"), decoder.output_shape[1:]
+        networks.check_shape("decoder's input", taken, self.latent_shape)
+        expected = self.reconstruction.output_shape(self.image_shape)
+        networks.check_shape("decoder's output", made, expected)
         self.probe = networks.probe(self.latent_shape, classes) if classes else None
         self.bottleneck.attach(self.latent_shape)
         for regularizer in self.regularizers:
             regularizer.attach(self)
-            if self.one_backward:
-                shared_pass.check_separate(regularizer)
-        _check_names(self)
-        names = [*self._all_log_names(), *(["probe_accuracy"] if classes else [])]
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
-        self._compiled_verbs = {}
-        self.built = True  # the networks have been since they were made
+            if self.shares_backward:
+                shared_pass.check_unmixed(regularizer)
 
-    def _all_log_names(self) -> list[str]:
         parts = [self.reconstruction, self.bottleneck, *self.regularizers, self]
-        probe = ["loss_probe"] if self.classes else []
-        return [name for part in parts for name in part.log_names] + probe
+        names = [name for part in parts for name in part.log_names]
+        names += ["loss_probe", "probe_accuracy"] if classes else []
+        _check_unique("regularizers", [regularizer.name for regularizer in self.regularizers])
+        _check_unique("logged values", names)
+        _check_unique("variables", [variable.path for variable in self.weights])
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in names}
+        self._compiled_methods = {}
+        self.built = True  # all networks are
 
     # Inference methods. Images [B, H, W, C] are uint8, or float in [-1, 1]; results are float32.
 
-    def checked(self, images):
-        """Images as the networks take them; raises UsageError where they are not the model's."""
-        self.reconstruction.check(images, self.image_shape)
-        return self.reconstruction.prepare(images)
-
     def encode(self, images, **noise):
-        """Images [B, H, W, C] -> codes [B, ...]; with `epsilon` a Gaussian's sample of them."""
-        return self.bottleneck.code(self.encoder(self.checked(images)), **noise)
+        """Images [B, H, W, C] -> codes [B, ...]; with `epsilon`, samples of a Gaussian's."""
+        return self.bottleneck.code(self.encoder(self._prepared(images)), **noise)
 
     def decode(self, latents):
         """Codes [B, ...] -> images [B, H, W, C], about [-1, 1]."""
@@ -126,35 +129,31 @@ class Autoencoder(keras.Model):
         return self.decode(self.encode(images))
 
     def interpolate(self, images_0, images_1, steps: int = 16, method: str = "lerp"):
-        """Images decoded along the path between the codes of two batches of images.
+        """Decode evenly spaced points of the paths between the codes of two batches of images.
 
         Args:
             images_0, images_1: [B, H, W, C].
-            steps: images on the path, both ends included.
+            steps: points on each path, both ends included; at least 2.
             method: "lerp" or "slerp".
 
         Returns:
-            [steps, B, H, W, C].
+            Images [steps, B, H, W, C].
         """
-        check_path(images_0, images_1, steps, method)
-        path = interpolation.PATHS[method](self.encode(images_0), self.encode(images_1), steps)
-        flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))
-        return ops.reshape(flat, (steps, -1, *flat.shape[1:]))
+        return self.interpolate_at(images_0, images_1, even_positions(steps), method)
 
     def interpolate_at(self, images_0, images_1, t, method: str = "lerp"):
-        """Images decoded at any points of the path between the codes of two batches of images.
+        """Decode given points of those paths.
 
         Args:
             images_0, images_1: [B, H, W, C].
-            t: where, [K]; 0 is at images_0, 1 at images_1.
+            t: positions [K]; 0 is images_0, 1 is images_1.
             method: "lerp" or "slerp".
 
         Returns:
-            [K, B, H, W, C].
+            Images [K, B, H, W, C].
         """
-        check_points(images_0, images_1, t, method)
-        z_0, z_1 = self.encode(images_0), self.encode(images_1)
-        path = interpolation.POINTS[method](z_0, z_1, t)
+        check_path(images_0, images_1, t, method)
+        path = interpolation.PATHS[method](self.encode(images_0), self.encode(images_1), t)
         flat = self.decode(ops.reshape(path, (-1, *self.latent_shape)))
         return ops.reshape(flat, (*ops.shape(path)[:2], *flat.shape[1:]))
 
@@ -162,37 +161,49 @@ class Autoencoder(keras.Model):
         """Images [B, H, W, C] -> the probe's logits [B, classes]."""
         if not self.classes:
             raise UsageError("the model has no probe: it was made without classes")
-        return self.probe(self.bottleneck.probed(self.encoder(self.checked(images))))
+        return self.probe(self.bottleneck.probed(self.encoder(self._prepared(images))))
 
     @property
-    def critic(self):
-        """The regularizer that estimates how far an image is mixed; None: there is none."""
+    def critic(self) -> Regularizer | None:
+        """The first regularizer that estimates mixing coefficients."""
         return next((r for r in self.regularizers if hasattr(r, "estimate")), None)
 
     def estimate(self, images):
-        """Images [B, H, W, C] -> the critic's estimate of alpha [B]; 0: takes it as real."""
+        """Images [B, H, W, C] -> the critic's estimates of alpha [B]; 0 for real images."""
         if self.critic is None:
             raise UsageError("the model has no critic")
-        return self.critic.estimate(self.reconstruction.target(self.checked(images)))
-
-    def compiled_method(self, verb: str, **options):
-        """A verb as a compiled function from arrays to arrays, made once: for many images.
-
-        They are taken in parts, so that memory does not grow with their number or size.
-        """
-        key = (verb, *sorted(options.items()))
-        if key not in self._compiled_verbs:
-            function = backend.compiled(self, verb, **options)
-            self._compiled_verbs[key] = in_parts(function, self.image_shape, verb, **options)
-        return self._compiled_verbs[key]
+        return self.critic.estimate(self.reconstruction.target(self._prepared(images)))
 
     def call(self, images, training=None):
         return self.reconstruct(images)
 
-    # Training.
+    def compiled_method(self, name: str, **options) -> Callable:
+        """An inference method as a compiled function from NumPy arrays to a NumPy array.
+
+        It takes any number of images at constant memory, and is made once for each set of options.
+
+        Args:
+            name: the method's name, "encode" for example.
+            options: its arguments that are not arrays.
+        """
+        key = (name, *sorted(options.items()))
+        if key not in self._compiled_methods:
+            check = functools.partial(self.reconstruction.check, shape=self.image_shape)
+            function = backend.compiled(self, name, **options)
+            self._compiled_methods[key] = in_parts(
+                function, check, self.image_shape, name, **options
+            )
+        return self._compiled_methods[key]
+
+    def _prepared(self, images):
+        """Images as the networks take them; UsageError if they do not fit the model."""
+        self.reconstruction.check(images, self.image_shape)
+        return self.reconstruction.prepare(images)
+
+    # Players.
 
     def players(self) -> dict[str, list]:
-        """Each player's name -> the variables that its loss moves."""
+        """{player: the variables that its loss updates}."""
         own = {"probe": self.probe, **{r.name: r for r in self.regularizers}}
         parts = [self.encoder, self.decoder, self.bottleneck]
         return {
@@ -201,28 +212,32 @@ class Autoencoder(keras.Model):
         }
 
     def learning_rates(self) -> dict[str, float | None]:
-        """Each player's name -> its own learning rate; None: the optimizer's."""
+        """{player: its own learning rate; None for the optimizer's}."""
         own = {regularizer.name: regularizer.learning_rate for regularizer in self.regularizers}
         return {player: own.get(player) for player in self.players()}
 
     @property
-    def one_backward(self) -> bool:
-        """Whether one backward pass serves all players."""
-        mine = type(self).objectives is Autoencoder.objectives  # others have not heard of `judge`
-        separate = (r.separate or not r.trainable_variables for r in self.regularizers)
-        return self.shared_backward and mine and all(separate)
-
-    @property
-    def draw_seed(self) -> int:
-        """The seed of batches and noise: the model's, and after each rollback another one."""
-        return (self.seed + self.rollbacks * 0x9E3779B9) % 2**32
+    def shares_backward(self) -> bool:
+        """Whether one backward pass serves all players (see `shared_pass`)."""
+        # A subclass with its own `objectives` may not use `discriminate`.
+        ours = type(self).objectives is Autoencoder.objectives
+        able = (r.shares_backward or not r.trainable_variables for r in self.regularizers)
+        return self.shared_backward and ours and all(able)
 
     def backward_passes(self) -> list[list[str]]:
-        """The players whose gradients are taken together, as those of the sum of their losses."""
-        return [list(self.players())] if self.one_backward else [[name] for name in self.players()]
+        """The players of each backward pass; it takes the gradient of the sum of their losses."""
+        players = list(self.players())
+        return [players] if self.shares_backward else [[player] for player in players]
+
+    # Training.
+
+    @property
+    def current_seed(self) -> int:
+        """The seed of batches and noise; it changes with every rollback."""
+        return (self.seed + self.rollbacks * 0x9E3779B9) % 2**32
 
     def noise(self, seed: StepSeed, batch) -> dict[str, dict]:
-        """The random numbers of one step, part's name -> {name: tensor [batch, ...]}."""
+        """The random numbers of one step, {part: {name: tensor [batch, ...]}}."""
         noise = {}
         if hasattr(self.corruption, "noise"):
             noise["corruption"] = self.corruption.noise(seed, (batch, *self.image_shape))
@@ -233,8 +248,8 @@ class Autoencoder(keras.Model):
         """The losses of one step, from one forward pass.
 
         Args:
-            x: images as `Reconstruction.prepare` gives them.
-            label: whole numbers [B]; None where there is no probe.
+            x: images as `Reconstruction.prepare` returns them.
+            label: class indices [B]; None if there is no probe.
             noise: what `noise` returns.
 
         Returns:
@@ -250,7 +265,9 @@ class Autoencoder(keras.Model):
             probed = passed.probed
             if self.corruption is not None:  # the probe sees the clean image
                 probed = self.bottleneck.probed(self.encoder(x, training=True))
-            losses_of["probe"] = logs["loss_probe"] = self.probe_loss(probed, label)
+            logits = self.probe(ops.stop_gradient(probed))  # codes do not learn from the probe
+            losses_of["probe"] = losses.cross_entropy(logits=logits, label=label)
+            logs["loss_probe"] = losses_of["probe"]
         if self.regularizers:
             forward = self._forward(x, h, y, noise["bottleneck"])
         for regularizer in self.regularizers:
@@ -261,10 +278,10 @@ class Autoencoder(keras.Model):
             logs |= terms.logs
         if passed.update:
             passed.update()
-        return losses_of, {**logs, **self.more_logs(logs)}
+        return losses_of, {**logs, **self.extra_logs(logs)}
 
-    def more_logs(self, logs: dict) -> dict:
-        """{name in log_names: scalar}, from what the parts have logged."""
+    def extra_logs(self, logs: dict) -> dict:
+        """{name in log_names: scalar}, computed from the logs of the parts."""
         return {}
 
     def _corrupted(self, x, noise):
@@ -283,61 +300,49 @@ class Autoencoder(keras.Model):
         return Forward(
             x=self.reconstruction.target(x),
             code=code,
-            # Where y was decoded from a sample, the code is decoded besides.
-            x_hat=lambda: decode(code) if self.bottleneck.samples else image(y),
+            x_hat=decode(code) if self.bottleneck.samples else image(y),
             decode=decode,
-            judge=self.judge,
+            discriminate=self.discriminate,
             scale=self.reconstruction.scale(self.image_shape),
         )
 
-    def judge(self, network, x):
-        """A network's output, for its own player's losses and for those of the player that made x.
+    def discriminate(self, network, x) -> tuple:
+        """A regularizer's network(x), for its own loss and for the autoencoder's.
 
-        The same twice, as tensors of their own where one backward pass serves both players.
+        Both are the same numbers; they are different tensors if one backward pass serves both
+        players (see `shared_pass.discriminate`).
         """
-        if self.one_backward:
-            return shared_pass.judge(network, x)
+        if self.shares_backward:
+            return shared_pass.discriminate(network, x)
         y = network(x)
         return y, y
 
-    def probe_loss(self, latents, label):
-        """The probe's cross-entropy; it learns from the codes, they do not learn from it."""
-        return losses.cross_entropy(logits=self.probe(ops.stop_gradient(latents)), label=label)
-
     def step(self, data) -> dict:
-        """One simultaneous update of all players.
+        """Update all players simultaneously on one batch.
 
         Args:
-            data: images, (images, labels), or {"image", "label"}; of several replicas each has its
-                share (`devices.rows`).
+            data: images, (images, labels), or {"image", "label"}. Each replica gets its share, as
+                `backend.rows` divides a batch.
 
         Returns:
             {name: mean since the metrics were reset}.
         """
         images, label = self._unpacked(data)
         x = self.reconstruction.prepare(images)
-        seed = StepSeed(self.draw_seed, self.optimizer.iterations)
+        seed = StepSeed(self.current_seed, self.optimizer.iterations)
         noise = backend.share(self.noise(seed, backend.replicas() * ops.shape(x)[0]))
         _, logs, gradients = backend.player_gradients(self, x, label, noise)
-        # The same order of variables at every step, whoever's they are.
-        by_variable = {
+        gradient_of = {
             id(variable): gradient
             for player, variables in self.players().items()
             for variable, gradient in zip(variables, gradients[player], strict=True)
         }
         variables = self.trainable_variables
-        self.optimizer.apply([by_variable[id(variable)] for variable in variables], variables)
+        self.optimizer.apply([gradient_of[id(variable)] for variable in variables], variables)
         return self._track(logs)
 
-    def look(self, data) -> dict:
-        """What `evaluate` measures of a batch, without noise: reconstruction and probe.
-
-        Args:
-            data: as for `step`.
-
-        Returns:
-            {name: mean since the metrics were reset}.
-        """
+    def measure(self, data) -> dict:
+        """Reconstruction loss and probe on one batch, without noise; as `step`, without updates."""
         images, label = self._unpacked(data)
         x = self.reconstruction.prepare(images)
         h = self.encoder(x, training=False)
@@ -364,38 +369,29 @@ class Autoencoder(keras.Model):
         if label is None:
             raise UsageError(
                 f"the probe of {self.classes} classes needs labels: fit(images, labels);"
-                " without them, make the model without classes"
+                " without labels, make the model without classes"
             )
         return images, label
 
-    def train_step(self, *arguments):
-        """`step` as Keras calls it: with (data), or on JAX with (state, data)."""
-        if keras.backend.backend() == "jax":
-            return backend.stateless(self, self.step, backend.state_variables(self), *arguments)
-        return self.step(*arguments)
-
-    def test_step(self, *arguments):
-        """`look` as Keras calls it."""
-        if keras.backend.backend() == "jax":
-            trainable, others, _, metrics = backend.state_variables(self)
-            return backend.stateless(self, self.look, (trainable, others, metrics), *arguments)
-        return self.look(*arguments)
+    # As Keras calls a model.
 
     def compile(self, optimizer=None, jit_compile="auto", **options):
-        """As any Keras model, but that losses and metrics are those of the model's parts.
+        """As `keras.Model.compile`, without `loss` and `metrics`, which follow from the parts.
 
         Args:
-            optimizer: default: the paper's Adam, with a learning rate per player (`PlayerAdam`).
-            jit_compile: with XLA; "auto": on an accelerator.
-            options: of `keras.Model.compile`.
+            optimizer: None for the paper's, Adam with a learning rate per player.
+            jit_compile: whether to use XLA; "auto" uses it on an accelerator.
+            options: as for `keras.Model.compile`.
+
+        Raises:
+            UsageError: a loss or metrics.
         """
         if options.get("loss") is not None or options.get("metrics") is not None:
             raise UsageError(
                 "compile() takes no loss and no metrics: they follow from reconstruction,"
                 " bottleneck and regularizers"
             )
-        if jit_compile == "auto":
-            jit_compile = backend.xla_pays()
+        jit_compile = backend.use_xla() if jit_compile == "auto" else jit_compile
         optimizer = adam(self) if optimizer is None else optimizer
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **options)
         if not self.optimizer.built:
@@ -403,6 +399,13 @@ class Autoencoder(keras.Model):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+    def train_step(self, *arguments):
+        return backend.call_step(self.step, backend.state_variables(self), arguments)
+
+    def test_step(self, *arguments):
+        trainable, others, _, metrics = backend.state_variables(self)
+        return backend.call_step(self.measure, (trainable, others, metrics), arguments)
 
     def make_train_function(self, force=False):
         if self.train_function is not None and not force:
@@ -415,60 +418,39 @@ class Autoencoder(keras.Model):
             super().make_train_function(force)
 
     def _maybe_symbolic_build(self, *arguments, **options):
-        """Keras would take a batch's mean over all replicas to build what is built already; several
-        workers cannot."""
+        """Skip Keras' build: the model is built, and several workers cannot average for it."""
 
     @property
     def metrics(self):
         return list(self.trackers.values())
 
     def get_config(self) -> dict:
-        parts = ("encoder", "decoder", "bottleneck", "reconstruction", "corruption")
         serialize = keras.saving.serialize_keras_object
+        own = ("classes", "seed", "shared_backward", "name")
         return {
-            **{name: serialize(getattr(self, name)) for name in parts},
+            **{name: serialize(getattr(self, name)) for name in _PARTS},
             "regularizers": [serialize(regularizer) for regularizer in self.regularizers],
-            "classes": self.classes,
-            "seed": self.seed,
-            "shared_backward": self.shared_backward,
-            "name": self.name,
+            **{name: getattr(self, name) for name in own},
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        def made(name):
-            if name in ("encoder", "decoder"):
-                return networks.rebuilt(config[name], custom_objects=custom_objects)
-            return keras.saving.deserialize_keras_object(config[name], custom_objects)
-
-        parts = ("encoder", "decoder", "bottleneck", "reconstruction", "corruption", "regularizers")
-        # The parts are whole: a subclass's constructor, which makes some of them, is passed by.
+        parts = {}
+        for name in (*_PARTS, "regularizers"):
+            network = name in ("encoder", "decoder")
+            make = networks.rebuilt if network else keras.saving.deserialize_keras_object
+            parts[name] = make(config[name], custom_objects=custom_objects)
+        # A subclass' constructor would make parts that are in the configuration already.
         model = cls.__new__(cls)
-        Autoencoder.__init__(model, **{**config, **{name: made(name) for name in parts}})
+        Autoencoder.__init__(model, **{**config, **parts})
         return model
 
 
-def _shape(network, what: str) -> tuple[int, ...]:
-    """The shape that a network takes, without the batch; raises UsageError where it is unknown."""
-    shape = getattr(network, "input_shape", None)
-    if not isinstance(shape, tuple) or None in shape[1:]:
+def _check_unique(what: str, names: list[str]) -> None:
+    """Raise UsageError if a name is not unique."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
         raise UsageError(
-            f"the {what}'s input shape is not known: begin it with keras.Input(shape), or wrap it"
-            " as keras.Sequential([keras.Input(shape), network])"
+            f"two {what} are called {twice[0]}; give networks and regularizers different names"
+            " (name=...)"
         )
-    return shape[1:]
-
-
-def _check_names(model) -> None:
-    """Raises UsageError where checkpoints could not tell two variables, or logs two scalars."""
-    for what, names in (
-        ("variables", [variable.path for variable in model.weights]),
-        ("logged values", model._all_log_names()),
-        ("regularizers", [regularizer.name for regularizer in model.regularizers]),
-    ):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise UsageError(
-                f"two {what} are called {twice[0]}; give networks and regularizers names of their"
-                " own (name=...)"
-            )

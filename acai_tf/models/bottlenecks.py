@@ -1,9 +1,8 @@
-"""What lies between encoder and decoder: from h, the encoder's output, to the code z.
+"""Bottlenecks: from the encoder's output h to the code z that the decoder reads.
 
-h, codes and what the decoder reads have one shape, [B, ...]: the encoder's output shape.
+h, codes and the decoder's input have the same shape [B, ...].
 """
 
-import functools
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -17,7 +16,7 @@ from acai_tf.models import losses
 
 DECAY = 0.999  # of the codebook's moving averages
 EPSILON = 1e-5  # keeps the counts of unused codes above 0
-FILTER_SIZE = 512  # width of the hidden layer between quantised code and decoder
+FILTER_SIZE = 512  # units of the hidden layer between quantized code and decoder
 
 
 class Pass(NamedTuple):
@@ -28,7 +27,7 @@ class Pass(NamedTuple):
         probed: what the probe reads.
         loss: added to the autoencoder's loss.
         logs: {name in log_names: scalar}.
-        update: called once the whole forward pass is made; assigns what the pass moves.
+        update: called after the forward pass to assign variables.
     """
 
     latent: Any
@@ -39,13 +38,21 @@ class Pass(NamedTuple):
 
 
 class Bottleneck(layers.Layer):
-    """Base class, and the identity: the code is the encoder's output.
+    """Base class: the code is the encoder's output. A subclass overrides what differs.
 
-    A subclass overrides what differs. Weights are made in `attach`, once the shape is known.
+    Attributes:
+        log_names: names of the scalars in `Pass.logs`.
+        samples: True if the decoder reads a sample in training, not the code.
+
+    Examples:
+        >>> class UnitSphere(acai_tf.Bottleneck):
+        ...     def code(self, h):
+        ...         return keras.ops.normalize(h)
+        >>> model = acai_tf.Autoencoder(encoder, decoder, UnitSphere())
     """
 
     log_names: tuple[str, ...] = ()
-    samples = False  # True: in training the decoder reads a sample, not the code
+    samples = False
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -56,11 +63,11 @@ class Bottleneck(layers.Layer):
         self.shape = shape
 
     def noise(self, seed, batch) -> dict:
-        """The random numbers of one step, name -> tensor [batch, ...]."""
+        """The step's random numbers, {name: tensor [batch, ...]}."""
         return {}
 
     def code(self, h):
-        """What `encode` returns and interpolations act on."""
+        """The code that `encode` returns and interpolations act on."""
         return h
 
     def latent(self, code, noise: dict | None = None):
@@ -81,15 +88,22 @@ class Bottleneck(layers.Layer):
 
 @keras.saving.register_keras_serializable("acai_tf")
 class Deterministic(Bottleneck):
-    """The code is the encoder's output."""
+    """The code is the encoder's output.
+
+    Examples:
+        >>> model = acai_tf.Autoencoder(encoder, decoder, acai_tf.Deterministic())
+    """
 
 
 @keras.saving.register_keras_serializable("acai_tf")
 class CodeDropout(Bottleneck):
-    """Dropout on the code in training: m * z / keep, each value of m 1 with probability `keep`.
+    """Dropout on the code in training: m z / keep, each value of m 1 with probability keep.
 
     Args:
         keep: probability to KEEP a value, in (0, 1].
+
+    Examples:
+        >>> model = acai_tf.Autoencoder(encoder, decoder, acai_tf.CodeDropout(keep=0.75))
     """
 
     def __init__(self, keep: float = 0.5, **options):
@@ -111,13 +125,17 @@ class CodeDropout(Bottleneck):
 
 @keras.saving.register_keras_serializable("acai_tf")
 class Gaussian(Bottleneck):
-    """q(z | x) = N(mu, sigma^2), with beta KL(q || N(0, I)) added to the loss.
+    """A VAE's posterior q(z | x) = N(mu, sigma^2), with beta KL(q || N(0, I)) as a loss.
 
     Two dense layers on the flattened h give mu and log sigma^2. The code is mu; in training the
-    decoder reads mu + sigma * epsilon. As in the original the probe reads h.
+    decoder reads mu + sigma epsilon. As in the original program, the probe reads h. Logs
+    `loss_kl`.
 
     Args:
         beta: weight of the KL term, which is summed over the code.
+
+    Examples:
+        >>> model = acai_tf.Autoencoder(encoder, decoder, acai_tf.Gaussian(beta=0.1))
     """
 
     log_names = ("loss_kl",)
@@ -138,17 +156,17 @@ class Gaussian(Bottleneck):
         return {"epsilon": keras.random.normal((batch, math.prod(self.shape)), seed=seed)}
 
     def posterior(self, h):
-        """h -> mu and log sigma^2 of q(z | x), [B, d]."""
+        """mu and log sigma^2 of q(z | x), [B, d] each."""
         flat = ops.reshape(h, (-1, math.prod(self.shape)))
         return self.mu(flat), self.log_variance(flat)
 
     def sample(self, mu, log_variance, epsilon):
-        """mu + sigma * epsilon, [B, d] each -> codes."""
+        """mu + sigma epsilon, all [B, d] -> codes [B, ...]."""
         return ops.reshape(mu + ops.exp(0.5 * log_variance) * epsilon, (-1, *self.shape))
 
     def code(self, h, epsilon=None):
-        """mu, or with `epsilon` ~ N(0, I) [B, d] a sample of q."""
-        if epsilon is None:
+        """mu; or a sample of q, with epsilon ~ N(0, I), [B, d]."""
+        if epsilon is None:  # without log sigma^2, whose weights exports then leave out
             flat = ops.reshape(h, (-1, math.prod(self.shape)))
             return ops.reshape(self.mu(flat), (-1, *self.shape))
         return self.sample(*self.posterior(h), epsilon)
@@ -164,44 +182,47 @@ class Gaussian(Bottleneck):
 
 
 class Codebook(layers.Layer):
-    """K codes of d values, each the moving average of the vectors that were nearest to it.
+    """K codes of d values, each the moving average of the vectors nearest to it.
+
+    The original program starts the averages with counts of 0, but with sums at the codes
+    themselves. The first updates multiply codes by up to a thousand, and for some ten thousand
+    steps, until that has decayed, few codes are near any vector.
 
     Args:
         size: K.
         width: d.
-        zero_debias: start the averages as averages of nothing and correct their bias towards it
-            (as Adam does); a code that no vector has been near yet stays where it began.
-            Otherwise they start as in the original, with counts of 0 but sums at the codes
-            themselves: the first updates multiply codes by up to a thousand, and for some ten
-            thousand steps, until that has decayed, few codes are near any vector.
+        zero_debias: start sums at 0 as well and correct the averages' bias towards 0, as Adam
+            does. A code that no vector has been near keeps its initial value.
     """
 
     def __init__(self, size: int, width: int, zero_debias: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.size = size
         self.zero_debias = zero_debias
-        edge = (3 / size) ** 0.5  # TF1's uniform unit scaling takes K for the fan-in
-        uniform = keras.initializers.RandomUniform(-edge, edge)
-        # All replicas compute the same update.
-        own = functools.partial(
-            self.add_weight, trainable=False, aggregation="only_first_replica", dtype="float32"
-        )
-        self.means = own((size, width), uniform, name="means")
-        self.ema_count = own((size,), "zeros", name="ema_count")
-        self.ema_sums = own((size, width), "zeros", name="ema_sums")
+        limit = (3 / size) ** 0.5  # TF1's uniform unit scaling, which takes K as the fan-in
+        uniform = keras.initializers.RandomUniform(-limit, limit)
+
+        def weight(shape, initializer, name):
+            # All replicas compute the same update.
+            options = {"trainable": False, "aggregation": "only_first_replica", "dtype": "float32"}
+            return self.add_weight(shape, initializer, name=name, **options)
+
+        self.means = weight((size, width), uniform, "means")
+        self.ema_count = weight((size,), "zeros", "ema_count")
+        self.ema_sums = weight((size, width), "zeros", "ema_sums")
         if not zero_debias:
-            self.ema_sums.assign(ops.copy(self.means.value))  # JAX gives a buffer away once
+            self.ema_sums.assign(ops.copy(self.means.value))  # JAX donates each buffer once
         self.built = True
 
     def nearest(self, x):
-        """Index of the code nearest to each vector: [N, d] -> [N]."""
+        """Index of the code nearest to each vector, [N, d] -> [N]."""
         squares = ops.sum(ops.square(self.means), axis=1)  # |x|^2 is the same for all codes
         return ops.argmin(squares - 2 * ops.matmul(x, ops.transpose(self.means)), axis=1)
 
     def update(self, x, index):
-        """Move the averages towards vectors [N, d] and their nearest codes [N], then the codes.
+        """Update averages and codes with vectors x [N, d], whose nearest codes are `index` [N].
 
-        zero_debias takes N to be the same at every step.
+        zero_debias requires the same N at every step.
         """
         used = ops.segment_sum(ops.ones_like(index, "float32"), index, self.size)
         self.ema_count.assign(DECAY * self.ema_count + (1 - DECAY) * used)
@@ -209,7 +230,7 @@ class Codebook(layers.Layer):
         self.ema_sums.assign(DECAY * self.ema_sums + (1 - DECAY) * sums)
         count, sums = self.ema_count.value, self.ema_sums.value
         if self.zero_debias:
-            # After t steps the counts add up to (1 - DECAY^t) N, of N vectors a step.
+            # After t steps of N vectors each the counts add up to (1 - DECAY^t) N.
             unbias = ops.cast(ops.shape(index)[0], count.dtype) / ops.sum(count)
             count, sums = count * unbias, sums * unbias
         total = ops.sum(count)
@@ -222,20 +243,24 @@ class Codebook(layers.Layer):
 
 @keras.saving.register_keras_serializable("acai_tf")
 class VectorQuantized(Bottleneck):
-    """Vector quantisation with the original's moving-average codebook (van den Oord et al. 2017).
+    """Vector quantization with a moving-average codebook (van den Oord et al. 2017).
 
-    The flattened h is projected to `num_latents` vectors v, each replaced by the nearest of `size`
-    codes e (straight through for the gradient); two dense layers bring them back to the shape of
-    h, which the decoder and the probe read. beta ||v - sg(e)||^2 is added to the loss.
+    A dense layer projects the flattened h to `num_latents` vectors v. Each is replaced by the
+    nearest of `size` codes e, with a straight-through gradient. Two dense layers map them back to
+    h's shape, for the decoder and the probe. The loss is beta ||v - stop_gradient(e)||^2, logged
+    as `loss_commitment`. Training passes update the codebook, not gradients.
 
-    As in the original the code that `encode` returns is h; decoding quantises. No gradient moves
-    the codebook: a training pass moves its averages.
+    As in the original program, `encode` returns h, and decoding quantizes it.
 
     Args:
         size: number of codes.
         num_latents: codes per image.
-        beta: weight of the commitment.
-        zero_debias: start the averages without the original's bias; see `Codebook`.
+        beta: weight of the commitment loss.
+        zero_debias: start the codebook's averages without the original's bias.
+
+    Examples:
+        >>> bottleneck = acai_tf.VectorQuantized(size=64, num_latents=4, zero_debias=True)
+        >>> model = acai_tf.Autoencoder(encoder, decoder, bottleneck)
     """
 
     log_names = ("loss_commitment",)
@@ -262,12 +287,12 @@ class VectorQuantized(Bottleneck):
         self.hidden.build((None, width * self.num_latents))
         self.restore.build((None, FILTER_SIZE))
 
-    def quantise(self, h):
-        """h -> what the decoder reads of it.
+    def quantized(self, h):
+        """What the decoder reads of h, and how it comes about.
 
         Returns:
-            (that, the vectors v [B * num_latents, d], the indices of their codes [same], and the
-            codes e themselves).
+            (decoder input [B, ...], v [B * num_latents, d], indices of their codes
+            [B * num_latents], the codes e [B * num_latents, d]).
         """
         width = math.prod(self.shape)
         v = self.project(ops.reshape(h, (-1, width)))  # [B, num_latents * d]
@@ -279,20 +304,20 @@ class VectorQuantized(Bottleneck):
         return ops.reshape(restored, (-1, *self.shape)), vectors, index, codes
 
     def latent(self, code, noise=None):
-        return self.quantise(code)[0]
+        return self.quantized(code)[0]
 
     def probed(self, h):
-        return self.quantise(h)[0]
+        return self.quantized(h)[0]
 
     def train(self, h, noise):
-        quantised, vectors, index, codes = self.quantise(h)
+        latent, vectors, index, codes = self.quantized(h)
         loss = self.beta * losses.reconstruction(x=ops.stop_gradient(codes), x_hat=vectors)
 
         def update():
-            everyones = backend.of_all_replicas
-            self.codebook.update(everyones(ops.stop_gradient(vectors)), everyones(index))
+            gather = backend.gather_replicas
+            self.codebook.update(gather(ops.stop_gradient(vectors)), gather(index))
 
-        return Pass(quantised, quantised, loss, {"loss_commitment": loss}, update)
+        return Pass(latent, latent, loss, {"loss_commitment": loss}, update)
 
     def get_config(self):
         own = ("size", "num_latents", "beta", "zero_debias")

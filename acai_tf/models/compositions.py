@@ -1,7 +1,7 @@
-"""The paper's seven autoencoders: which parts each is made of (section 4).
+"""The paper's seven autoencoders, each a composition of parts (section 4).
 
-Each takes an encoder and a decoder, and what `Autoencoder` takes beside its own parts:
-    model = acai_tf.ACAI(encoder, decoder, classes=10)
+Besides their own arguments all of them take an encoder, a decoder, and the options of
+`Autoencoder`, such as `classes` or further `regularizers`.
 """
 
 import keras
@@ -18,21 +18,30 @@ register = keras.saving.register_keras_serializable("acai_tf")
 
 @register
 class Baseline(Autoencoder):
-    """min ||x - D(E(x))||^2 (eq. 1).
+    """A plain autoencoder, min ||x - D(E(x))||^2 (eq. 1).
 
-    Example:
-        model = acai_tf.Baseline(encoder, decoder)
+    Args:
+        encoder, decoder, options: as for `Autoencoder`.
+
+    Examples:
+        >>> model = acai_tf.Baseline(encoder, decoder)
+        >>> tuple(model.encode(images).shape)
+        (16, 6)
     """
 
 
 @register
 class Denoising(Autoencoder):
-    """min ||x - D(E(x + n))||^2, n ~ N(0, noise^2) (Vincent et al. 2010).
+    """Denoising autoencoder, min ||x - D(E(x + n))||^2 (Vincent et al. 2010).
 
     Inference methods and the probe see the clean x.
 
-    Example:
-        model = acai_tf.Denoising(encoder, decoder, noise=0.5)
+    Args:
+        encoder, decoder, options: as for `Autoencoder`.
+        noise: standard deviation of n, for images in [-1, 1].
+
+    Examples:
+        >>> model = acai_tf.Denoising(encoder, decoder, noise=0.5)
     """
 
     def __init__(self, encoder, decoder, noise: float = 1.0, **options):
@@ -41,10 +50,14 @@ class Denoising(Autoencoder):
 
 @register
 class Dropout(Autoencoder):
-    """min ||x - D(m * E(x) / keep)||^2, each value of m 1 with probability `keep`.
+    """Autoencoder with dropout on the code, min ||x - D(m E(x) / keep)||^2.
 
-    Example:
-        model = acai_tf.Dropout(encoder, decoder, keep=0.75)
+    Args:
+        encoder, decoder, options: as for `Autoencoder`.
+        keep: probability to KEEP a value of the code, in (0, 1].
+
+    Examples:
+        >>> model = acai_tf.Dropout(encoder, decoder, keep=0.75)
     """
 
     def __init__(self, encoder, decoder, keep: float = 0.5, **options):
@@ -53,13 +66,19 @@ class Dropout(Autoencoder):
 
 @register
 class VAE(Autoencoder):
-    """max E_q[log p(x | z)] - beta KL(q(z | x) || N(0, I)) (Kingma and Welling 2014).
+    """Variational autoencoder (Kingma and Welling 2014; Higgins et al. 2017 for other betas).
 
-    p is a Bernoulli over (x + 1) / 2. A step decodes a sample of z; the original's encode and
-    reconstruct drew one too, here they use mu unless they are given an `epsilon`.
+    Maximizes E_q[log p(x | z)] - beta KL(q(z | x) || N(0, I)), with p a Bernoulli over
+    (x + 1) / 2. Training decodes a sample of q. `encode` returns its mean, or given
+    `epsilon` ~ N(0, I), [B, d], a sample, as the original program did.
 
-    Example:
-        model = acai_tf.VAE(encoder, decoder, beta=1.0)
+    Args:
+        encoder, decoder, options: as for `Autoencoder`.
+        beta: weight of the KL term.
+
+    Examples:
+        >>> model = acai_tf.VAE(encoder, decoder, beta=4.0)
+        >>> code = model.encode(images)
     """
 
     log_names = ("elbo",)
@@ -67,29 +86,38 @@ class VAE(Autoencoder):
     def __init__(self, encoder, decoder, beta: float = 1.0, **options):
         super().__init__(encoder, decoder, Gaussian(beta), Bernoulli(), **options)
 
-    def more_logs(self, logs):
+    def extra_logs(self, logs):
         return {"elbo": logs["loss_ll"] - self.bottleneck.beta * logs["loss_kl"]}
 
 
 @register
 class AAE(Autoencoder):
-    """An autoencoder whose codes a discriminator cannot tell from N(0, I) (Makhzani et al. 2016).
+    """Adversarial autoencoder: a discriminator drives codes to N(0, I) (Makhzani et al. 2016).
 
-    Example:
-        model = acai_tf.AAE(encoder, decoder, layer_sizes=(100, 100))
+    Args:
+        encoder, decoder, options: as for `Autoencoder`.
+        layer_sizes: widths of the discriminator's hidden layers.
+        adversary_lr: the discriminator's learning rate; None for the optimizer's.
+
+    Examples:
+        >>> model = acai_tf.AAE(encoder, decoder, layer_sizes=(64, 64))
     """
 
     def __init__(self, encoder, decoder, layer_sizes=(100, 100), adversary_lr=None, **options):
         discriminator = PriorDiscriminator(layer_sizes, learning_rate=adversary_lr)
-        super().__init__(encoder, decoder, **_worn(discriminator, options))
+        super().__init__(encoder, decoder, **_with(discriminator, options))
 
 
 @register
 class VQVAE(Autoencoder):
-    """A codebook of moving averages between encoder and decoder (van den Oord et al. 2017).
+    """Autoencoder with a discrete code from a learned codebook (van den Oord et al. 2017).
 
-    Example:
-        model = acai_tf.VQVAE(encoder, decoder, size=512, zero_debias=True)
+    Args:
+        encoder, decoder, options: as for `Autoencoder`.
+        size, num_latents, beta, zero_debias: as for `VectorQuantized`.
+
+    Examples:
+        >>> model = acai_tf.VQVAE(encoder, decoder, size=512, zero_debias=True)
     """
 
     def __init__(
@@ -108,17 +136,28 @@ class VQVAE(Autoencoder):
 
 @register
 class ACAI(Autoencoder):
-    """An autoencoder whose decoded mixes a critic cannot tell from real ones (section 2.1).
+    """Adversarially Constrained Autoencoder Interpolation (section 2.1).
 
-    Example:
-        model = acai_tf.ACAI(encoder, decoder, weight=0.5, gamma=0.2)
+    An autoencoder whose decoded mixes a critic cannot tell from reconstructions.
+
+    Args:
+        encoder, decoder, options: as for `Autoencoder`.
+        weight: lambda of eq. 3, at least 0.
+        gamma: of eq. 2, at least 0.
+        critic: the critic's network, as for `InterpolationCritic`; None copies the encoder's
+            architecture.
+
+    Examples:
+        >>> model = acai_tf.ACAI(encoder, decoder, weight=0.5, gamma=0.2)
+        >>> model.compile()
+        >>> history = model.fit(images, verbose=0)
     """
 
     def __init__(self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, **options):
         critic = InterpolationCritic(weight, gamma, critic)
-        super().__init__(encoder, decoder, **_worn(critic, options))
+        super().__init__(encoder, decoder, **_with(critic, options))
 
 
-def _worn(regularizer, options: dict) -> dict:
-    """Options with a model's own regularizer before those that it wears besides."""
+def _with(regularizer, options: dict) -> dict:
+    """Options of `Autoencoder` with a further regularizer, before those they have."""
     return {**options, "regularizers": [regularizer, *options.get("regularizers", ())]}

@@ -1,17 +1,21 @@
-"""Noise on the encoder's input in training. Any Keras layer will do; these resume exactly."""
+"""Noise on the encoder's input in training."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable("acai_tf")
 class GaussianNoise(keras.layers.Layer):
-    """x + n, n ~ N(0, stddev^2), a function of (seed, step).
+    """Adds noise n ~ N(0, stddev^2) to the encoder's input in training.
 
-    `keras.layers.GaussianNoise` does the same with a random state of its own, so that a resumed
-    run sees other noise than an unbroken one.
+    Unlike `keras.layers.GaussianNoise` it depends on (seed, step) alone, so that a resumed run
+    draws the same noise. Any other Keras layer works as a corruption too.
 
     Args:
-        stddev: of the noise, in units of the images' [-1, 1].
+        stddev: standard deviation, in units of images in [-1, 1].
+
+    Examples:
+        >>> corruption = acai_tf.GaussianNoise(0.5)
+        >>> model = acai_tf.Autoencoder(encoder, decoder, corruption=corruption)
     """
 
     def __init__(self, stddev: float = 1.0, **options):
@@ -20,7 +24,7 @@ class GaussianNoise(keras.layers.Layer):
         self.built = True
 
     def noise(self, seed, shape: tuple) -> dict:
-        """The random numbers of one step for inputs of `shape`, the batch included."""
+        """The random numbers of one step for inputs of `shape`, which includes the batch."""
         return {"noise": keras.random.normal(shape, seed=seed)}
 
     def call(self, x, noise=None):

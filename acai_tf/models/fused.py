@@ -1,7 +1,7 @@
-"""The networks' convolutions with less arithmetic: the same numbers up to rounding.
+"""The networks' convolutions with less arithmetic: the same numbers, up to rounding.
 
-Each identity here computes a layer, or two neighbours at once, in another way from the variables
-that they have. `--fused=false` goes without; tests hold both to each other.
+Each function here computes one layer, or two consecutive ones, differently from the same
+variables. `--fused=false` computes layer by layer; tests compare both.
 """
 
 import contextlib
@@ -17,16 +17,15 @@ from acai_tf import backend
 
 @keras.saving.register_keras_serializable("acai_tf")
 class Network(keras.Sequential):
-    """A Sequential that takes layers by the identities below where they apply.
+    """A Sequential that fuses layers where that saves arithmetic.
 
     Args:
-        fused: whether it does.
+        fused: False computes layer by layer.
     """
 
     def __init__(self, *arguments, fused: bool = True, **options):
         super().__init__(*arguments, **options)
-        # The layers cast for themselves: under a policy of its own, theirs would get variables
-        # that are rounded already.
+        # Each layer casts by its own policy; the network's would round its variables beforehand.
         self.dtype_policy = "float32"
         self.fused = fused
 
@@ -47,10 +46,10 @@ class Network(keras.Sequential):
 
 
 @contextlib.contextmanager
-def straightforward(model: keras.Model):
+def unfused(model: keras.Model):
     """Within this context a model's networks are computed layer by layer."""
-    every = model._flatten_layers()
-    networks = [layer for layer in every if isinstance(layer, Network) and layer.fused]
+    layers = model._flatten_layers()
+    networks = [layer for layer in layers if isinstance(layer, Network) and layer.fused]
     for network in networks:
         network.fused = False
     try:
@@ -61,20 +60,19 @@ def straightforward(model: keras.Model):
 
 
 def steps(stack: list[layers.Layer]) -> list[Callable]:
-    """What the layers of a stack do one after the other, as functions of tensors; fewer of them
-    where an identity takes two layers at once."""
+    """Functions of a tensor that together compute a stack of layers, fused where possible."""
     match stack:
         case []:
             return []
-        case [first, second, *rest] if _plain(first) and _widens(first) and _plain(second):
+        case [first, second, *rest] if _expands(first) and _is_plain(second):
             step = functools.partial(linear_then_convolution, first, second)
         case [
             layers.UpSampling2D(size=(2, 2), interpolation="nearest"),
             layers.Conv2D(kernel_size=(3, 3)) as conv,
             *rest,
-        ] if _plain(conv) and backend.transposed_convolution_pays():
+        ] if _is_plain(conv) and backend.fuse_upsampling():
             step = functools.partial(upsampling_then_convolution, conv)
-        case [conv, *rest] if _plain(conv):
+        case [conv, *rest] if _is_plain(conv):
             step = functools.partial(convolution, conv)
         case [step, *rest]:
             pass
@@ -82,33 +80,33 @@ def steps(stack: list[layers.Layer]) -> list[Callable]:
 
 
 def convolution(conv: layers.Conv2D, x):
-    """A convolution as it is, its leaky ReLU by `backend.leaky_relu`."""
-    return _finished(conv, ops.conv(*_cast(conv, x, conv.kernel.value), padding="same"))
+    """A convolution, with the leaky ReLU of `backend.leaky_relu`."""
+    return _activated(conv, ops.conv(*_cast(conv, x, conv.kernel.value), padding="same"))
 
 
 def linear_then_convolution(first: layers.Conv2D, second: layers.Conv2D, x):
-    """A linear 1x1 convolution and the convolution after it, at once.
+    """A linear 1x1 convolution and the convolution after it, as one convolution.
 
     The first gives h = x A + a at every pixel, the second sum_k h_k W_k over the pixels k around
-    one. Together that is sum_k [x_k, 1] [A; a] W_k: a convolution, with a kernel as large as the
-    second's, of x with one more channel, which is 1 on the image and 0 where the second pads h
-    with zeros. In encoder and critic it has C + 1 channels in (2 or 4) instead of `depth`.
+    it: together sum_k [x_k, 1] [A; a] W_k. That is a convolution of x with an additional channel,
+    which is 1 on the image and 0 where the second pads h. In encoder and critic its input has
+    C + 1 channels (2 or 4) instead of `depth`.
     """
     x = ops.concatenate([x, ops.ones_like(x[..., :1])], axis=-1)
     matrix = ops.concatenate([first.kernel[0, 0], first.bias[None]], axis=0)  # [C + 1, depth]
     kernel = ops.matmul(matrix, second.kernel.value)  # [3, 3, C + 1, out]
-    return _finished(second, ops.conv(*_cast(second, x, kernel), padding="same"))
+    return _activated(second, ops.conv(*_cast(second, x, kernel), padding="same"))
 
 
 def upsampling_then_convolution(conv: layers.Conv2D, x):
     """Nearest upsampling by 2 and a 3x3 convolution, as one transposed convolution of stride 2.
 
-    Of three neighbours in a row of the upsampled image two are copies of one pixel. With a kernel
+    Of three neighbors in a row of the upsampled image, two are copies of one pixel. With a kernel
     (w0, w1, w2) the convolution gives
         y[2i]     = w0 x[i - 1] + (w1 + w2) x[i]
         y[2i + 1] = (w0 + w1) x[i] + w2 x[i + 1],
-    so x[j] adds (w2, w1 + w2, w0 + w1, w0) times itself to y[2j - 1 .. 2j + 2]; the same goes for
-    columns. That is 4 multiplications for each output and channel instead of 9.
+    so x[j] contributes (w2, w1 + w2, w0 + w1, w0) x[j] to y[2j - 1 .. 2j + 2]; columns likewise.
+    That is 4 multiplications per output and channel instead of 9.
     """
     sums = [[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]]
     in_both_directions = np.kron(sums, sums).astype("float32")  # [4 * 4, 3 * 3]
@@ -116,11 +114,11 @@ def upsampling_then_convolution(conv: layers.Conv2D, x):
     kernel = ops.matmul(in_both_directions, ops.reshape(conv.kernel, (9, inputs * outputs)))
     kernel = ops.transpose(ops.reshape(kernel, (4, 4, inputs, outputs)), (0, 1, 3, 2))
     y = ops.conv_transpose(*_cast(conv, x, kernel), strides=2, padding="same")
-    return _finished(conv, y)
+    return _activated(conv, y)
 
 
-def _finished(conv: layers.Conv2D, y):
-    """Bias and activation."""
+def _activated(conv: layers.Conv2D, y):
+    """y with a convolution's bias and activation."""
     (bias,) = _cast(conv, ops.reshape(conv.bias.value, (1, 1, 1, -1)))
     if isinstance(conv.activation, layers.LeakyReLU):
         return backend.leaky_relu(ops.add(y, bias), conv.activation.negative_slope)
@@ -128,26 +126,23 @@ def _finished(conv: layers.Conv2D, y):
 
 
 def _cast(conv: layers.Conv2D, *tensors):
-    """Tensors in the type that a layer computes in."""
+    """Tensors in the dtype that a layer computes in."""
     return [ops.cast(tensor, conv.compute_dtype) for tensor in tensors]
 
 
-def _plain(layer: layers.Layer) -> bool:
-    """Whether it is a convolution as those of the networks are, which the identities go for."""
+def _is_plain(layer: layers.Layer) -> bool:
+    """Whether a layer is a convolution with stride 1 and a bias that keeps the image's size."""
     match layer:
-        case layers.Conv2D(
-            strides=(1, 1), padding="same", dilation_rate=(1, 1), groups=1, use_bias=True
-        ):
-            return True
-        case layers.Conv2D(kernel_size=(1, 1), strides=(1, 1), groups=1, use_bias=True):
-            return True  # nothing to pad
+        case layers.Conv2D(strides=(1, 1), dilation_rate=(1, 1), groups=1, use_bias=True):
+            return layer.padding == "same" or layer.kernel_size == (1, 1)
     return False
 
 
-def _widens(conv: layers.Conv2D) -> bool:
-    """Whether it is linear at every pixel, and brings it to more channels."""
+def _expands(layer: layers.Layer) -> bool:
+    """Whether a layer is a linear 1x1 convolution to more channels."""
     return (
-        conv.kernel_size == (1, 1)
-        and conv.activation is keras.activations.linear
-        and conv.kernel.shape[2] < conv.filters
+        _is_plain(layer)
+        and layer.kernel_size == (1, 1)
+        and layer.activation is keras.activations.linear
+        and layer.kernel.shape[2] < layer.filters
     )

@@ -1,7 +1,7 @@
-"""Random draws as a function of (seed, step).
+"""Random numbers as a function of (seed, step).
 
-A run that was interrupted draws at step n what the unbroken run drew at step n,
-because nothing about the draws is state that could be lost.
+A resumed run draws at step n what the uninterrupted run drew at step n: there is no random
+state to save.
 """
 
 import random
@@ -14,52 +14,35 @@ _PRIME = 2**31 - 1
 
 
 def seed_weights(seed: int) -> None:
-    """Make the initial weights of models built from here on a function of `seed`.
+    """Seed the initial weights of models built from now on.
 
-    This is what `keras.utils.set_random_seed` does for Keras' initialisers, less its import of
-    TensorFlow on other backends.
+    As `keras.utils.set_random_seed`, but it does not import TensorFlow on other backends.
     """
-    random.seed(seed)  # where Keras' initialisers get their seeds
+    random.seed(seed)  # Keras' initializers take their seeds from here
     np.random.seed(seed)
 
 
 class StepSeed(keras.random.SeedGenerator):
-    """A seed for `keras.random` that is a pure function of (seed, step).
+    """A seed generator for `keras.random` that depends on (seed, step) alone.
+
+    The n-th numbers drawn from a StepSeed are the same for every StepSeed of the same (seed,
+    step), and differ from all others drawn from it, at other steps and with other seeds.
 
     Args:
-        seed: the run's seed, a whole number from 0 on.
-        step: training steps taken so far, from 0 on; a number, or a tensor of any whole type.
-
-    The n-th draw from one StepSeed differs from the others, and repeats whenever
-    a StepSeed with the same (seed, step) is asked again. All bits of both count. The n-th draws of
-    two StepSeeds never agree where the steps differ and the seeds are equal, or the seeds differ,
-    are below 2**32 - 2, and the steps are equal or below 2**32.
+        seed: the run's seed, an integer in [0, 2**32 - 2).
+        step: training steps taken so far; an int or an integer tensor, below 2**32.
     """
 
-    def __init__(self, seed: int, step):  # the base class would make a variable here
+    def __init__(self, seed: int, step):  # without super(), which would create a variable
         self._seed = seed
         self.step = step
         self._drawn = 0
 
     def next(self, ordered: bool = True):
-        # An odd multiplier spreads (seed, draw) over 31 bits without collisions of neighbours.
+        # Odd multipliers map (seed, number of the draw) to 31 bits without collisions of neighbors.
         key = (self._seed * 1_000_003 + self._drawn * 7_919) % _PRIME
-        # The high bits of seed and step change nothing where they are 0. The seed's factor is
-        # above 2**31: the second 2**31 seeds get keys that the first ones leave free.
+        # Seeds above 2**31 get keys that the others leave free.
         key ^= self._seed // _PRIME * 0x9E3779B1 % 2**32
         self._drawn += 1
-        low, high = _halves(self.step)
-        key = (key + high * 0x85EBCA77) % 2**32
-        return ops.stack([_word(key), _word(low)])
-
-
-def _halves(step) -> tuple:
-    """The low 32 bits of a step, and those above them."""
-    if hasattr(step, "dtype") and keras.backend.standardize_dtype(step.dtype) != "int64":
-        return step, 0  # JAX counts in int32
-    step = ops.cast(step, "int64") if hasattr(step, "dtype") else step
-    return step % 2**32, step // 2**32
-
-
-def _word(value):
-    return np.uint32(value) if isinstance(value, int) else ops.cast(value, "uint32")
+        step = np.uint32(self.step) if isinstance(self.step, int) else self.step
+        return ops.stack([np.uint32(key), ops.cast(step, "uint32")])

@@ -1,17 +1,22 @@
-"""The original's optimisers, all of them in one."""
+"""The paper's optimizer: Adam, with a learning rate for each player."""
 
 import keras
 
 
 @keras.saving.register_keras_serializable("acai_tf")
 class PlayerAdam(keras.optimizers.Adam):
-    """Adam with a learning rate per player.
+    """Adam with learning rates for single variables.
 
-    Adam works element by element, so one Adam over all variables does what one per player does;
-    only the learning rates may differ.
+    Adam works element by element, so one Adam over all variables equals one Adam per player, as
+    the original program has them, up to their learning rates.
 
     Args:
-        rates: variable's path -> its learning rate; the common one where it is not named.
+        rates: {variable's path: its learning rate}; other variables use `learning_rate`.
+        args, kwargs: as for `keras.optimizers.Adam`.
+
+    Examples:
+        >>> rates = {"critic/dense/kernel": 1e-3}
+        >>> optimizer = acai_tf.PlayerAdam(1e-4, epsilon=1e-8, rates=rates)
     """
 
     def __init__(self, *args, rates: dict[str, float] | None = None, **kwargs):
@@ -23,7 +28,7 @@ class PlayerAdam(keras.optimizers.Adam):
         self._rate_list = [self.rates.get(variable.path) for variable in variables]
 
     def update_step(self, gradient, variable, learning_rate):
-        # `variable` is the backend's own here, without a path; Keras' optimizers go by its index.
+        # Keras passes the backend's variable here, which has no path; it is found by its index.
         own = self._rate_list[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate if own is None else own)
 
@@ -32,13 +37,11 @@ class PlayerAdam(keras.optimizers.Adam):
 
 
 def adam(model, lr: float = 1e-4) -> PlayerAdam:
-    """The paper's optimizer for a model, built: Adam, each player at its own learning rate.
-
-    Its epsilon is TF1's 1e-8; Keras' own default is ten times that.
+    """The paper's optimizer for an `Autoencoder`, built; epsilon is TF1's 1e-8.
 
     Args:
-        model: an `Autoencoder`.
-        lr: of all players that have none of their own.
+        model: the autoencoder.
+        lr: learning rate of all players that set none.
     """
     rates = {
         variable.path: rate

@@ -1,4 +1,4 @@
-"""What the decoder's output means, and the loss that goes with it."""
+"""Reconstructions: what the decoder's output means, and the loss that follows."""
 
 import math
 
@@ -12,23 +12,33 @@ from acai_tf.models.inference import check_images
 
 
 def to_unit(images):
-    """Images as the networks take them: uint8 becomes float32 in [-1, 1], floats pass."""
+    """Images as the networks take them, float32; uint8 is scaled to [-1, 1]."""
     if keras.backend.standardize_dtype(images.dtype) == "uint8":
         return ops.cast(images, "float32") * (2.0 / 255) - 1.0
     return ops.cast(images, "float32")
 
 
 class Reconstruction:
-    """Base class: how well the decoder's output y explains the input x.
+    """Base class: a loss between the input x and the decoder's output y.
 
-    A regularizer weighs its losses in units of the reconstruction loss per element: `scale` is
-    how many elements the loss sums over, 1 where it is their mean.
+    Its images are in [-1, 1], and y is an image. A subclass overrides `loss` and what differs.
+
+    Attributes:
+        log_names: names of the scalars that `logs` returns.
+
+    Examples:
+        >>> class AbsoluteError(acai_tf.Reconstruction):
+        ...     log_names = ("loss_mae",)
+        ...
+        ...     def loss(self, x, y):
+        ...         return keras.ops.mean(keras.ops.abs(x - y))
+        >>> model = acai_tf.Autoencoder(encoder, decoder, reconstruction=AbsoluteError())
     """
 
     log_names: tuple[str, ...] = ()
 
     def check(self, x, shape: tuple[int, ...]) -> None:
-        """Raises UsageError where x [B, *shape] is not what the model takes."""
+        """Raise UsageError unless x is a batch [B, *shape] that the model takes."""
         check_images(x, shape)
 
     def prepare(self, x):
@@ -36,7 +46,7 @@ class Reconstruction:
         return to_unit(x)
 
     def target(self, x):
-        """Prepared input, in the space of `image`: what the critic takes for real."""
+        """Prepared input in the space of `image`: a critic's real images."""
         return x
 
     def image(self, y):
@@ -48,16 +58,16 @@ class Reconstruction:
         return shape
 
     def scale(self, shape: tuple[int, ...]) -> float:
-        """Number of elements that the loss sums over, for inputs of `shape`."""
+        """How many elements the loss sums over; 1 for a mean. Regularizers scale with it."""
         return 1.0
 
     def loss(self, x, y):
-        """The loss that the autoencoder minimises: prepared input, decoder's output -> scalar."""
+        """The loss, a scalar, of prepared inputs x and decoder outputs y."""
         raise NotImplementedError
 
     def logs(self, loss) -> dict:
-        """{name in log_names: scalar} of a loss."""
-        raise NotImplementedError
+        """{name in log_names: scalar}; the loss, if not overridden."""
+        return dict.fromkeys(self.log_names, loss)
 
     def get_config(self) -> dict:
         return {}
@@ -69,7 +79,13 @@ class Reconstruction:
 
 @keras.saving.register_keras_serializable("acai_tf")
 class SquaredError(Reconstruction):
-    """Mean squared error ||x - y||^2 over every pixel and channel (eq. 1); y is the image."""
+    """Mean squared error ||x - y||^2 over every pixel and channel (eq. 1); y is the image.
+
+    Logs `loss_ae`, and `rmse`: its root on the 0..255 scale.
+
+    Examples:
+        >>> model = acai_tf.Autoencoder(encoder, decoder, reconstruction=acai_tf.SquaredError())
+    """
 
     log_names = ("loss_ae", "rmse")
 
@@ -77,13 +93,21 @@ class SquaredError(Reconstruction):
         return losses.reconstruction(x=x, x_hat=y)
 
     def logs(self, loss):
-        mse = backend.mean_over_replicas({"mse": loss})["mse"]  # before the root
+        mse = backend.mean_over_replicas({"mse": loss})["mse"]  # the mean before the root
         return {"loss_ae": loss, "rmse": losses.rmse_255(mse)}
 
 
 @keras.saving.register_keras_serializable("acai_tf")
 class Bernoulli(Reconstruction):
-    """-log p((x + 1) / 2) with y the logits; summed over pixels, as a VAE's likelihood is."""
+    """Negative log-likelihood -log p((x + 1) / 2) of a Bernoulli with logits y.
+
+    Summed over pixels and averaged over the batch, as a VAE's likelihood (Kingma and Welling 2014).
+    Logs `loss_ll`, the log-likelihood in nats.
+
+    Examples:
+        >>> model = acai_tf.Autoencoder(
+        ...     encoder, decoder, acai_tf.Gaussian(), reconstruction=acai_tf.Bernoulli())
+    """
 
     log_names = ("loss_ll",)
 
@@ -102,12 +126,18 @@ class Bernoulli(Reconstruction):
 
 @keras.saving.register_keras_serializable("acai_tf")
 class Categorical(Reconstruction):
-    """-log p(x) for whole numbers x [B, ...] in 0..levels-1, y the logits [B, ..., levels].
+    """Negative log-likelihood -log p(x) of integers x, with logits y; the mean over elements.
 
-    The loss is the mean over elements; "images" are probabilities [B, ..., levels].
+    Inputs are integers [B, ...] in [0, levels); "images" are probabilities [B, ..., levels].
+    Logs `loss_ae`.
 
     Args:
-        levels: number of values that an element takes.
+        levels: number of values an element takes; the decoder ends with as many logits.
+
+    Examples:
+        >>> tokens = acai_tf.Categorical(levels=5)
+        >>> tokens.output_shape((7,))
+        (7, 5)
     """
 
     log_names = ("loss_ae",)
@@ -119,7 +149,7 @@ class Categorical(Reconstruction):
         if tuple(x.shape[1:]) != tuple(shape) or "int" not in str(x.dtype):
             raise UsageError(
                 f"the model takes whole numbers [B, {', '.join(map(str, shape))}] below"
-                f" {self.levels}, these are {x.dtype} {list(x.shape)}"
+                f" {self.levels}, got {x.dtype} {list(x.shape)}"
             )
 
     def prepare(self, x):
@@ -136,9 +166,6 @@ class Categorical(Reconstruction):
 
     def loss(self, x, y):
         return losses.cross_entropy(logits=y, label=x)
-
-    def logs(self, loss):
-        return {"loss_ae": loss}
 
     def get_config(self):
         return {"levels": self.levels}

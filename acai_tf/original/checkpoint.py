@@ -1,8 +1,9 @@
-"""The original program's checkpoints as our models."""
+"""Checkpoints of the original program as models of this one."""
 
 import math
 import pathlib
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +11,14 @@ from acai_tf.config import Config
 from acai_tf.errors import UsageError
 from acai_tf.files import expanded
 from acai_tf.lazy import tf
+from acai_tf.models import build_model
 from acai_tf.original.folder import OriginalClass, dataset_of, parse
 
-# Beginning of a path here -> of the name there; those of encoder and decoder differ by class.
+if TYPE_CHECKING:
+    from acai_tf.models.autoencoder import Autoencoder
+
+# First part of a variable's path here -> of its name there. The encoder's and the decoder's differ
+# by class.
 SCOPES = {
     "critic": "disc",
     "discriminator": "disc",
@@ -26,153 +32,117 @@ SCOPES = {
     "codebook/ema_count": "ema_count_0",
     "codebook/ema_sums": "ema_means_0",
 }
-PROBE = "single_layer_classifier/dense/kernel"
-FIRST_KERNEL = "conv2d/kernel"  # of the encoder
 CHECKPOINT = re.compile(r"model\.ckpt-(\d+)\.index")
 
 
-class OriginalRun:
-    """A run folder of the original program, its newest checkpoint open.
-
-    Args:
-        path: the folder, `<class>_<setting><value>_...`.
-
-    Attributes:
-        original, settings: as `parse` returns them.
-        shapes: variable's name -> its shape.
-        files: where their values are.
+class _Checkpoint:
+    """The newest checkpoint in a run folder of the original.
 
     Raises:
-        UsageError: it is no such folder, has no checkpoint, or a damaged one.
+        UsageError: there is none, or it is damaged.
     """
 
     def __init__(self, path: str | pathlib.Path):
-        self.original, self.settings = parse(path)
         folder = expanded(path) / "tf"
         found = {int(m[1]): p for p in folder.glob("*") if (m := CHECKPOINT.fullmatch(p.name))}
         if not found:
             raise UsageError(f"no checkpoint of the original program in {folder}: model.ckpt-N.*")
         self.prefix = found[max(found)].with_suffix("")
-        self.files = sorted(folder.glob(f"{self.prefix.name}.data-*"))
-        if not self.files:
-            raise UsageError(f"{self.prefix} is damaged ({self.prefix.name}.data-* is missing)")
         try:
             self._reader = tf.train.load_checkpoint(str(self.prefix))
             self.shapes = self._reader.get_variable_to_shape_map()
         except ImportError as error:
             raise UsageError(f"reading {self.prefix} needs TensorFlow ({error})") from error
-        except Exception as error:  # a damaged file makes TensorFlow raise several kinds
+        except Exception as error:  # TensorFlow raises several kinds for a damaged file
             raise UsageError(f"{self.prefix} is damaged ({error})") from error
 
-    def read(self, name: str) -> np.ndarray:
-        """A variable's value.
-
-        Raises:
-            UsageError: it is not there, or damaged.
-        """
-        self.check(name)
-        try:
-            value = np.asarray(self._reader.get_tensor(name))
-        except Exception as error:
-            raise UsageError(f"{self.prefix} is damaged at {name} ({error})") from error
-        if value.dtype.kind not in "iuf":
-            raise UsageError(f"{self.prefix} is damaged at {name} (it holds no numbers)")
-        return value
-
-    def check(self, name: str) -> None:
-        """Raises UsageError where there is no variable of that name."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """A variable's shape; raises UsageError if there is no such variable."""
         if name not in self.shapes:
             raise UsageError(f"{self.prefix} has no variable {name}: it is of another model")
+        return tuple(self.shapes[name])
+
+    def read(self, name: str) -> np.ndarray:
+        """A variable's value; raises UsageError if it is missing or damaged."""
+        self.shape(name)
+        try:
+            return np.asarray(self._reader.get_tensor(name))
+        except Exception as error:
+            raise UsageError(f"{self.prefix} is damaged at {name} ({error})") from error
 
 
-def load(path: str | pathlib.Path):
-    """A run of the original program as one of our models.
+def load(path: str | pathlib.Path) -> "Autoencoder":
+    """Load a run of the original program.
 
     Args:
         path: the run's folder, `<class>_<setting><value>_...`.
 
     Returns:
-        The `Autoencoder`, compiled; weights, probe and Adam's moments are the original's, and
-        `optimizer.iterations` is the step it was saved at.
+        The `Autoencoder`, compiled, with the original's weights, probe and Adam moments;
+        `optimizer.iterations` is the step of the checkpoint.
 
     Raises:
-        UsageError: it is no such folder, or a variable is not what the folder's name says.
+        UsageError: it is not such a folder, or its variables do not fit its name.
     """
-    from acai_tf.models import build_model
-    from acai_tf.models.optimizer import adam
+    from acai_tf.models.optimizer import adam  # imports Keras
 
-    run = OriginalRun(path)
-    first = f"{run.original.encoder}/{FIRST_KERNEL}"
-    for name, axes in ((PROBE, 2), (first, 4)):
-        run.check(name)
-        if len(run.shapes[name]) != axes or min(run.shapes[name]) < 1:
-            raise UsageError(f"{run.prefix}: {name} has shape {run.shapes[name]}: it is damaged")
-    (code_size, classes), colors = run.shapes[PROBE], run.shapes[first][2]
-    scales, latent = run.settings["scales"], run.settings["latent"]
-    width = math.isqrt(code_size // latent)
-    if width * width * latent != code_size:
-        raise UsageError(
-            f"{run.prefix}: {PROBE} reads {code_size} values, no square map of {latent} channels"
-        )
-    settings = {name: value for name, value in run.settings.items() if name != "scales"}
+    original, settings = parse(path)
+    checkpoint, scales = _Checkpoint(path), settings.pop("scales")
+    code_size, classes = checkpoint.shape("single_layer_classifier/dense/kernel")
+    *_, colors, _ = checkpoint.shape(f"{original.encoder}/conv2d/kernel")
+    width = math.isqrt(code_size // settings["latent"])
     config = Config(latent_width=width, dataset=dataset_of(path) or "lines", **settings)
-    image_shape = (width << scales, width << scales, colors)
-    model = build_model(config, image_shape, classes)
-    model.compile(optimizer=adam(model, model.config.lr))
-    _restore(run, model)
+    model = build_model(config, (width << scales, width << scales, colors), classes)
+    model.compile(optimizer=adam(model, config.lr))
+    restore(path, model)
     return model
 
 
-def restore(path: str | pathlib.Path, model) -> int:
-    """Set the model's variables, and its optimizer's, from a run folder of the original.
+def restore(path: str | pathlib.Path, model: "Autoencoder") -> int:
+    """Set the variables of a model and its optimizer from a run folder of the original.
 
-    All or nothing: where it raises, no variable has changed. Where the checkpoint has no moments
-    of Adam they are left as they are.
+    If it raises, no variable has changed. If the checkpoint has no Adam moments, they keep their
+    values.
 
     Args:
         path: the run's folder.
         model: compiled, its optimizer built.
 
     Returns:
-        The step it was saved at.
+        The step of the checkpoint.
 
     Raises:
-        UsageError: no checkpoint, or of another shape; names the variable.
+        UsageError: no checkpoint, or a variable is missing or has another shape.
     """
-    return _restore(OriginalRun(path), model)
-
-
-def _restore(run: OriginalRun, model) -> int:
+    checkpoint, original = _Checkpoint(path), parse(path)[0]
     if model.config.model == "vqvae" and model.config.zero_debias:
-        raise UsageError(f"--zero_debias is for a new codebook; that of {run.prefix} began biased")
-    step = run.read("global_step")
-    if step.shape or step.dtype.kind == "f" or step < 0:
-        raise UsageError(f"{run.prefix}: global_step is no number of steps: it is damaged")
-    sources = {v.path: (v, original_name(run.original, v.path)) for v in model.weights}
-    if any(name.endswith("/Adam") for name in run.shapes):
+        raise UsageError(f"--zero_debias is for new codebooks, not for that of {checkpoint.prefix}")
+    variables = [(v, original_name(original, v.path)) for v in model.weights]
+    if any(name.endswith("/Adam") for name in checkpoint.shapes):
         slots = {v.path: v for v in model.optimizer.variables}
         for variable in model.trainable_variables:
-            for here, there in (("momentum", "Adam"), ("velocity", "Adam_1")):
-                slot = f"{model.optimizer.name}/{variable.path.replace('/', '_')}_{here}"
-                sources[slot] = (slots[slot], f"{sources[variable.path][1]}/{there}")
+            slot = f"{model.optimizer.name}/{variable.path.replace('/', '_')}"
+            name = original_name(original, variable.path)
+            variables.append((slots[f"{slot}_momentum"], f"{name}/Adam"))
+            variables.append((slots[f"{slot}_velocity"], f"{name}/Adam_1"))
     else:
-        print(f"{run.prefix} has no moments of Adam; they begin at 0")
-    values = {}
-    for path_here, (variable, name) in sources.items():
-        run.check(name)
-        found = tuple(run.shapes[name])
-        if path_here.startswith("codebook/"):  # theirs have axes of one for blocks and residuals
-            found = found[-len(variable.shape) :]
-        if found != tuple(variable.shape):
+        print(f"{checkpoint.prefix} has no moments of Adam; they begin at 0")
+    values = []
+    for variable, name in variables:
+        shape = checkpoint.shape(name)
+        if variable.path.startswith("codebook/"):  # the original's have more axes, of length 1
+            shape = shape[-len(variable.shape) :]
+        if shape != tuple(variable.shape):
             raise UsageError(
-                f"{run.prefix}: {name} has shape {found}, {path_here} of the model is"
+                f"{checkpoint.prefix}: {name} has shape {shape}, {variable.path} of the model has"
                 f" {tuple(variable.shape)}"
             )
-        values[path_here] = run.read(name).reshape(found)
-    for path_here, (variable, _) in sources.items():
-        variable.assign(values[path_here])
+        values.append(checkpoint.read(name).reshape(shape))
+    step = int(checkpoint.read("global_step"))
+    for (variable, _), value in zip(variables, values, strict=True):
+        variable.assign(value)
     model.optimizer.iterations.assign(step)
-    return int(step)
+    return step
 
 
 def original_name(original: OriginalClass, path: str) -> str:

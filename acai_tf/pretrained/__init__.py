@@ -1,7 +1,7 @@
-"""Trained models that come with the package: acai_tf.load("acai/mnist-d32").
+"""Pretrained models in the package: acai_tf.load("acai/mnist-d32").
 
-Each is a folder, acai/mnist-d32: weights.npz (numbers of 16 bits), acai_tf.json (settings, step,
-scores of these very weights) and README.md, its card. `acai-tf pretrained` lists them.
+Each is a folder with weights.npz (float16), acai_tf.json (settings, step, scores of these weights)
+and README.md, its card. `acai-tf pretrained` lists them.
 """
 
 import pathlib
@@ -15,33 +15,34 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 def names() -> list[str]:
-    """What there is: <model>/<dataset>-d<code size>."""
-    found = FOLDER.glob("*/[!.]*/weights.npz")  # not one that is being made
+    """The names of all: <model>/<dataset>-d<code size>."""
+    found = FOLDER.glob("*/[!.]*/weights.npz")  # hidden ones are being written
     return sorted(path.parent.relative_to(FOLDER).as_posix() for path in found)
 
 
 def resolve(path: str) -> str:
-    """Where a model lies: a folder as it is, a pretrained model's name as its folder.
+    """The folder of a pretrained model; any other path is returned as it is.
 
     Args:
-        path: a folder, or a name; a folder of that name is preferred.
+        path: a name, or a folder, which comes first.
 
     Raises:
-        UsageError: there is no such folder, and it could only be a name, or its ~ names no home
-            folder.
+        UsageError: there is no such folder, and the path looks like a pretrained model's name; or
+            there is no home folder for its ~.
     """
     path = str(path)
     if expanded(path).exists():
         return path
-    if (name := path.rstrip("/")) in (known := names()):
+    name = path.rstrip("/")
+    if name in names():
         return str(FOLDER / name)
     if re.fullmatch(r"\w+/\w+(-d\d+)?", name) and name.partition("/")[0] in MODELS:
         raise UsageError(
-            f"there is no folder and no pretrained model {name}; there are {', '.join(known)}"
+            f"there is no folder and no pretrained model {name}; there are {', '.join(names())}"
         )
     return path
 
 
 def is_pretrained(path: str) -> bool:
-    """Whether a folder is one of the package's own, which nothing is to be written to."""
+    """Whether a folder is part of the package, where nothing must be written."""
     return FOLDER in pathlib.Path(path).resolve().parents

@@ -1,11 +1,11 @@
-"""Prepare a dataset ahead of time, and look at it.
+"""Prepare a dataset and look at it.
 
     acai-tf data svhn
     acai-tf data folder:~/faces --image_size=64
     acai-tf data mnist --npz=mnist.npz
 
-It is downloaded and decoded, with a progress bar, where it has not been; sizes, class counts and
-the range of values are printed, and a sheet of samples is written.
+Downloads and decodes it, unless that is done; prints sizes, images per class and the range of
+values; writes a sheet of samples.
 """
 
 import dataclasses
@@ -15,34 +15,35 @@ from absl import flags
 
 from acai_tf import cli
 from acai_tf.config import Config, setting_kinds
-from acai_tf.data import cache, canonical_name, load_dataset, npz, short_name
+from acai_tf.data import canonical_name, load_dataset, npz, short_name
+from acai_tf.data.cache import cache_dir
 from acai_tf.data.dataset import ArrayDataset, Dataset
 from acai_tf.errors import UsageError
 from acai_tf.files import new_file
 
 SETTINGS = ("image_size", "background", "svhn_extra", "data_dir", "cache_dir")  # of Config
-PART = 100  # images whose values are summed up at a time
-COUNTED = 20  # classes whose images are counted a line each
+PART = 100  # images whose statistics are computed at a time
+LISTED = 20  # classes
 
 
 def summary(dataset: Dataset) -> str:
-    """Class counts and the range of values, a line each."""
+    """The range of values and the images per class, one line each."""
     parts = {"test": (dataset.test_images, dataset.test_labels)}
     if isinstance(dataset, ArrayDataset):
         parts = {"training": (dataset.train_images, dataset.train_labels), **parts}
-    lines = [f"{name} images: {_range(images)}" for name, (images, _) in parts.items()]
+    lines = [f"{name} images: {_statistics(images)}" for name, (images, _) in parts.items()]
     if dataset.classes > 1:
-        counts = {k: np.bincount(v, minlength=dataset.classes) for k, (_, v) in parts.items()}
-        lines.append(f"images per class ({', '.join(counts)}):")
-        for index, name in list(enumerate(dataset.class_names))[:COUNTED]:
-            lines.append(f"  {name}: {', '.join(f'{count[index]:,}' for count in counts.values())}")
-        if dataset.classes > COUNTED:
-            lines.append(f"  ... and {dataset.classes - COUNTED} classes more")
+        lines.append(f"images per class ({', '.join(parts)}):")
+        counts = [np.bincount(labels, minlength=dataset.classes) for _, labels in parts.values()]
+        for name, *numbers in list(zip(dataset.class_names, *counts, strict=True))[:LISTED]:
+            lines.append(f"  {name}: {', '.join(f'{number:,}' for number in numbers)}")
+        if dataset.classes > LISTED:
+            lines.append(f"  ... and {dataset.classes - LISTED} more classes")
     return "\n".join(lines)
 
 
-def _range(images: np.ndarray) -> str:
-    """Lowest, highest and mean value and the standard deviation, over all images."""
+def _statistics(images: np.ndarray) -> str:
+    """Minimum, maximum, mean and standard deviation; computed in parts, to save memory."""
     low, high, total, squares = np.inf, -np.inf, 0.0, 0.0
     for start in range(0, len(images), PART):
         part = images[start : start + PART].astype(np.float64)
@@ -55,30 +56,40 @@ def _range(images: np.ndarray) -> str:
     )
 
 
+def samples(dataset: Dataset) -> np.ndarray:
+    """The first training images, a sheet [rows * H, columns * W, C] uint8."""
+    from acai_tf.evaluation import figures  # imports Keras
+    from acai_tf.models.reconstruction import to_unit
+
+    rows, columns = figures.layout(*dataset.image_shape[:2])
+    images, _ = dataset.train_once(rows * columns)
+    images = np.resize(images, (rows, columns, *dataset.image_shape))  # few images are repeated
+    return figures.grid(np.asarray(to_unit(images)))
+
+
 def main() -> None:
     """The command line.
 
     Raises:
-        UsageError: an unknown dataset, missing data, a file that is there already.
+        UsageError: an unknown dataset, missing data, a file that exists.
     """
     parser = cli.Parser("data", __doc__)
     parser.add_argument("dataset", help="as train.py's --dataset")
-    for name in SETTINGS:
-        setting = next(f for f in dataclasses.fields(Config) if f.name == name)
-        kind = setting_kinds()[name]
-        kind = flags.BooleanParser().parse if kind is bool else kind
-        parser.add_argument(
-            f"--{name}", type=kind, default=setting.default, help=setting.metadata["help"]
-        )
+    for setting in dataclasses.fields(Config):
+        if setting.name in SETTINGS:
+            kind = setting_kinds()[setting.name]
+            parser.add_argument(
+                f"--{setting.name}",
+                type=flags.BooleanParser().parse if kind is bool else kind,
+                default=setting.default,
+                help=setting.metadata["help"],
+            )
     parser.add_argument("--sheet", help="the PNG of samples to write; default: in the cache folder")
     parser.add_argument("--npz", help="write the images as this .npz file, for --dataset=npz:")
-    arguments = parser.parse_args()
-    config = Config(
-        dataset=canonical_name(arguments.dataset),
-        **{name: getattr(arguments, name) for name in SETTINGS},
-    )
-    sheet = arguments.sheet and new_file(arguments.sheet)
-    file = arguments.npz and new_file(arguments.npz)
+    arguments = vars(parser.parse_args())
+    name, sheet, file = (arguments.pop(key) for key in ("dataset", "sheet", "npz"))
+    config = Config(dataset=canonical_name(name), **arguments)
+    sheet, file = sheet and new_file(sheet), file and new_file(file)
     if file and sheet and file.resolve() == sheet.resolve():
         raise UsageError(f"--npz and --sheet are both {file}; give two names")
     cli.load_backend()
@@ -89,22 +100,12 @@ def main() -> None:
         raise UsageError(f"{dataset.name} is drawn on the fly and needs no file")
     print(summary(dataset))
     if not sheet:
-        size, which = dataset.image_shape[0], dataset.fingerprint()[:6]
-        name = f"{short_name(config.dataset)}-{size}-{which}.png"
-        sheet = cache.cache_dir(config) / "samples" / name
+        name = (
+            f"{short_name(config.dataset)}-{dataset.image_shape[0]}-{dataset.fingerprint()[:6]}.png"
+        )
+        sheet = cache_dir(config) / "samples" / name
     figures.save_png(samples(dataset), sheet)
     print(f"samples: {sheet}")
     if file:
         npz.save(dataset, file)
         print(f"{file}: {len(dataset.train_images):,} + {len(dataset.test_images):,} images")
-
-
-def samples(dataset: Dataset) -> np.ndarray:
-    """The first training images, a sheet [rows * H, columns * W, C] uint8."""
-    from acai_tf.evaluation import figures
-    from acai_tf.models.reconstruction import to_unit
-
-    rows, columns = figures.layout(*dataset.image_shape[:2])
-    images, _ = dataset.train_once(rows * columns)
-    images = np.resize(images, (rows, columns, *dataset.image_shape))  # few: over again
-    return figures.grid(np.asarray(to_unit(images)))

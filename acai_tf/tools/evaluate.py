@@ -1,7 +1,7 @@
 """Evaluate a finished or running run: acai-tf evaluate --run_dir=runs/..., or python evaluate.py.
 
-Prints a table and writes eval.json, figures/ and report.html into the run folder. What was measured
-before of the same weights is kept.
+Prints a table and writes eval.json, figures/ and report.html into the run folder. Earlier results
+of the same weights are reused.
 """
 
 import pathlib
@@ -15,8 +15,8 @@ from acai_tf.evaluation import EVALUATORS, check_names
 
 
 def _define(values: absl_flags.FlagValues) -> None:
-    def text(name, default, help):
-        absl_flags.DEFINE_string(name, default, help, flag_values=values)
+    def text(name, help):
+        absl_flags.DEFINE_string(name, None, help, flag_values=values)
 
     def switch(name, help):
         absl_flags.DEFINE_bool(name, False, help, flag_values=values)
@@ -24,15 +24,16 @@ def _define(values: absl_flags.FlagValues) -> None:
     def number(name, default, help, low, high=None):
         absl_flags.DEFINE_integer(name, default, help, low, high, flag_values=values)
 
-    text("run_dir", None, "A run folder, the folder of an export, or a pretrained model's name.")
-    text("evaluators", ",".join(EVALUATORS), "Which evaluators to run, or my_package.mine.")
-    text("data_dir", None, "Where tfds keeps its data; default: as in training.")
-    text("cache_dir", None, "Where decoded images are kept; default: as in training.")
-    text("dataset", None, "Dataset to evaluate on; default: as in training.")
-    text("out", None, "Folder to write to; default: the run's own.")
+    text("run_dir", "A run folder, the folder of an export, or a pretrained model's name.")
+    text("evaluators", f"Evaluators, or my_package.mine; default: {','.join(EVALUATORS)}.")
+    text("data_dir", "Where tfds keeps its data; default: as in training.")
+    text("cache_dir", "Where decoded images are kept; default: as in training.")
+    text("dataset", "Dataset to evaluate on; default: as in training.")
+    text("out", "Folder to write to; default: the run's own.")
     switch("raw_pixels", "Evaluate raw pixels in place of codes: the pixel baseline.")
-    switch("again", "Measure again what has been measured before.")
-    number("n_init", 1000, "Clustering: restarts of k-means.", 1)
+    switch("again", "Measure again even what could be reused.")
+    switch("quick", "No pixel baseline, classifier or t-SNE; 50 restarts of k-means.")
+    number("n_init", None, "Clustering: restarts of k-means; default: 1000, 50 if --quick.", 1)
     number("seed", 0, "Seed of the evaluation.", 0, 2**32 - 1)
 
 
@@ -47,7 +48,8 @@ def main() -> None:
     if flags.asks_for_help(sys.argv):
         return print(flags.help_text(__doc__, values))
     flags.read(values, sys.argv)
-    names = check_names([name for name in values.evaluators.split(",") if name])
+    names = (values.evaluators or "").split(",")
+    names = check_names([name for name in names if name])
     if not values.run_dir:
         if not values.raw_pixels:
             raise UsageError("--run_dir is needed: the folder of a run that train.py made")
@@ -58,15 +60,4 @@ def main() -> None:
     cli.load_backend()  # only now: bad words are answered at once
     from acai_tf.evaluation.run import evaluate_run
 
-    evaluate_run(
-        values.run_dir,
-        evaluators=names,
-        data_dir=values.data_dir,
-        cache_dir=values.cache_dir,
-        dataset=values.dataset,
-        n_init=values.n_init,
-        seed=values.seed,
-        raw_pixels=values.raw_pixels,
-        out=values.out,
-        again=values.again,
-    )
+    evaluate_run(**{**values.flag_values_dict(), "evaluators": names})

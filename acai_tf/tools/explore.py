@@ -1,14 +1,16 @@
-"""Look at interpolations in a browser: acai-tf explore --run_dir=R
+"""Explore interpolations in a browser: acai-tf explore --run_dir=R
 
-Serves a page on this machine alone (--host=0.0.0.0 to others too): choose test images or upload
-pictures, and move between their codes. Needs Gradio: pip install -e ".[explore]" in the clone.
+Serves a page to this machine only (--host=0.0.0.0: to others too): choose test images or upload
+pictures, and move between their codes. Needs Gradio: pip install "acai_tf[explore]"
 """
 
+import dataclasses
 import functools
 import importlib.util
 import os
 import signal
 import tempfile
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,72 +20,71 @@ from acai_tf.config import Config
 from acai_tf.data.square import WHITE, middle
 from acai_tf.errors import UsageError
 from acai_tf.models import inference
-from acai_tf.tools.render import enlarged, tour
+from acai_tf.tools.render import add_model_options, closed_path, enlarged, open_model
 from acai_tf.training import preemption
 
-SIDE = 5  # images in a row of the four-corner grid, and rows
-CLASS_STEPS = 6  # from one class to the next
+SIDE = 5  # rows and columns of the four-corner grid
+CLASS_STEPS = 6  # images from one class to the next
 SHOWN = 200  # pixels of an image on the page
-UPLOAD, PIXELS = "5mb", 40_000_000  # at most; a small file can hold any number of pixels
-CLEANED, KEPT = 3600, 86_400  # seconds: how often old pictures are deleted, and how old they get
+UPLOAD, PIXELS = "5mb", 40_000_000  # limits; a small file can decode to any number of pixels
+CLEANED, KEPT = 3600, 86_400  # seconds: how often old pictures are deleted, and at which age
 METHODS = (*inference.METHODS, "pixel blend")
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
 
+Picture = Image.Image | str | None  # or the path of an upload
 
-Picture = Image.Image | str | None  # or the path of one's file
 
-
+@dataclasses.dataclass
 class Explorer:
-    """What the page shows; pictures in, pictures out.
+    """The model behind the page: pictures in, pictures out.
 
-    Args:
-        model: an `Autoencoder`, or what has its verbs.
+    Attributes:
+        model: an `Autoencoder`, or a class with its inference methods.
         images: test images [N, H, W, C] to choose from.
-        labels: their classes, whole numbers [N].
-        class_names: of the classes.
-        background: (red, green, blue), 0..255, seen where an uploaded picture is transparent.
+        labels: their classes, int [N].
+        class_names: names of the classes.
+        background: (red, green, blue), 0..255, behind transparent uploads.
     """
 
-    def __init__(
-        self,
-        model,
-        images: np.ndarray,
-        labels: np.ndarray,
-        class_names: tuple[str, ...],
-        background: tuple[int, int, int] = WHITE,
-    ):
-        self.model, self.images, self.labels = model, images, labels
-        self.class_names, self.background = class_names, background
+    model: Any
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    background: tuple[int, int, int] = WHITE
+
+    def first_pair(self) -> tuple[int, int]:
+        """The first test image, and one of a class a third of all classes further.
+
+        The classes of lines are angles, so these two are about a third of a turn apart.
+        """
+        shift = max(1, len(self.class_names) // 3)
+        wanted = (self.labels[0] + shift) % max(2, len(self.class_names))
+        others = np.flatnonzero(self.labels == wanted)
+        return 0, int(others[0]) if len(others) else 1
 
     def picture(self, number: int) -> Image.Image:
-        """A test image, enlarged; numbers beyond the last begin again from the first."""
+        """A test image, enlarged; numbers wrap around."""
         return _picture(self.images[int(number or 0) % len(self.images)][None])
 
     def between(self, start: Picture, end: Picture, t: float) -> list:
-        """The images at t on the three ways from start to end, and what the critic says of each.
-
-        Args:
-            start, end: pictures of any size; their middle is resized.
-            t: 0..1.
+        """The images at t, 0..1, on the paths from start to end: lerp, slerp and the pixel blend.
 
         Returns:
-            [picture, the estimate in words] for lerp, slerp and the pixel blend in turn.
+            For each of the three a picture and the critic's estimate as text.
         """
-        pair = [self._image(picture) for picture in (start, end)]
-        at = np.array([t], np.float32)
+        pair, at = [self._image(picture) for picture in (start, end)], np.array([t], np.float32)
         made = [
             np.asarray(self.model.interpolate_at(*pair, at, method))[0]
             for method in inference.METHODS
         ]
-        unit = [image.astype(np.float32) / 127.5 - 1 for image in pair]
-        made.append((1 - t) * unit[0] + t * unit[1])
+        first, last = (image.astype(np.float32) / 127.5 - 1 for image in pair)
+        made.append((1 - t) * first + t * last)
         return [shown for image in made for shown in (_picture(image[None]), self.estimate(image))]
 
     def corners(self, corners: list[Picture]) -> Image.Image:
-        """Four pictures' reconstructions in the corners, and between them the decoded mixes."""
+        """A grid with four pictures' reconstructions in its corners, and decoded mixes between."""
         codes = np.concatenate([np.asarray(self.model.encode(self._image(c))) for c in corners])
-        along = np.linspace(0, 1, SIDE)
-        across, down = np.meshgrid(along, along)
+        across, down = np.meshgrid(np.linspace(0, 1, SIDE), np.linspace(0, 1, SIDE))
         left, above = 1 - across, 1 - down
         weights = np.stack([left * above, across * above, left * down, across * down], axis=-1)
         mixes = np.tensordot(weights, codes, axes=1)  # [SIDE, SIDE, w, w, latent]
@@ -91,19 +92,15 @@ class Explorer:
         return _picture(np.asarray(images).reshape(SIDE, SIDE, *self.model.image_shape), zoom=3)
 
     def classes(self, number: int) -> Image.Image:
-        """A walk from class to class and back, each through its test image of that number: a row
-        for each class, from it towards the next."""
-        visited = []
-        for label in range(len(self.class_names)):
-            own = np.flatnonzero(self.labels == label)
-            if len(own):
-                visited.append(self.images[own[int(number) % len(own)]])
-        images = np.stack(visited)
-        path = tour(self.model, images, CLASS_STEPS)
-        return _picture(path.reshape(len(images), CLASS_STEPS, *images.shape[1:]), zoom=2)
+        """A closed path through one test image per class, the class's `number`-th: one row from
+        each class to the next."""
+        by_class = (np.flatnonzero(self.labels == c) for c in range(len(self.class_names)))
+        visited = [self.images[own[int(number) % len(own)]] for own in by_class if len(own)]
+        path = closed_path(self.model, np.stack(visited), CLASS_STEPS)
+        return _picture(path.reshape(-1, CLASS_STEPS, *path.shape[1:]), zoom=2)
 
     def estimate(self, image: np.ndarray) -> str:
-        """What the critic takes an image [1, H, W, C] for, in words; "" without a critic."""
+        """The critic's estimate for an image [1, H, W, C], as text; "" without a critic."""
         try:
             alpha = float(np.asarray(self.model.estimate(np.clip(image, -1, 1)))[0])
         except NotImplementedError:
@@ -117,22 +114,20 @@ class Explorer:
         shape = self.model.image_shape
         if isinstance(picture, Image.Image):
             return middle(picture, shape, self.background)[None]
-        with Image.open(picture) as file:  # its pixels are not read yet
+        with Image.open(picture) as file:  # pixels are read later
             if file.width * file.height > PIXELS:
-                raise UsageError(
-                    f"the picture has {file.width} x {file.height} pixels;"
-                    f" {PIXELS:,} at most can be shown"
-                )
-            file.draft(None, (4 * shape[1], 4 * shape[0]))  # a JPEG is read at a smaller scale
+                size = f"{file.width} x {file.height} pixels"
+                raise UsageError(f"the picture has {size}; the limit is {PIXELS:,}")
+            file.draft(None, (4 * shape[1], 4 * shape[0]))  # JPEG can be read at a smaller scale
             return middle(file, shape, self.background)[None]
 
 
 def page(explorer: Explorer, title: str):
-    """The page, as a `gradio.Blocks`."""
-    import gradio
+    """The page, a `gradio.Blocks`."""
+    import gradio  # an extra
 
     def safely(function):
-        """What is wrong with a picture is said on the page."""
+        """Show errors about a picture on the page."""
 
         @functools.wraps(function)
         def wrapped(*arguments):
@@ -144,14 +139,13 @@ def page(explorer: Explorer, title: str):
         return wrapped
 
     def chooser(name: str, number: int):
-        """A picture, and the number of the test image that it is."""
+        """A picture: a test image by its number, or an upload."""
         with gradio.Column(min_width=160):
-            which = gradio.Number(
-                number, label=f"{name}: test image number", precision=0, minimum=0
-            )
+            label = f"{name}: test image number"
+            which = gradio.Number(number, label=label, precision=0, minimum=0)
             picture = gradio.Image(
                 explorer.picture(number),
-                type="filepath",  # Gradio itself would read any number of pixels
+                type="filepath",  # Gradio itself would decode any number of pixels
                 image_mode=None,
                 label=f"{name} (or upload one)",
                 sources=["upload", "clipboard"],
@@ -160,15 +154,19 @@ def page(explorer: Explorer, title: str):
         which.change(safely(explorer.picture), which, picture)
         return picture
 
-    with gradio.Blocks(
-        title=title,
-        analytics_enabled=False,  # nothing leaves
-        delete_cache=(CLEANED, KEPT),
-    ) as blocks:
+    def show(function, inputs, outputs):
+        """Call a function now and whenever an input changes."""
+        for source in inputs:
+            source.change(safely(function), inputs, outputs, show_progress="hidden")
+        blocks.load(safely(function), inputs, outputs)
+
+    cleaning = (CLEANED, KEPT)
+    with gradio.Blocks(title=title, analytics_enabled=False, delete_cache=cleaning) as blocks:
         gradio.Markdown(f"# {title}")
+        pair = explorer.first_pair()
         with gradio.Tab("Two images"):
             with gradio.Row():
-                start, end = chooser("start", 0), chooser("end", 1)
+                start, end = chooser("start", pair[0]), chooser("end", pair[1])
             t = gradio.Slider(0, 1, 0.5, step=0.01, label="mix: 0 is the start, 1 the end")
             outputs = []
             with gradio.Row():
@@ -176,88 +174,57 @@ def page(explorer: Explorer, title: str):
                     with gradio.Column(min_width=160):
                         outputs.append(gradio.Image(label=method, height=SHOWN + 40))
                         outputs.append(gradio.Markdown())
-            between = safely(explorer.between)
-            for source in (start, end, t):
-                source.change(between, [start, end, t], outputs, show_progress="hidden")
-            blocks.load(between, [start, end, t], outputs)
+            show(explorer.between, [start, end, t], outputs)
         with gradio.Tab("Four corners"):
             with gradio.Row():
                 corners = [chooser(name, n) for n, name in enumerate(CORNERS)]
             mixed = gradio.Image(label="mixes of the four codes")
-            grid_of = safely(lambda *pictures: explorer.corners(list(pictures)))
-            for corner in corners:
-                corner.change(grid_of, corners, mixed, show_progress="hidden")
-            blocks.load(grid_of, corners, mixed)
+            show(lambda *pictures: explorer.corners(list(pictures)), corners, mixed)
         if len(np.unique(explorer.labels)) > 1:
             with gradio.Tab("From class to class"):
                 gradio.Markdown(" → ".join([*explorer.class_names, explorer.class_names[0]]))
                 which = gradio.Slider(0, 30, 0, step=1, label="which image of each class")
-                walk = gradio.Image(label="a row for each class, towards the next")
-                classes = safely(explorer.classes)
-                which.change(classes, which, walk, show_progress="hidden")
-                blocks.load(classes, which, walk)
+                path = gradio.Image(label="one row from each class to the next")
+                show(explorer.classes, [which], path)
     return blocks
 
 
-def theme():
-    """Gradio's own, with fonts that are on every machine: no others' servers are asked."""
-    import gradio
-
-    return gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
-
-
 def _picture(images: np.ndarray, zoom: int | None = None) -> Image.Image:
-    """[rows, columns, H, W, C], uint8 or about [-1, 1], as one picture, enlarged."""
-    if images.ndim == 4:
-        images = images[None]
-    if images.dtype == np.uint8:
-        images = images / 127.5 - 1
+    """[rows, columns, H, W, C] or one row of them, uint8 or about [-1, 1], as one picture."""
+    images = images[None] if images.ndim == 4 else images
+    images = images / 127.5 - 1 if images.dtype == np.uint8 else images
     zoom = zoom or max(1, SHOWN // (images.shape[1] * images.shape[3]))
     return enlarged(images, zoom, Image.Resampling.NEAREST).convert("RGB")
-
-
-def check_gradio() -> None:
-    """Raises UsageError where Gradio is not installed."""
-    if not importlib.util.find_spec("gradio"):
-        raise UsageError('exploring needs Gradio: pip install -e ".[explore]" in the clone')
 
 
 def main() -> None:
     """The command line.
 
     Raises:
-        UsageError: no model, missing data, Gradio is not installed.
+        UsageError: no model, missing data, a port that cannot be used, or Gradio is not installed.
     """
     parser = cli.Parser("explore", __doc__)
-    parser.add_argument("--run_dir", required=True, help="a run, an export, or a pretrained model")
-    parser.add_argument("--dataset", help="whose test images; default: as in training")
-    parser.add_argument("--data_dir", help="default: as in training")
-    parser.add_argument("--cache_dir", help="default: as in training")
-    parser.add_argument(
-        "--background", help="seen where uploads are transparent; default: as in training"
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="whom to serve; default: this machine")
-    parser.add_argument("--port", type=int, help="default: the first that is free from 7860 on")
+    add_model_options(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve (%(default)s)")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     arguments = parser.parse_args()
-    check_gradio()
+    if not importlib.util.find_spec("gradio"):
+        raise UsageError('explore needs Gradio: pip install "acai_tf[explore]"')
     background = arguments.background and Config(background=arguments.background).background_rgb
     cli.load_backend()
-    from acai_tf.evaluation.target import open_target
-
-    named = ("dataset", "data_dir", "cache_dir")
-    changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
-    context, about, _ = open_target(arguments.run_dir, changes, raw_pixels=False)
-    data = context.dataset
+    context, about, _ = open_model(arguments)
+    data, config = context.dataset, context.model.config or Config()
+    background = background or config.background_rgb
     explorer = Explorer(
-        context.model,
-        data.test_images,
-        data.test_labels,
-        data.class_names,
-        background or (context.model.config or Config()).background_rgb,
+        context.model, data.test_images, data.test_labels, data.class_names, background
     )
-    preemption.handle(signal.default_int_handler)  # with which Gradio closes the server and returns
+    import gradio  # an extra
+
+    # Fonts of the system: nothing is fetched from other servers.
+    theme = gradio.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"])
+    preemption.handle(signal.default_int_handler)  # Gradio then closes the server and returns
     with tempfile.TemporaryDirectory(dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # what is uploaded and shown
+        os.environ["GRADIO_TEMP_DIR"] = folder  # for uploads and pictures shown
         blocks = page(explorer, f"{about['model']} on {about['dataset']}")
         try:
             blocks.launch(
@@ -267,9 +234,7 @@ def main() -> None:
                 show_error=True,
                 share=False,
                 footer_links=[],
-                theme=theme(),
+                theme=theme,
             )
         except (OSError, OverflowError) as error:
-            raise UsageError(
-                f"cannot serve there ({error}); give another --port or --host"
-            ) from error
+            raise UsageError(f"cannot serve there ({error}); try another --port") from error

@@ -1,18 +1,17 @@
-"""Export a model: acai-tf export --run_dir=R --out=DIR.
+"""Export a model: acai-tf export --run_dir=R --out=DIR
 
-The SavedModel loads with TensorFlow alone. Images go in as uint8, or (signatures ..._float) as
-float32 in [-1, 1], any number of them; what comes out is float32, images in about [-1, 1].
+The SavedModel needs TensorFlow alone. It takes any number of images, as uint8 or (signatures
+..._float) as float32 in [-1, 1], and returns float32, images in about [-1, 1]:
 
-    encode(images) -> latents            [B, H, W, C] -> [B, w, w, latent]
-    decode(latents) -> images
-    reconstruct(images) -> reconstructions
-    interpolate(images_0, images_1, t) -> images    [K, B, H, W, C]: decoded at the points t [K],
-                                         0..1, of the straight line between the images' codes
-    interpolate_slerp(images_0, images_1, t)        the same on the great arc
-    classify(images) -> logits, probabilities       [B, classes], where there are classes
-    estimate(images) -> alpha            [B], ACAI's critic, with --critic
+    encode(images) -> latents                       [B, H, W, C] -> [B, w, w, latent]
+    decode(latents) -> images                       [B, w, w, latent] -> [B, H, W, C]
+    reconstruct(images) -> reconstructions          [B, H, W, C]
+    interpolate(images_0, images_1, t) -> images    [K, B, H, W, C], linear, at points t [K] in 0..1
+    interpolate_slerp(images_0, images_1, t) -> images    the same, spherical
+    classify(images) -> logits, probabilities       [B, classes], if there are classes
+    estimate(images) -> alpha                       [B], ACAI's critic, with --critic
 
-Players that none of these needs are left out. acai_tf.json says what was exported.
+acai_tf.json describes the export.
 """
 
 from acai_tf import cli
@@ -27,15 +26,11 @@ def main() -> None:
         UsageError: as `export_run`.
     """
     parser = cli.Parser("export", __doc__)
-    parser.add_argument("--run_dir", required=True, help="a run, or a pretrained model")
+    parser.add_argument("--run_dir", required=True, help="a run, or a pretrained model's name")
     parser.add_argument("--out", required=True, help="the folder to make")
-    parser.add_argument(
-        "--formats", default="saved_model", help=f"some of {','.join(FORMATS)}; default saved_model"
-    )
-    parser.add_argument("--critic", action="store_true", help="ACAI: with its critic")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the export there, all formats"
-    )
+    parser.add_argument("--formats", default="saved_model", help=",".join(FORMATS))
+    parser.add_argument("--critic", action="store_true", help="ACAI: include the critic")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing export")
     arguments = parser.parse_args()
     formats = tuple(arguments.formats.split(","))
     check_formats(formats)

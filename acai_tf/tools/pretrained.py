@@ -1,28 +1,53 @@
-"""Models that come with the package: acai-tf pretrained [--add=RUN_DIR]
+"""List the pretrained models with their scores, or add one: acai-tf pretrained [--add=RUN_DIR]
 
-Without an option it lists them with their scores. --add makes one of a run's newest checkpoint:
-weights in 16 bits, evaluated as they are then, and a card. It is written into the package itself,
-wherever that is installed, unless --out names another folder.
+--add exports the weights of a run's newest checkpoint in 16 bits, evaluates them and writes a card.
 """
 
 import contextlib
 import json
 import os
 import pathlib
+import shlex
 import shutil
 
 import numpy as np
+from tabulate import tabulate
 
-from acai_tf import cli, pretrained
-from acai_tf.config import without_paths
+from acai_tf import cli, flags, pretrained
+from acai_tf.config import EXECUTION_SETTINGS, KIMG, Config, without_paths
 from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.evaluation import load_evaluator
+from acai_tf.evaluation import all_scores, format_score, load_evaluator
+from acai_tf.export import ABOUT
+from acai_tf.export.write import export_run
 from acai_tf.files import expanded
 from acai_tf.training.run_folder import RunFolder
 
-SHOWN = ("line_distance", "probe_accuracy", "clustering_accuracy", "test_rmse")
 EVALUATORS = ["reconstruction", "probe", "lines", "clustering"]
+SHOWN = ("line_distance", "probe_accuracy", "clustering_accuracy", "test_rmse")
+CARD, PICTURE = "README.md", "lerp.png"
+CARD_TEXT = """\
+# {name}
+
+`acai_tf.load({name!r})`: {config.model} on {config.dataset}, images of {images}, codes of
+{config.code_size} values ({latents}).
+
+![interpolations: each row starts and ends at a test image]({picture})
+
+Trained for {kimg:,.0f} kimg, {step:,} steps (published runs: 16,384 kimg):
+
+```sh
+{command}
+```
+
+Classes: {classes}. Fingerprint of the training images: `{fingerprint}`. Made with {versions}.
+
+Scores of these weights, which are kept in 16 bits, on the test set:
+
+| | |
+| --- | --- |
+{rows}
+"""
 
 
 def main() -> None:
@@ -32,7 +57,7 @@ def main() -> None:
         UsageError: --add names no run, one that cannot be read, or one whose name is taken.
     """
     parser = cli.Parser("pretrained", __doc__)
-    parser.add_argument("--add", metavar="RUN_DIR", help="make one of this run")
+    parser.add_argument("--add", metavar="RUN_DIR", help="make a pretrained model of this run")
     parser.add_argument("--data_dir", help="where tfds keeps its data; default: as in training")
     parser.add_argument("--cache_dir", help="default: as in training")
     parser.add_argument("--n_init", type=int, default=1000, help="restarts of k-means")
@@ -42,17 +67,15 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.add is None:
         return _list()
-    if arguments.n_init < 1:
-        raise UsageError(f"--n_init must be at least 1, got {arguments.n_init}")
     config = RunFolder(arguments.add).config()
     if config.dataset not in DATASETS:
-        raise UsageError(f"{arguments.add} is on {config.dataset}, which is not everybody's")
+        raise UsageError(f"{arguments.add} is on {config.dataset}, which is not a public dataset")
     name = f"{config.model}/{config.dataset}-d{config.code_size}"
     folder = expanded(arguments.out) / name
     if folder.exists():
         raise UsageError(f"{folder} exists; remove it first")
     cli.load_backend()
-    partial = folder.with_name(f".{folder.name}.partial")  # half a model is none
+    partial = folder.with_name(f".{folder.name}.partial")
     try:
         _add(arguments, name, partial)
         os.replace(partial, folder)
@@ -62,64 +85,66 @@ def main() -> None:
 
 
 def _list() -> None:
-    from tabulate import tabulate
-
     rows = []
     for name in pretrained.names():
-        about = json.loads((pretrained.FOLDER / name / "acai_tf.json").read_text())
-        scores = [about["scores"].get(score) for score in SHOWN]
-        rows.append([name, about["step"], *("" if s is None else f"{s:.4g}" for s in scores)])
-    print(tabulate(rows, ["name", "step", *SHOWN], disable_numparse=True))
+        about = json.loads((pretrained.FOLDER / name / ABOUT).read_text())
+        rows.append([name, about["step"], *(about["scores"].get(score) for score in SHOWN)])
+    print(tabulate(rows, ["name", "step", *SHOWN], floatfmt=".4g"))
 
 
-def _add(arguments, name: str, folder: pathlib.Path) -> None:
-    """Export, shorten the numbers, measure what they are then, write the card."""
-    from acai_tf.evaluation import figures
+def _add(arguments, model: str, folder: pathlib.Path) -> None:
+    from acai_tf.evaluation import figures  # imports Keras, as the next
     from acai_tf.evaluation.target import open_target
-    from acai_tf.export import ABOUT
-    from acai_tf.export.write import export_run
-    from acai_tf.pretrained import card
 
     export_run(arguments.add, str(folder), ("weights",), overwrite=True)
     with np.load(folder / "weights.npz") as weights:
-        short = {path: _shortened(weights[path]) for path in weights.files}
+        # float16 has more digits than bfloat16.
+        short = {
+            k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in weights.items()
+        }
     np.savez(folder / "weights.npz", **short)
-    places = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
-    places = {place: value for place, value in places.items() if value is not None}
-    context, _, _ = open_target(str(folder), places, raw_pixels=False)
+    given = {"data_dir": arguments.data_dir, "cache_dir": arguments.cache_dir}
+    changes = {name: value for name, value in given.items() if value is not None}
+    context, _, _ = open_target(str(folder), changes, raw_pixels=False)
     about = json.loads((folder / ABOUT).read_text())
     about["config"] = without_paths(about["config"])
-    about["scores"] = _scores(context, arguments.n_init)
+    about["scores"], shown = {}, all_scores()
+    for name in EVALUATORS:
+        evaluator = load_evaluator(name)
+        options = {"n_init": arguments.n_init} if name == "clustering" else {}
+        with contextlib.suppress(CannotEvaluate):
+            for score, value in evaluator.evaluate(context, **options).items():
+                about["scores"][score] = float(f"{value:.6g}") if np.isfinite(value) else None
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     sheets = figures.sheets(context.model, context.dataset.test_images)
-    figures.save_png(sheets["lerp"], folder / card.PICTURE)
-    card.write(folder, name)
+    figures.save_png(sheets["lerp"], folder / PICTURE)
+    config = context.model.config
+    text = CARD_TEXT.format(
+        name=model,
+        config=config,
+        images="x".join(map(str, about["image_shape"])),
+        latents="x".join(map(str, about["latent_shape"])),
+        picture=PICTURE,
+        kimg=about["step"] * config.batch / KIMG,
+        step=about["step"],
+        command=training_command(config),
+        classes=", ".join(about["class_names"]) or "none",
+        fingerprint=about["images"],
+        versions=", ".join(f"{package} {number}" for package, number in about["versions"].items()),
+        rows="\n".join(
+            f"| {shown[score][0]} | {format_score(value, shown[score][0])} |"
+            for score, value in about["scores"].items()
+            if value is not None
+        ),
+    )
+    (folder / CARD).write_text(text, "utf-8")
 
 
-def _scores(context, n_init: int) -> dict[str, float | None]:
-    """Of each evaluator that applies; null where a score is not defined."""
-    scores = {}
-    for name in EVALUATORS:
-        with contextlib.suppress(CannotEvaluate):
-            options = {"n_init": n_init} if name == "clustering" else {}
-            scores |= load_evaluator(name).evaluate(context, **options)
-            print(f"measured: {name}", flush=True)
-    return {
-        name: float(f"{value:.6g}") if np.isfinite(value) else None
-        for name, value in scores.items()
-    }
-
-
-def _shortened(array: np.ndarray) -> np.ndarray:
-    """Numbers in 16 bits: float16 has 11 of them for digits, where bfloat16 has 8.
-
-    Raises:
-        UsageError: a number is too large for it.
-    """
-    if array.dtype != np.float32:
-        return array
-    with np.errstate(over="ignore"):
-        short = array.astype(np.float16)
-    if not np.all(np.isfinite(short)):
-        raise UsageError(f"weights up to {np.abs(array).max():g} do not fit into 16 bits")
-    return short
+def training_command(config: Config) -> str:
+    """The shortest command line that trains `config` on any machine."""
+    words = ["train.py", f"--dataset={config.dataset}", f"--model={config.model}"]
+    plain = flags.parse(words)
+    for name, value in config.to_dict().items():
+        if name not in {"original", *EXECUTION_SETTINGS} and value != getattr(plain, name):
+            words.append(f"--{name}={value}")
+    return shlex.join(["python", *words])

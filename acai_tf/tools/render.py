@@ -1,16 +1,19 @@
 """Animated interpolations: acai-tf render --run_dir=R --out=digits.gif
 
-Ways through the codes of test images, or of pictures of your own, there and back to the first: as
-an animation (.gif, .webp), or each way as a row of images (.png).
+Closed paths through the codes of test images, or of your own pictures, as an animation (.gif,
+.webp), or as one row of images per path (.png).
 """
 
+import argparse
 import pathlib
+import sys
 
 import numpy as np
 from PIL import Image
 
 from acai_tf import cli
 from acai_tf.config import Config
+from acai_tf.data.square import middle
 from acai_tf.errors import UsageError
 from acai_tf.files import expanded, new_file, replacing
 from acai_tf.models.inference import METHODS
@@ -19,13 +22,13 @@ KINDS = (".gif", ".webp", ".png")
 LARGEST = {".gif": 65_535, ".webp": 16_383}  # pixels a side
 
 
-def tour(model, images: np.ndarray, steps: int, method: str = "lerp") -> np.ndarray:
-    """Decoded images along the way from each image's code to the next one's, and to the first.
+def closed_path(model, images: np.ndarray, steps: int, method: str = "lerp") -> np.ndarray:
+    """Decoded images on the path from each image's code to the next one's, and back to the first.
 
     Args:
-        model: an `Autoencoder`, or what has its verbs.
-        images: [n, H, W, C], two at least.
-        steps: decoded images from one to the next, the latter left out.
+        model: an `Autoencoder`, or a class with its inference methods.
+        images: [n, H, W, C], at least two.
+        steps: decoded images per image of the path.
         method: "lerp" or "slerp".
 
     Returns:
@@ -35,135 +38,141 @@ def tour(model, images: np.ndarray, steps: int, method: str = "lerp") -> np.ndar
         UsageError: fewer than two images, or fewer than one step.
     """
     if len(images) < 2 or steps < 1:
-        raise UsageError(f"a way needs two images and a step: {len(images)} images, {steps} steps")
+        raise UsageError(f"a path needs two images and a step, got {len(images)} and {steps}")
     interpolate = model.compiled_method("interpolate", steps=steps + 1, method=method)
     path = interpolate(images, np.roll(images, -1, axis=0))[:-1]  # [steps, n, H, W, C]
     return path.swapaxes(0, 1).reshape(-1, *images.shape[1:])
 
 
-def save(tours: np.ndarray, path: pathlib.Path, zoom: int = 1, milliseconds: int = 80) -> str:
-    """Write tours as an animation without end, beside each other, or (.png) each as a row.
+def save(paths: np.ndarray, file: pathlib.Path, zoom: int = 1, milliseconds: int = 80) -> str:
+    """Write paths side by side as an endless animation, or (.png) each as a row of images.
 
     Args:
-        tours: [tours, n, H, W, C], about [-1, 1].
-        path: the file; its ending says what it is.
-        zoom: how much larger than the images.
-        milliseconds: for each image of an animation.
+        paths: [paths, n, H, W, C], about [-1, 1].
+        file: .gif, .webp or .png.
+        zoom: magnification.
+        milliseconds: per frame.
 
     Returns:
-        What was written, in words.
+        A description of what was written.
     """
-    if path.suffix == ".png":
-        picture = enlarged(tours, zoom)
-        with replacing(path) as partial:
+    if file.suffix == ".png":
+        picture = enlarged(paths, zoom)
+        with replacing(file) as partial:
             picture.save(partial, format="png")
         return f"{picture.width}x{picture.height}"
-    first, *rest = (enlarged(images[None], zoom) for images in tours.swapaxes(0, 1))
-    if max(first.size) > LARGEST[path.suffix]:
+    first, *rest = (enlarged(images[None], zoom) for images in paths.swapaxes(0, 1))
+    if max(first.size) > (largest := LARGEST[file.suffix]):
         raise UsageError(
-            f"{path.suffix} takes {LARGEST[path.suffix]} pixels a side at most, these are"
-            f" {first.width}x{first.height}; give a smaller --zoom, or fewer --ways"
+            f"{file.suffix} takes at most {largest} pixels a side, not {first.width}x"
+            f"{first.height}; give a smaller --zoom or fewer --paths"
         )
     options = {"append_images": rest, "duration": milliseconds, "loop": 0}
-    with replacing(path) as partial:
-        first.save(partial, format=path.suffix[1:], save_all=True, **options)
-    return f"{1 + len(rest)} images of {first.width}x{first.height}"
+    with replacing(file) as partial:
+        first.save(partial, format=file.suffix[1:], save_all=True, **options)
+    return f"{1 + len(rest)} frames of {first.width}x{first.height}"
 
 
 def enlarged(
     images: np.ndarray, zoom: int, resampling: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Image.Image:
-    """[rows, columns, H, W, C], about [-1, 1], as one picture, so many times as large."""
-    from acai_tf.evaluation.figures import grid
+    """A grid of images [rows, columns, H, W, C], about [-1, 1], as one magnified picture."""
+    from acai_tf.evaluation.figures import grid  # imports Keras
 
     pixels = grid(images)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return picture.resize((picture.width * zoom, picture.height * zoom), resampling)
 
 
-def pictures_of(
-    paths: list[str],
+def read_pictures(
+    files: list[str],
     image_shape: tuple[int, int, int],
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> np.ndarray:
-    """Picture files as a model takes them: their middle, resized, in its colors.
+    """Picture files as uint8 images of a model's shape: cropped to the middle and resized.
 
     Args:
-        paths: of the files.
+        files: their paths.
         image_shape: (height, width, colors).
-        background: (red, green, blue), 0..255, seen where a picture is transparent.
+        background: (red, green, blue), 0..255, behind transparent pixels.
 
     Raises:
         UsageError: a file that cannot be read.
     """
-    from acai_tf.data.square import middle
-
     images = []
-    for path in paths:
+    for path in files:
         try:
-            file = expanded(path)
-            if not file.is_file():  # a pipe would be waited on for ever
-                raise OSError("there is no such file")
-            with Image.open(file) as picture:
+            if not expanded(path).is_file():  # opening a pipe would block
+                raise OSError("no such file")
+            with Image.open(expanded(path)) as picture:
                 images.append(middle(picture, image_shape, background))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise UsageError(f"{path} cannot be read as a picture ({error})") from error
     return np.stack(images)
 
 
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `open_model` and --background."""
+    parser.add_argument("--run_dir", required=True, help="a run, an export, or a pretrained model")
+    parser.add_argument("--dataset", help="dataset of the test images; default: as in training")
+    parser.add_argument("--data_dir", help="default: as in training")
+    parser.add_argument("--cache_dir", help="default: as in training")
+    parser.add_argument(
+        "--background", help="color behind transparent pictures; default: as in training"
+    )
+
+
+def open_model(arguments: argparse.Namespace):
+    """The model and the test images that the options name, as `open_target` returns them."""
+    from acai_tf.evaluation.target import open_target  # imports Keras
+
+    named = ("dataset", "data_dir", "cache_dir")
+    changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
+    return open_target(arguments.run_dir, changes, raw_pixels=False)
+
+
 def main() -> None:
     """The command line.
 
     Raises:
-        UsageError: no model, no such image, a file that is there already.
+        UsageError: no model, no such picture, or a file that exists already.
     """
     parser = cli.Parser("render", __doc__)
-    parser.add_argument("--run_dir", required=True, help="a run, an export, or a pretrained model")
-    parser.add_argument("--out", required=True, help=f"the file to write: {', '.join(KINDS)}")
-    parser.add_argument("--files", nargs="+", help="pictures to visit; default: test images")
-    parser.add_argument(
-        "--background", help="seen where --files are transparent; default: as in training"
-    )
-    parser.add_argument(
-        "--images", type=int, default=5, help="test images that a way visits (%(default)s)"
-    )
-    parser.add_argument("--ways", type=int, default=6, help="ways beside each other (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="which test images (%(default)s)")
-    parser.add_argument(
-        "--steps", type=int, default=12, help="from one image to the next (%(default)s)"
-    )
-    parser.add_argument("--method", choices=METHODS, default="lerp", help="(%(default)s)")
-    parser.add_argument("--zoom", type=int, default=3, help="enlarged by (%(default)s)")
-    parser.add_argument("--fps", type=int, default=12, help="images a second (%(default)s)")
-    parser.add_argument("--dataset", help="whose test images; default: as in training")
-    parser.add_argument("--data_dir", help="default: as in training")
-    parser.add_argument("--cache_dir", help="default: as in training")
+    add_model_options(parser)
+    add, default = parser.add_argument, "(default: %(default)s)"
+    add("--out", required=True, help=f"the file to write: {', '.join(KINDS)}")
+    add("--files", nargs="+", help="pictures on the path; default: test images")
+    add("--images", type=int, default=5, help=f"test images per path {default}")
+    add("--paths", type=int, default=6, help=f"paths side by side {default}")
+    add("--ways", type=int, help=argparse.SUPPRESS)  # the old name of --paths
+    add("--seed", type=int, default=0, help=f"which test images {default}")
+    add("--steps", type=int, default=12, help=f"frames from one image to the next {default}")
+    add("--method", choices=METHODS, default="lerp", help=default)
+    add("--zoom", type=int, default=3, help=f"magnification {default}")
+    add("--fps", type=int, default=12, help=f"frames per second {default}")
     arguments = parser.parse_args()
+    if arguments.ways is not None:
+        print("--ways is deprecated, use --paths", file=sys.stderr)
+        arguments.paths = arguments.ways
     out = new_file(arguments.out)
     if out.suffix not in KINDS:
         raise UsageError(f"{out} must end with {', '.join(KINDS)}")
-    if arguments.seed < 0:
-        raise UsageError(f"--seed must be at least 0, got {arguments.seed}")
-    for name in ("images", "ways", "steps", "zoom", "fps"):
-        if getattr(arguments, name) < 1:
-            raise UsageError(f"--{name} must be at least 1")
+    for name in ("seed", "images", "paths", "steps", "zoom", "fps"):
+        if (value := getattr(arguments, name)) < (least := int(name != "seed")):
+            raise UsageError(f"--{name} must be at least {least}, got {value}")
     background = arguments.background and Config(background=arguments.background).background_rgb
     cli.load_backend()
-    from acai_tf.evaluation.target import open_target
-    from acai_tf.loading import load
-
     if arguments.files:
+        from acai_tf.loading import load
+
         model = load(arguments.run_dir)
         background = background or (model.config or Config()).background_rgb
-        chosen = [pictures_of(arguments.files, model.image_shape, background)]
+        visited = [read_pictures(arguments.files, model.image_shape, background)]
     else:
-        named = ("dataset", "data_dir", "cache_dir")
-        changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
-        context, _, _ = open_target(arguments.run_dir, changes, raw_pixels=False)
+        context, _, _ = open_model(arguments)
         model, test = context.model, context.dataset.test_images
         order = np.random.default_rng(arguments.seed).permutation(len(test))
-        order = np.resize(order, (arguments.ways, arguments.images))  # few: over again
-        chosen = [test[np.sort(way)] for way in order]
-    tours = [tour(model, images, arguments.steps, arguments.method) for images in chosen]
-    written = save(np.stack(tours), out, arguments.zoom, round(1000 / arguments.fps))
-    print(f"{out}: {written}")
+        order = np.resize(order, (arguments.paths, arguments.images))  # repeats a small test set
+        visited = [test[np.sort(indices)] for indices in order]
+    paths = [closed_path(model, images, arguments.steps, arguments.method) for images in visited]
+    print(f"{out}: {save(np.stack(paths), out, arguments.zoom, round(1000 / arguments.fps))}")

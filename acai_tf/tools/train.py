@@ -1,8 +1,8 @@
 """Train an autoencoder: acai-tf train --dataset=svhn, or python train.py --dataset=svhn.
 
-Every dataset has the settings of its published runs; flags given here win. Without --dataset, a
-small ACAI is trained on synthetic lines in a few minutes. A finished run is exported as a
-SavedModel.
+The defaults for a dataset are the published settings. Without --dataset, a small ACAI is trained on
+synthetic lines in a few minutes. A finished run is exported as a SavedModel. --model, --networks,
+--regularizers and --dataset also take your own parts by path: my_package.my_module:Name.
 """
 
 import sys
@@ -23,13 +23,12 @@ def main() -> None:
     Raises:
         UsageError: as `acai_tf.flags.parse` and `acai_tf.train`.
     """
-    known = absl_flags.FlagValues()
-    flags.define(known)
     if flags.asks_for_help(sys.argv):
+        known = absl_flags.FlagValues()
+        flags.define(known)
         return print(flags.help_text(__doc__, known))
-    config = flags.parse(sys.argv, known, QUICKSTART)
-    # Only now: --help and a mistyped flag are answered at once.
+    config = flags.parse(sys.argv, QUICKSTART)
     cli.load_backend(config)
-    from acai_tf.training.train import train
+    from acai_tf.training.train import train  # seconds; bad flags are answered at once
 
     train(config)

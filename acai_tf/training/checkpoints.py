@@ -10,9 +10,8 @@ import re
 
 import numpy as np
 
-from acai_tf import archive
 from acai_tf.errors import DivergedError, UsageError
-from acai_tf.files import replacing, saving
+from acai_tf.files import read_npz, replacing, saving
 
 KEEP = 3  # newest checkpoints that are kept, in case the last one is damaged
 _ROLLBACKS = "rollbacks"
@@ -144,7 +143,7 @@ def restore(path: pathlib.Path, model) -> None:
     from acai_tf import backend  # imports keras
 
     try:
-        arrays = archive.read(path, most=path.stat().st_size)  # it is not compressed
+        arrays = read_npz(path, most=path.stat().st_size)  # it is not compressed
         rollbacks = int(arrays.get(_ROLLBACKS, 0))
         for name, array in arrays.items():
             if array.dtype.kind not in "fiu" or not np.all(np.isfinite(array)):

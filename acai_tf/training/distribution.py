@@ -139,7 +139,9 @@ def _kind(config: Config) -> str:
         several = config.logical_devices or len(tf.config.list_physical_devices("GPU")) > 1
         kind = "multiworker" if len(everyone) > 1 else "mirrored" if several else "default"
     if kind == "multiworker" and not everyone:
-        raise UsageError("--strategy=multiworker needs TF_CONFIG, the addresses of all workers")
+        raise UsageError(
+            "--strategy=multiworker needs TF_CONFIG, the addresses of all workers (docs/devices.md)"
+        )
     if config.logical_devices and kind != "mirrored":
         raise UsageError(f"--logical_devices is for --strategy=mirrored, not {kind}")
     if config.xla == "true" and kind != "default":

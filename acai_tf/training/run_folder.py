@@ -144,15 +144,6 @@ class RunFolder:
         with lock:
             yield
 
-    def busy(self) -> bool:
-        """Whether another process is training here."""
-        try:
-            if (self.path / _LOCK).exists():
-                hold(self.path / _LOCK).close()
-        except BlockingIOError:
-            return True
-        return False
-
     def begin(
         self,
         config: Config,

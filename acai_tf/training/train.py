@@ -198,7 +198,7 @@ def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: R
         try:
             with signals.deferred():
                 model.fit(
-                    pipeline(dataset, config, step, model.draw_seed, failures),
+                    pipeline(dataset, config, step, model.current_seed, failures),
                     initial_epoch=epoch,
                     epochs=last,
                     steps_per_epoch=steps - taken,

@@ -1,6 +1,6 @@
 """Golden numbers that the original program printed, and how its names map onto ours.
 
-The .npz files hold, for fixed weights, inputs and random draws: `init/`, the
+The .npz files hold, for fixed weights, inputs and random numbers: `init/`, the
 weights; `encode`, `reconstruct`, `decode_h`; `loss/`; `objective/` and `grad/`,
 one per optimiser; `step1/` and `step3/`, the weights after 1 and 3 steps.
 """

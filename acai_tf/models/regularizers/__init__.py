@@ -1,47 +1,49 @@
-"""Regularizers: what an autoencoder can wear beside its reconstruction loss."""
+"""Regularizers: terms added to an autoencoder's loss."""
 
-import functools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
 
-from acai_tf.errors import UsageError
 
-
-class Forward:
+class Forward(NamedTuple):
     """One training pass, as regularizers see it.
 
-    Real and mixed images may differ in the mixing alone. So everything here is made in one way:
-    `decode` uses the noise of this step (the dropout mask, say) but no sampling, and `x_hat` is
-    `decode(code)`.
+    Real and mixed images must differ in the mixing only. So `decode` uses this step's noise (a
+    dropout mask, for example) but does not sample, and `x_hat` is `decode(code)`.
 
     Attributes:
         x: prepared input, in the space of decoded images.
-        code: [B, ...], what interpolations act on.
-        decode: codes -> images.
-        judge: see `Autoencoder.judge`.
-        scale: weight that makes a term comparable with the reconstruction loss.
+        code: codes [B, ...], which interpolations act on.
+        x_hat: reconstructions, decoded from `code`.
+        decode: a function of codes [B, ...] that returns images.
+        discriminate: a function (network, x) that returns what the regularizer's own network says
+            of x twice: for the network's own loss, and for the autoencoder's (see
+            `Autoencoder.discriminate`).
+        scale: weight that makes a term comparable to the reconstruction loss.
+
+    `Regularizer` has an example.
     """
 
-    def __init__(self, x, code, x_hat: Callable, decode: Callable, judge: Callable, scale):
-        self.x, self.code, self.decode, self.judge = x, code, decode, judge
-        self.scale, self._x_hat = scale, x_hat
-
-    @functools.cached_property
-    def x_hat(self):
-        """The reconstruction decoded from `code`; made only where a regularizer reads it."""
-        return self._x_hat()
+    x: Any
+    code: Any
+    x_hat: Any
+    decode: Callable
+    discriminate: Callable
+    scale: float
 
 
 class Terms(NamedTuple):
-    """What a regularizer adds to a step.
+    """What a regularizer adds to a training step.
 
     Attributes:
-        autoencoder: added to the autoencoder's loss.
-        adversary: minimised by the regularizer's own weights; None: it has none.
-        logs: {name in log_names: scalar}.
+        autoencoder: scalar added to the autoencoder's loss.
+        adversary: scalar minimized by the regularizer's own weights; None if it has none.
+        logs: {name in the regularizer's log_names: scalar}.
+
+    Examples:
+        >>> terms = acai_tf.Terms(autoencoder=0.1, logs={"loss_small": 0.2})
     """
 
     autoencoder: Any
@@ -50,44 +52,47 @@ class Terms(NamedTuple):
 
 
 class Regularizer(keras.layers.Layer):
-    """Base class. A subclass overrides `terms`; with weights of its own it is a player.
+    """Base class of regularizers; a subclass overrides `terms`. One with weights is a player.
 
     Args:
-        learning_rate: of its own weights; None: the optimizer's.
-        name: of the player; its networks and logs should carry it too.
+        learning_rate: of its own weights; None for the optimizer's.
+        name: of the player. Begin the names of its networks and logs with it.
 
     Attributes:
-        log_names: what `terms` logs.
-        separate: whether, in the gradient of the sum of all losses, each loss reaches its own
-            player's weights alone (see `Autoencoder.judge`). Then one backward pass serves all.
+        log_names: names of the scalars in `Terms.logs`.
+        shares_backward: set it to True if `terms` calls its network on what the autoencoder made
+            with `forward.discriminate` only. In the gradient of the sum of all losses each loss
+            then reaches its own player alone, and one backward pass serves all players.
+
+    Examples:
+        >>> class SmallCodes(acai_tf.Regularizer):
+        ...     log_names = ("loss_small",)
+        ...
+        ...     def terms(self, forward, noise):
+        ...         loss = keras.ops.mean(keras.ops.square(forward.code))
+        ...         return acai_tf.Terms(0.1 * forward.scale * loss, logs={"loss_small": loss})
+        >>> model = acai_tf.VAE(encoder, decoder, regularizers=[SmallCodes()])
     """
 
     log_names: tuple[str, ...] = ()
-    separate = False
+    shares_backward = False
 
     def __init__(self, learning_rate: float | None = None, name: str | None = None, **options: Any):
-        # Not Keras' automatic name, which counts: it is part of checkpoints.
+        # Not Keras' automatic name, which has a counter: checkpoints contain it.
         super().__init__(name=name or type(self).__name__.lower(), **options)
         self.learning_rate = learning_rate
         self.built = True
 
     def attach(self, model) -> None:
-        """Make networks for an `Autoencoder` whose shapes are known."""
+        """Make the networks, for an `Autoencoder` whose shapes are known."""
 
     def noise(self, seed, batch) -> dict:
-        """The random numbers of one step, name -> tensor [batch, ...], and what else depends on
-        the step, which is `seed.step`."""
+        """The step's random numbers, {name: tensor [batch, ...]}; `seed.step` is the step."""
         return {}
 
     def terms(self, forward: Forward, noise: dict) -> Terms:
-        """The loss terms of one step."""
+        """The loss terms of one training step."""
         raise NotImplementedError
 
     def get_config(self) -> dict:
         return {**super().get_config(), "learning_rate": self.learning_rate}
-
-
-def same_shape(what: str, got: tuple, expected: tuple) -> None:
-    """Raises UsageError where two shapes, the batch left out, are not the same."""
-    if tuple(got) != tuple(expected):
-        raise UsageError(f"{what} has shape {tuple(got)}, it must be {tuple(expected)}")

@@ -8,7 +8,7 @@ from acai_tf.models.regularizers import Regularizer, Terms
 
 @keras.saving.register_keras_serializable("acai_tf")
 class PriorDiscriminator(Regularizer):
-    """Asks that a discriminator cannot tell codes from draws of the prior N(0, I).
+    """Makes codes indistinguishable from samples of N(0, I) (Makhzani et al. 2016).
 
         discriminator: BCE(disc(prior), 1) + BCE(disc(z), 0)
         autoencoder:   weight BCE(disc(z), 1)
@@ -16,14 +16,16 @@ class PriorDiscriminator(Regularizer):
     Args:
         layer_sizes: widths of the discriminator's hidden layers.
         weight: in units of the reconstruction loss per element.
-        learning_rate: of the discriminator; None: the optimizer's.
+        name: of the player and its network.
+        options: `learning_rate`, as for `Regularizer`.
+
+    Examples:
+        >>> prior = acai_tf.PriorDiscriminator(layer_sizes=(64,), learning_rate=1e-4)
+        >>> model = acai_tf.Autoencoder(encoder, decoder, regularizers=[prior])
     """
 
-    log_names = (
-        *("loss_disc_code", "loss_disc_prior"),
-        *("loss_disc_adversarial", "disc_accuracy"),
-    )
-    separate = True
+    log_names = ("loss_disc_code", "loss_disc_prior", "loss_disc_adversarial", "disc_accuracy")
+    shares_backward = True
 
     def __init__(
         self,
@@ -43,11 +45,11 @@ class PriorDiscriminator(Regularizer):
         return {"prior": keras.random.normal((batch, *self._shape), seed=seed)}
 
     def terms(self, forward, noise):
-        of_code, felt = forward.judge(self.network, forward.code)  # logits [B, 1]
-        of_prior = self.network(noise["prior"])
+        of_code, of_code_for_autoencoder = forward.discriminate(self.network, forward.code)
+        of_prior = self.network(noise["prior"])  # logits [B, 1], as the others
         loss_disc_code = losses.binary_cross_entropy(logits=of_code, target=0.0)
         loss_disc_prior = losses.binary_cross_entropy(logits=of_prior, target=1.0)
-        loss_adversarial = losses.binary_cross_entropy(logits=felt, target=1.0)
+        loss_adversarial = losses.binary_cross_entropy(logits=of_code_for_autoencoder, target=1.0)
         return Terms(
             autoencoder=self.weight * forward.scale * loss_adversarial,
             adversary=loss_disc_prior + loss_disc_code,

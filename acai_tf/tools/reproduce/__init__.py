@@ -1,1 +1,1 @@
-"""The published tables, obtained: acai-tf reproduce --table=lines."""
+"""The paper's tables, from training to the written page: `acai-tf reproduce`."""

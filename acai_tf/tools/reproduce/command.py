@@ -1,115 +1,113 @@
-"""The published tables, obtained: acai-tf reproduce --table=lines|probe|clustering
+"""Reproduce a table of the paper: acai-tf reproduce --table=lines|probe|clustering
 
-Trains the runs of a table, several at a time, or goes on with those that are there; then writes
-the table with published and obtained numbers, their difference, and the command of every row, and
-beside it curves, settings and reports of the runs (results/lines-16384kimg.md, results/runs/).
-Interrupted, the same command goes on. Runs are those of train.py (runs/mnist/acai-d32-seed0), so
-that the tables share them, and a larger --scale lengthens them. What was obtained before stays in
-the table, whatever rows are chosen.
+Trains the runs of a table, several at a time, and writes the table of published and obtained
+numbers, with each row's command, curves, and the runs' settings and reports (results/).
+Interrupted, the same command resumes. Run folders are those of `acai-tf train`, so tables share
+runs, and a larger --scale lengthens them. Earlier results stay in the table, whatever rows are
+chosen.
 
-Other settings of train.py (--lr=1e-3, --dtype_policy=mixed_bfloat16, --data_dir=D) hold for all
-runs that read them, and what may change a result becomes part of the files' names.
+Other settings of `acai-tf train` (--lr=1e-3, --dtype_policy=mixed_bfloat16, --data_dir=D) apply to
+all runs that read them; those that may change a result become part of file names.
 """
 
 import argparse
-import math
+import concurrent.futures
 import os
 import pathlib
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from fractions import Fraction
+from typing import NamedTuple
+
+import psutil
 
 from acai_tf import cli
-from acai_tf.errors import AcaiError, UsageError
+from acai_tf.errors import AcaiError, Stopped, UsageError
+from acai_tf.files import expanded
 from acai_tf.models import MODELS
-from acai_tf.tools.reproduce import grid, jobs, tables
-from acai_tf.tools.reproduce.obtained import measured, obtained
-from acai_tf.tools.reproduce.published import TABLES, Table
+from acai_tf.tools.reproduce import rows as grid
+from acai_tf.tools.reproduce import tables
+from acai_tf.tools.reproduce.published import TABLES
 from acai_tf.training import checkpoints
 from acai_tf.training.run_folder import RunFolder
 
-SEEDS = 5  # of every published number
-IMAGES = ("data_dir", "cache_dir", "svhn_extra")  # settings that say where images are, and which
+SEEDS = 5  # behind every published number
+PER_GPU = 4  # runs; networks of depth 16 leave most of a GPU idle
+MEMORY = 3.5e9  # bytes that a run takes at most
 
 
 def main() -> None:
     """The command line.
 
     Raises:
-        UsageError: bad words, no such row, a run folder of another configuration, missing data.
+        UsageError: bad options, no such row, a run folder of another configuration, missing data.
         CannotSave: the table cannot be written.
         Stopped: a signal came; all runs are saved.
-        AcaiError: some runs failed; the others were run, and the table is written.
+        AcaiError: some runs failed; the others have run, and the table is written.
     """
     arguments, given = _arguments()
     if not arguments.table:  # --list alone
         for name, table in TABLES.items():
             print(f"--table={name}: {', '.join(f'{d} {size}' for d, size in table.cells)}")
         return
-    table, choice = TABLES[arguments.table], {"scale": arguments.scale, "given": given}
-    rows = grid.rows(
-        table,
-        arguments.runs_dir,
-        seeds=arguments.seeds,
-        datasets=arguments.datasets,
-        models=arguments.models,
-        sizes=arguments.sizes,
-        **choice,
-    )
+    table = TABLES[arguments.table]
+    common = {"scale": arguments.scale, "given": given}
+    chosen = {name: getattr(arguments, name) for name in ("datasets", "models", "sizes")}
+    rows = grid.rows(table, arguments.runs_dir, seeds=arguments.seeds, **common, **chosen)
+    every = grid.rows(table, arguments.runs_dir, seeds=max(arguments.seeds, SEEDS), **common)
     if arguments.list:
-        for row in rows:
-            for config in row.configs:
-                print(row.shown_command(config.seed))
+        print("\n".join(row.shown_command(c.seed) for row in rows for c in row.configs))
         return
     for row in rows:
         for config in row.configs:
             RunFolder(config.run_dir).check(config)  # before anything is trained
-    every = grid.rows(table, arguments.runs_dir, seeds=max(arguments.seeds, SEEDS), **choice)
-    chosen = {row.key for row in rows}
+    name = tables.table_name(arguments.table, rows, arguments.n_init)
+    labels = {(row.dataset, row.size, row.label) for row in rows}
 
     def write() -> pathlib.Path:
         kept = arguments.out / tables.KEPT
-        found = [obtained(row, table.scores, kept, arguments.n_init) for row in every]
-        found = [one for one in found if one.scores or one.row.key in chosen]
-        name = tables.name(arguments.table, rows, arguments.n_init)
+        found = [tables.obtained(row, table.scores, kept, arguments.n_init) for row in every]
+        found = [
+            one
+            for one in found
+            if one.scores or (one.row.dataset, one.row.size, one.row.label) in labels
+        ]
         return tables.write(arguments.out, name, table, found, _shown(arguments, rows))
 
-    file, failed = write(), []  # now, for it must be known that it can be written
-    if not arguments.no_train and (todo := _jobs(rows, table, arguments)):
-        words = [word for word in given if word.startswith(tuple(f"--{name}" for name in IMAGES))]
-        datasets = dict.fromkeys(job.config.dataset for job in todo)
-        datasets = [name for name in datasets if name != "lines"]  # which are drawn on the fly
-        jobs.prepare(datasets, words, arguments.runs_dir / "logs" / "data.log")
-        places = jobs.slots(arguments.jobs, len(todo))
-        print(f"{len(todo)} runs, {len(places)} at a time", flush=True)
-        failed = jobs.run_all(todo, places, [score.name for score in table.scores], ended=write)
+    file, failed = write(), []  # now, to find out whether it can be written
+    if not arguments.no_train and (jobs := _jobs(rows, table.evaluators, arguments)):
+        _prepare({row.dataset for row in rows} - {"lines"}, given)
+        places = environments(arguments.jobs, len(jobs))
+        print(f"{len(jobs)} runs, {len(places)} at a time", flush=True)
+        failed = run_all(jobs, places, finished=write)
         file = write()
     print(file.read_text("utf-8"))
-    print(f"written: {file}")
+    print(f"wrote {file}")
     if failed:
-        names = ", ".join(job.name for job in failed)
+        names = ", ".join(failed)
         raise AcaiError(f"{len(failed)} runs failed ({names}); the same command tries them again")
 
 
-def _arguments() -> tuple[argparse.Namespace, tuple[str, ...]]:
-    """The command line: its own options, and the settings for all runs."""
+def _arguments() -> tuple[argparse.Namespace, dict]:
+    """The command's own options, and the settings for all runs."""
     parser = cli.Parser("reproduce", __doc__)
-    parser.add_argument("--table", choices=TABLES)
-    parser.add_argument("--seeds", type=int, default=SEEDS, help="runs a row: 0, 1, ... (5)")
-    parser.add_argument("--scale", type=_scale, default=1.0, help="of the published length (1.0)")
-    parser.add_argument("--datasets", type=_list, help="only these rows: mnist,svhn")
-    parser.add_argument("--models", type=_list, help="only these rows: acai,baseline")
-    parser.add_argument("--sizes", type=_numbers, help="only these rows, of code sizes: 32,256")
-    parser.add_argument("--jobs", type=int, help="runs at a time (one a core, or four a GPU)")
-    parser.add_argument(
-        "--n_init", type=int, default=tables.N_INIT, help="restarts of k-means (1000)"
-    )
-    parser.add_argument("--runs_dir", type=_folder, default="runs", help="of all runs (runs)")
-    parser.add_argument("--out", type=_folder, default="results", help="for the table (results)")
-    parser.add_argument(
-        "--list",
-        action="store_true",
-        help="print the commands of a table's runs, or all tables; run nothing",
-    )
-    parser.add_argument("--no_train", action="store_true", help="only write what is there")
+    add, default = parser.add_argument, "(default: %(default)s)"
+    add("--table", choices=TABLES)
+    add("--seeds", type=int, default=SEEDS, help=f"runs per row, with seeds 0, 1, ... {default}")
+    add("--scale", type=_fraction, default=1, help=f"share of the published length {default}")
+    add("--datasets", type=_words, help="only these rows: mnist,svhn")
+    add("--models", type=_words, help="only these rows: acai,baseline")
+    add("--sizes", type=_numbers, help="only rows of these code sizes: 32,256")
+    add("--jobs", type=int, help="runs at a time (default: one per core, or four per GPU)")
+    add("--n_init", type=int, default=tables.N_INIT, help=f"restarts of k-means {default}")
+    add("--runs_dir", type=pathlib.Path, default="runs", help=f"folder of all runs {default}")
+    add("--out", type=pathlib.Path, default="results", help=f"folder for the table {default}")
+    add("--list", action="store_true", help="print the runs' commands, or all tables, and stop")
+    add("--no_train", action="store_true", help="only write the table of the runs there are")
     arguments, words = parser.parse_known_args()
     if not (arguments.table or arguments.list):
         parser.error(f"--table is needed: {', '.join(TABLES)}")
@@ -119,86 +117,204 @@ def _arguments() -> tuple[argparse.Namespace, tuple[str, ...]]:
     for name in arguments.models or []:
         if name not in MODELS:
             raise UsageError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
-    if not (grid.ROOT / "train.py").exists():
-        raise UsageError(
-            f"there is no train.py in {grid.ROOT}: run this in a clone of the repository, installed"
-            " with pip install -e ."
-        )
+    arguments.runs_dir, arguments.out = expanded(arguments.runs_dir), expanded(arguments.out)
     return arguments, grid.read_settings(words)
 
 
-def _jobs(rows: list[grid.Row], table: Table, arguments: argparse.Namespace) -> list[jobs.Job]:
-    """What is left to do; first seeds first, so that all rows are there early."""
-    todo = []
-    for seed in range(arguments.seeds):
-        for row in rows:
-            config = row.configs[seed]
-            folder, commands = RunFolder(config.run_dir), []
-            if not _trained(folder, row.kimg, config.export):
-                words = [*row.command(seed), f"--run_dir={config.run_dir}"]
-                commands.append([str(grid.ROOT / "train.py"), *words])
-            if table.evaluators and not measured(folder.path, row.kimg, arguments.n_init):
-                words = [f"--run_dir={config.run_dir}", f"--n_init={arguments.n_init}"]
-                words.append(f"--evaluators={','.join(table.evaluators)}")
-                words += [w for w in row.settings if w.startswith(("--data_dir", "--cache_dir"))]
-                longer = folder.records() and folder.records()[-1]["kimg"] > row.kimg
-                if not longer:  # its weights at this length are gone
-                    commands.append([str(grid.ROOT / "evaluate.py"), *words])
-            if commands:
-                log = arguments.runs_dir / "logs" / f"{row.dataset}-{folder.path.name}.log"
-                todo.append(jobs.Job(config, commands, log))
-    return todo
-
-
-def _trained(folder: RunFolder, kimg: int, export: bool) -> bool:
-    """Whether a run has come to this length, its last checkpoint and any export written too."""
-    records = folder.records()
-    if not records or records[-1]["kimg"] < kimg:
-        return False
-    if records[-1]["kimg"] > kimg:
-        return True
-    saved = checkpoints.checkpoints(folder.checkpoints)
-    last = saved and saved[-1].stem == f"step-{records[-1]['step']:08d}"
-    exports = export and os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow"
-    return bool(last) and (not exports or (folder.path / "saved_model").exists())
-
-
-def _shown(arguments: argparse.Namespace, rows: list[grid.Row]) -> list[str]:
-    """The command line that made a table, without where things lie on this machine."""
-    words = [f"--table={arguments.table}", f"--seeds={arguments.seeds}"]
-    if arguments.scale != 1:
-        words.append(f"--scale={Fraction(arguments.scale).limit_denominator(1 << 14)}")
-    for name in ("datasets", "models", "sizes"):
-        if chosen := getattr(arguments, name):
-            words.append(f"--{name}={','.join(map(str, chosen))}")
-    if arguments.n_init != tables.N_INIT:
-        words.append(f"--n_init={arguments.n_init}")
-    return [*words, *dict.fromkeys(word for row in rows for word in row.told)]
-
-
-def _scale(text: str) -> float:
+def _fraction(text: str) -> Fraction:
     try:
-        number = float(Fraction(text))  # 1/16, too
-    except (ValueError, ZeroDivisionError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number")
-    return number
+        return Fraction(text)  # 1/16 or 0.0625
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
 
 
-def _list(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
+def _words(text: str) -> list[str]:
+    return text.split(",")
 
 
 def _numbers(text: str) -> list[int]:
-    try:
-        return [int(word) for word in _list(text)]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of sizes") from None
+    return [int(word) for word in text.split(",")]
 
 
-def _folder(text: str) -> pathlib.Path:
+def _shown(arguments: argparse.Namespace, rows: list[grid.Row]) -> list[str]:
+    """The options to print in the table: those that affect it, without paths."""
+    settings = {"table": arguments.table, "seeds": arguments.seeds, "scale": arguments.scale}
+    for name in ("datasets", "models", "sizes"):
+        settings[name] = ",".join(map(str, getattr(arguments, name) or []))
+    settings["n_init"] = arguments.n_init
+    for name, default in {"scale": 1, "n_init": tables.N_INIT}.items():
+        if settings[name] == default:
+            del settings[name]
+    changed = {name: value for row in rows for name, value in row.changed.items()}
+    return grid.words({name: value for name, value in settings.items() if value} | changed)
+
+
+class Job(NamedTuple):
+    """What is left to do for one run: commands of acai-tf, one after the other."""
+
+    name: str
+    commands: list[list[str]]
+    log: pathlib.Path
+
+
+def _jobs(rows: list[grid.Row], evaluators, arguments: argparse.Namespace) -> list[Job]:
+    """The runs to train or evaluate; first seeds first, so that every row has a number early."""
+    jobs = []
+    for seed in range(arguments.seeds):
+        for row in rows:
+            folder, commands = RunFolder(row.configs[seed].run_dir), []
+            kimg, where = _kimg(folder), f"--run_dir={folder.path}"
+            if kimg < row.kimg:
+                commands.append(["train", *row.command(seed), where])
+            measured = tables.measured(folder.path, row.kimg, arguments.n_init)
+            # The weights that a longer run had at this length are gone.
+            if evaluators and not measured and kimg <= row.kimg:
+                paths = {n: row.settings[n] for n in ("data_dir", "cache_dir") if n in row.settings}
+                chosen = {"evaluators": ",".join(evaluators), "n_init": arguments.n_init}
+                commands.append(["evaluate", where, *grid.words(chosen | paths)])
+            if commands:
+                name = f"{row.dataset}/{folder.path.name}"
+                log = arguments.runs_dir / "logs" / f"{name.replace('/', '-')}.log"
+                jobs.append(Job(name, commands, log))
+    return jobs
+
+
+def _kimg(folder: RunFolder) -> int:
+    """The length of a run at its last checkpoint, which comes after its last report."""
+    saved = checkpoints.checkpoints(folder.checkpoints)
+    step = int(saved[-1].stem.removeprefix("step-")) if saved else 0
+    return max((r["kimg"] for r in folder.records() if r["step"] <= step), default=0)
+
+
+def _prepare(datasets: set[str], given: dict) -> None:
+    """Decode the datasets, so that missing data are reported now: as a UsageError."""
+    paths = {n: given[n] for n in ("data_dir", "cache_dir", "svhn_extra") if n in given}
+    for dataset in sorted(datasets):
+        command = [sys.executable, "-m", "acai_tf", "data", dataset, *grid.words(paths)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            raise UsageError(done.stdout.strip().rpartition("\n")[2].removeprefix("error: "))
+
+
+def environments(jobs: int | None, runs: int) -> list[dict[str, str]]:
+    """The environment variables of processes that run at a time: each gets a share of the machine.
+
+    Args:
+        jobs: how many; None: one per core, or PER_GPU per GPU, as far as memory lasts.
+        runs: how many runs there are; no more environments than these.
+    """
+    fitting = max(1, int(psutil.virtual_memory().available / MEMORY))
+    if gpus := _gpus():
+        count = min(jobs or min(PER_GPU * len(gpus), fitting), runs)
+        return [
+            {"CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)], **cli.SHARED_GPU} for i in range(count)
+        ]
+    cores = len(psutil.Process().cpu_affinity()) if sys.platform == "linux" else psutil.cpu_count()
+    count = min(jobs or min(cores, fitting), runs)
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    return [dict.fromkeys(names, str(max(1, cores // count)))] * count
+
+
+def _gpus() -> list[str]:
+    """The usable GPUs, as CUDA_VISIBLE_DEVICES names them."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name for name in visible.split(",") if name not in ("", "-1")]
+    if not shutil.which("nvidia-smi"):
+        return []
+    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True)
+    return [] if answer.returncode else answer.stdout.split()  # errors are printed to stdout
+
+
+def run_all(
+    jobs: list[Job], places: list[dict[str, str]], finished: Callable[[], object]
+) -> list[str]:
+    """Run all jobs, one per place at a time, and print their reports.
+
+    Args:
+        jobs: in this order.
+        places: from `environments`.
+        finished: called after each job.
+
+    Returns:
+        The names of the jobs that failed.
+
+    Raises:
+        Stopped: SIGTERM, SIGINT or SIGHUP came; the runs were told to save, and have ended.
+    """
+    free, running, signals = queue.SimpleQueue(), [], []
+    for place in places:
+        free.put(place)
+
+    def stop(number, frame=None):
+        signals.append(number)
+        for process in list(running):
+            process.terminate()  # a run saves and ends
+
+    def run(job: Job) -> bool:  # in a thread
+        place = free.get()
+        try:
+            return all(_run(job, words, place, running, signals) for words in job.commands)
+        finally:
+            free.put(place)
+
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGINT", "SIGHUP")]
+    numbers = [n for n in numbers if n and signal.getsignal(n) != signal.SIG_IGN]  # nohup's
+    before = {number: signal.signal(number, stop) for number in numbers}
+    failed = []
     try:
-        return pathlib.Path(text).expanduser()
-    except RuntimeError as error:  # ~nobody
-        raise argparse.ArgumentTypeError(f"{text!r} is no folder ({error})") from None
+        with concurrent.futures.ThreadPoolExecutor(len(places)) as pool:
+            futures = {pool.submit(run, job): job for job in jobs}
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    if not future.result():
+                        failed.append(futures[future].name)
+                    finished()
+            except BaseException:
+                stop(0)
+                raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if signals:
+        raise Stopped(signals[0], "stopped; all runs are saved, the same command resumes them")
+    return failed
+
+
+def _run(job: Job, words: list[str], place: dict[str, str], running: list, signals: list) -> bool:
+    """Run a command, log its output, and print its reports; returns whether it succeeded."""
+    if signals:
+        return False
+    print(f"{job.name}: {words[0]}, log: {job.log}", flush=True)
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        open(job.log, "a", encoding="utf-8", errors="replace") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "acai_tf", *words],
+            env={**os.environ, **place, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # a terminal's Ctrl-C reaches `stop` alone, which passes it on
+        ) as process,
+    ):
+        running.append(process)
+        if signals:  # it came meanwhile
+            process.terminate()
+        last = ""
+        for line in process.stdout:
+            log.write(line)
+            log.flush()
+            last = line.strip() or last
+            if line.startswith(("kimg ", "warning: ")):
+                print(f"{job.name}  {line}", end="", flush=True)
+    running.remove(process)
+    status = process.returncode
+    if status and not signals:
+        reason = last or f"exit status {status}"
+        if status < 0:
+            reason = f"killed by signal {-status} (9: probably out of memory)"
+        print(f"{job.name} failed: {reason}; see {job.log}", flush=True)
+    return not status

@@ -1,11 +1,8 @@
-"""What was published: tables 1 to 3 of the paper, means of 5 seeds after 2^14 kimg.
-
-Transcribed by hand: where a copy of the paper disagrees, the copy is right.
-"""
+"""Tables 1 to 3 of the paper, transcribed by hand: means of 5 seeds after 2^14 kimg."""
 
 from typing import NamedTuple
 
-KIMG = 1 << 14  # the length of every run
+LENGTH = 1 << 14  # kimg of every run
 
 
 class Published(NamedTuple):
@@ -16,11 +13,11 @@ class Published(NamedTuple):
 
 
 class Score(NamedTuple):
-    """A column: the score's name in reports or eval.json, what it is multiplied by to be printed,
-    its heading, and the decimals it was published with."""
+    """A column: the score's name in reports or eval.json, the factor it is printed with, its
+    heading, and the published number of decimals."""
 
     name: str
-    times: float
+    factor: float
     heading: str
     decimals: int
 
@@ -29,10 +26,10 @@ class Table(NamedTuple):
     """A published table.
 
     Attributes:
-        title: what it is.
+        title: its heading.
         scores: its columns.
-        cells: (dataset, code size) -> model -> a number for each column.
-        evaluators: what evaluate.py measures when a run is over; the rest is in its reports.
+        cells: (dataset, code size) -> model -> one number per column.
+        evaluators: what evaluate.py measures at the end of a run; the rest is in its reports.
     """
 
     title: str
@@ -45,7 +42,7 @@ _ORDER = ("baseline", "dropout", "denoising", "vae", "aae", "vqvae", "acai")
 
 
 def _row(*means: float, acai: float | None = None) -> dict[str, tuple[Published]]:
-    """Of one column, in the paper's order; `acai` is the standard deviation of the last."""
+    """Numbers of one column, in the paper's order; `acai` is ACAI's standard deviation."""
     numbers = [Published(mean) for mean in means[:-1]] + [Published(means[-1], acai)]
     return {model: (number,) for model, number in zip(_ORDER, numbers, strict=True)}
 
@@ -70,7 +67,7 @@ TABLES = {
         },
     ),
     "probe": Table(
-        title="Accuracy of the probe trained beside the autoencoder (table 2)",
+        title="Accuracy of the jointly trained probe (table 2)",
         scores=(Score("probe_accuracy", 100, "probe accuracy, %", 2),),
         cells={
             ("mnist", 32): _row(94.90, 96.45, 96.00, 96.56, 70.74, 97.50, 98.25, acai=0.11),

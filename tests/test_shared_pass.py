@@ -7,7 +7,7 @@ from keras import ops
 
 from acai_tf.errors import UsageError
 from acai_tf.models import networks, shared_pass
-from tests.test_arithmetic import gradients
+from tests.test_fused import gradients
 
 WEIGHT = np.float32([[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]])
 
@@ -18,8 +18,8 @@ def nested(layer, **options):
     return keras.Model(inputs, keras.layers.Flatten()(inner(inputs)), **options)
 
 
-class Own(keras.layers.Layer):
-    """A layer of somebody's own that has another one."""
+class Custom(keras.layers.Layer):
+    """A custom layer with a layer inside."""
 
     def __init__(self):
         super().__init__()
@@ -40,21 +40,21 @@ def mean_of_the_batch():
         lambda: keras.layers.BatchNormalization(),
         lambda: nested(keras.layers.BatchNormalization()),
         lambda: nested(keras.layers.TimeDistributed(keras.layers.BatchNormalization())),
-        lambda: nested(Own()),
+        lambda: nested(Custom()),
         lambda: nested(keras.layers.UnitNormalization(axis=(0, 1))),
         mean_of_the_batch,
     ],
 )
 def test_a_network_that_mixes_images_is_refused(mixing):
     with pytest.raises(UsageError, match="mixes"):
-        shared_pass.judge(mixing(), np.zeros((2, 3), np.float32))
+        shared_pass.discriminate(mixing(), np.zeros((2, 3), np.float32))
 
 
-def test_other_normalizations_are_not():
+def test_other_normalizations_pass():
     for layer in (keras.layers.LayerNormalization(), keras.layers.GroupNormalization(3)):
-        shared_pass.check_separate(nested(layer))
-    shared_pass.check_separate(networks.encoder((16, 16, 1), 1, 2, 2, "critic"))
-    shared_pass.check_separate(networks.discriminator((4, 4, 2), [8]))
+        shared_pass.check_unmixed(nested(layer))
+    shared_pass.check_unmixed(networks.encoder((16, 16, 1), 1, 2, 2, "critic"))
+    shared_pass.check_unmixed(networks.discriminator((4, 4, 2), [8]))
 
 
 class Weight:
@@ -80,8 +80,8 @@ def by_one(x, own, others):
     network = Weight()
 
     def total(x):
-        mine, theirs = shared_pass.judge(network, x)
-        return own(mine) + others(theirs)
+        for_own, for_others = shared_pass.discriminate(network, x)
+        return own(for_own) + others(for_others)
 
     return gradients(total, [network.matrix], x)
 
@@ -104,12 +104,12 @@ def test_both_gradients_at_once():
 
 
 @pytest.mark.parametrize("wrong", [0.0, 1e-30, 1e-12])
-def test_a_judge_who_is_right_still_tells_the_other_how_to_change(wrong):
+def test_a_network_with_no_loss_still_passes_the_other_gradient(wrong):
     """The ratio of the two gradients is then infinite, or nearly so."""
     x = np.float32([[0.3, -0.2, 0.9], [1.0, 0.1, -0.4]])
-    said = np.asarray(Weight()(x))
+    y = np.asarray(Weight()(x))
     # A loss whose gradient by y is exactly `wrong`; rounding of y - alpha would not let it be.
-    own, others = lambda y: wrong * ops.sum(y), losses(said)[1]
+    own, others = lambda y: wrong * ops.sum(y), losses(y)[1]
     of_weight, of_x = by_one(x, own, others)
     expected_weight, expected_x = by_two_passes(x, own, others)
     np.testing.assert_allclose(of_x, expected_x, rtol=1e-5)
@@ -117,7 +117,7 @@ def test_a_judge_who_is_right_still_tells_the_other_how_to_change(wrong):
     assert np.abs(expected_x).min() > 1e-4
 
 
-def test_who_feels_nothing_gets_nothing():
+def test_a_zero_gradient_stays_zero():
     x = np.float32([[0.3, -0.2, 0.9]])
     of_weight, of_x = by_one(x, losses(np.float32([0.1]))[0], lambda y: 0 * ops.sum(y))
     assert not np.asarray(of_x).any()

@@ -1,4 +1,4 @@
-"""What the identities compute is what the layers compute, and so are the gradients."""
+"""Fused layers compute what the layers compute, and the same gradients."""
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ def share(shape):
 
 
 def assert_same(stack, shape):
-    """Of some layers in order and of `arithmetic.steps` of them."""
+    """Of some layers in order and of `fused.steps` of them."""
     network = keras.Sequential([keras.Input(shape[1:]), *stack])
     for variable in network.weights:  # biases too
         variable.assign(RNG.normal(size=variable.shape))
@@ -75,7 +75,7 @@ def test_upsampling_and_the_convolution_after_it(width):
     """Also at a width at which every pixel is at an edge."""
     convolution = layers.Conv2D(4, 3, padding="same", activation=relu())
     taken = assert_same([layers.UpSampling2D(2), convolution], (2, width, 3, 6))
-    assert taken == (1 if fused.backend.transposed_convolution_pays() else 2)
+    assert taken == (1 if fused.backend.fuse_upsampling() else 2)
 
 
 @pytest.mark.parametrize("activation", [None, relu(), "relu"])
@@ -83,7 +83,7 @@ def test_a_convolution_alone(activation):
     assert_same([layers.Conv2D(4, 3, padding="same", activation=activation)], (2, 5, 6, 3))
 
 
-def test_what_does_not_fit_is_left_as_it_is():
+def test_other_layers_are_not_fused():
     bends = layers.Conv2D(7, 1, activation=relu())  # not linear
     narrows = layers.Conv2D(2, 1)  # is less work before than after
     last = layers.Conv2D(3, 3, padding="same")
@@ -103,7 +103,7 @@ def test_what_does_not_fit_is_left_as_it_is():
     ],
     ids=lambda options: next(iter(options)),
 )
-def test_other_convolutions_are_left_as_they_are(options):
+def test_other_convolutions_are_not_fused(options):
     convolution = layers.Conv2D(4, 3, **{"padding": "same", **options})
     assert_same([layers.Conv2D(6, 1), convolution], (2, 8, 8, 2))
     convolution = layers.Conv2D(4, 3, **{"padding": "same", **options})
@@ -111,20 +111,20 @@ def test_other_convolutions_are_left_as_they_are(options):
 
 
 @pytest.mark.parametrize("up", [{"size": 4}, {"interpolation": "bilinear"}], ids=str)
-def test_other_upsamplings_are_left_as_they_are(up):
+def test_other_upsamplings_are_not_fused(up):
     convolution = layers.Conv2D(4, 3, padding="same")
     assert_same([layers.UpSampling2D(**up), convolution], (2, 4, 4, 3))
 
 
-def test_encoder_decoder_and_critic_are_taken_at_fewer_steps():
+def test_the_papers_networks_are_fused():
     encoder = networks.encoder((32, 32, 3), 3, 8, 2, "encoder")
     decoder = networks.decoder((4, 4, 2), 3, 8, 3, "decoder")
     assert len(fused.steps(encoder.layers)) == len(encoder.layers) - 1
-    fewer = 3 if fused.backend.transposed_convolution_pays() else 0
+    fewer = 3 if fused.backend.fuse_upsampling() else 0
     assert len(fused.steps(decoder.layers)) == len(decoder.layers) - fewer
 
 
-def test_straightforward_is_for_a_while():
+def test_unfused_is_a_context():
     model = keras.Sequential([networks.encoder((16, 16, 1), 2, 4, 2, "encoder")])
     (network,) = model.layers
     taken = []
@@ -132,10 +132,10 @@ def test_straightforward_is_for_a_while():
     x = RNG.normal(size=(2, 16, 16, 1)).astype(np.float32)
     network(x)
     assert taken == []  # the first two at once, by neither's call
-    with fused.straightforward(model):
+    with fused.unfused(model):
         network(x)
         assert taken == [1]
-        with fused.straightforward(model):
+        with fused.unfused(model):
             pass
         assert not network.fused
     assert network.fused
