@@ -90,7 +90,14 @@ def not_finite(path):
     np.savez(path, **arrays)
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, encrypted, not_finite])
+def of_another_step(path):
+    shutil.copy(path.with_name("step-00000001.npz"), path)
+
+
+DAMAGE = [truncate, flip_a_bit, empty, encrypted, not_finite, of_another_step]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(damage, folder, fresh, trained, capsys):
     damage(folder / "step-00000002.npz")
     assert checkpoints.restore_newest(folder, fresh) == 1

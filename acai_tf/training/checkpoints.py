@@ -148,6 +148,8 @@ def restore(path: pathlib.Path, model) -> None:
         for name, array in arrays.items():
             if array.dtype.kind not in "fiu" or not np.all(np.isfinite(array)):
                 raise ValueError(f"{name} holds values that are not finite numbers")
+            if name.endswith("/iteration") and _NAME.fullmatch(path.name) and array != _step(path):
+                raise ValueError(f"it is of step {array}")
     except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
         raise UsageError(f"checkpoint {path} is damaged ({error})") from error
     variables, running = state(model), _running_means(model)
