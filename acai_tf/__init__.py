@@ -3,9 +3,10 @@
 Models of any Keras networks:
     Autoencoder(encoder, decoder, bottleneck, reconstruction, corruption, regularizers)
     Baseline, Denoising, Dropout, VAE, AAE, VQVAE, ACAI: the paper's models
+    LRAE, MIAE, MIDRAE: its successors
     Deterministic, Gaussian, VectorQuantized, CodeDropout: bottlenecks
     SquaredError, Bernoulli, Categorical: reconstructions
-    InterpolationCritic, PriorDiscriminator: regularizers; subclass Regularizer for your own
+    InterpolationCritic, PriorMixes, MMD, PriorDiscriminator: regularizers; subclass Regularizer
 
 Runs:
     Config(...): settings; the defaults are the published ones for the dataset
@@ -39,13 +40,26 @@ if TYPE_CHECKING:  # what editors and type checkers see
         Gaussian,
         VectorQuantized,
     )
-    from acai_tf.models.compositions import AAE, ACAI, VAE, VQVAE, Baseline, Denoising, Dropout
+    from acai_tf.models.compositions import (
+        AAE,
+        ACAI,
+        LRAE,
+        MIAE,
+        MIDRAE,
+        VAE,
+        VQVAE,
+        Baseline,
+        Denoising,
+        Dropout,
+    )
     from acai_tf.models.corruption import GaussianNoise
     from acai_tf.models.optimizer import PlayerAdam
     from acai_tf.models.reconstruction import Bernoulli, Categorical, Reconstruction, SquaredError
     from acai_tf.models.regularizers import Forward, Regularizer, Terms
     from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
+    from acai_tf.models.regularizers.mmd import MMD
     from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
+    from acai_tf.models.regularizers.prior_mixes import PriorMixes
     from acai_tf.original.checkpoint import load as load_original
     from acai_tf.training.train import train
     from acai_tf.training.transformer import LatentTransformer
@@ -59,13 +73,18 @@ _MODULES = {
     "models.bottlenecks": [
         *("Bottleneck", "CodeDropout", "Deterministic", "Gaussian", "VectorQuantized")
     ],
-    "models.compositions": ["AAE", "ACAI", "VAE", "VQVAE", "Baseline", "Denoising", "Dropout"],
+    "models.compositions": [
+        *("AAE", "ACAI", "LRAE", "MIAE", "MIDRAE", "VAE", "VQVAE"),
+        *("Baseline", "Denoising", "Dropout"),
+    ],
     "models.corruption": ["GaussianNoise"],
     "models.optimizer": ["PlayerAdam"],
     "models.reconstruction": ["Bernoulli", "Categorical", "Reconstruction", "SquaredError"],
     "models.regularizers": ["Forward", "Regularizer", "Terms"],
     "models.regularizers.interpolation_critic": ["InterpolationCritic"],
+    "models.regularizers.mmd": ["MMD"],
     "models.regularizers.prior_discriminator": ["PriorDiscriminator"],
+    "models.regularizers.prior_mixes": ["PriorMixes"],
     "training.train": ["train"],
     "training.transformer": ["LatentTransformer"],
 }

@@ -54,7 +54,9 @@ class Config:
         UsageError: a value of the wrong type or outside its range.
     """
 
-    model: str = _subject("acai", "baseline, denoising, dropout, vae, aae, vqvae or acai")
+    model: str = _subject(
+        "acai", "baseline, denoising, dropout, vae, aae, vqvae, acai, lrae, miae or midrae"
+    )
     dataset: str = _subject(
         "lines", "lines, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or tfds:NAME"
     )
@@ -110,9 +112,12 @@ class Config:
     )
     export: bool = _execution(True, "export the finished model as a SavedModel (TensorFlow only)")
 
-    advweight: float = _specific(0.5, "ACAI: weight lambda of the adversarial loss", 0)
+    advweight: float = _specific(0.5, "critic: weight lambda of the adversarial loss", 0)
     advdepth: int = _specific(0, "ACAI: --depth of the critic; 0: as the encoder's", 0, 2**12)
-    reg: float = _specific(0.2, "ACAI: gamma, how much of x is in the critic's real images", 0)
+    reg: float = _specific(0.2, "critic: gamma, how much of x is in its real images", 0)
+    wgt_mmd: float = _specific(1.0, "LR-AE, MIDR-AE: weight of the codes' MMD from the prior", 0)
+    advnoise: float = _specific(0.1, "MIDR-AE: weight of mixes of codes and prior samples", 0)
+    advfake: float = _specific(0.1, "MIDR-AE: weight of decoded prior samples", 0)
     noise: float = _specific(1.0, "denoising: standard deviation of the input noise", 0)
     dropout: float = _specific(None, "dropout: probability to KEEP a latent value", 0.01, 1)
     beta: float | None = _specific(

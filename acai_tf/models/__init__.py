@@ -19,11 +19,16 @@ MODELS = {
     "aae": "acai_tf.models.compositions:AAE",
     "vqvae": "acai_tf.models.compositions:VQVAE",
     "acai": "acai_tf.models.compositions:ACAI",
+    "lrae": "acai_tf.models.compositions:LRAE",
+    "miae": "acai_tf.models.compositions:MIAE",
+    "midrae": "acai_tf.models.compositions:MIDRAE",
 }
 REGULARIZERS = {
     "interpolation_critic": (
         "acai_tf.models.regularizers.interpolation_critic:InterpolationCritic"
     ),
+    "mmd": "acai_tf.models.regularizers.mmd:MMD",
+    "prior_mixes": "acai_tf.models.regularizers.prior_mixes:PriorMixes",
     "prior_discriminator": "acai_tf.models.regularizers.prior_discriminator:PriorDiscriminator",
 }
 NETWORKS = {
@@ -35,6 +40,8 @@ _REGISTRIES = {"model": MODELS, "regularizer": REGULARIZERS, "networks": NETWORK
 
 # {part: {a setting that only some parts read: the constructor's argument}}.
 _CODEBOOK = {name: name for name in ("beta", "num_latents", "zero_debias")}
+_CRITIC = {"advweight": "weight", "reg": "gamma"}
+_PRIOR_MIXES = {"advnoise": "noise_weight", "advfake": "fake_weight"}
 _READS = {
     "model": {
         "denoising": {"noise": "noise"},
@@ -42,10 +49,15 @@ _READS = {
         "vae": {"beta": "beta"},
         "aae": {"adversary_lr": "adversary_lr", "disc_layer_sizes": "layer_sizes"},
         "vqvae": {"z_log_size": "size", **_CODEBOOK},
-        "acai": {"advweight": "weight", "advdepth": "critic", "reg": "gamma"},
+        "acai": {**_CRITIC, "advdepth": "critic"},
+        "lrae": {**_CRITIC, "wgt_mmd": "mmd_weight"},
+        "miae": _CRITIC,
+        "midrae": {**_CRITIC, "wgt_mmd": "mmd_weight", **_PRIOR_MIXES},
     },
     "regularizer": {
-        "interpolation_critic": {"advweight": "weight", "advdepth": "network", "reg": "gamma"},
+        "interpolation_critic": {**_CRITIC, "advdepth": "network"},
+        "mmd": {"wgt_mmd": "weight"},
+        "prior_mixes": {**_CRITIC, "advdepth": "network", **_PRIOR_MIXES},
         "prior_discriminator": {
             "adversary_lr": "learning_rate",
             "disc_layer_sizes": "layer_sizes",

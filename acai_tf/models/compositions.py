@@ -1,4 +1,4 @@
-"""The paper's seven autoencoders, each a composition of parts (section 4).
+"""The paper's seven autoencoders (section 4) and three successors, each a composition of parts.
 
 Besides their own arguments all of them take an encoder, a decoder, and the options of
 `Autoencoder`, such as `classes` or further `regularizers`.
@@ -11,7 +11,9 @@ from acai_tf.models.bottlenecks import CodeDropout, Gaussian, VectorQuantized
 from acai_tf.models.corruption import GaussianNoise
 from acai_tf.models.reconstruction import Bernoulli
 from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
+from acai_tf.models.regularizers.mmd import MMD
 from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
+from acai_tf.models.regularizers.prior_mixes import PriorMixes
 
 register = keras.saving.register_keras_serializable("acai_tf")
 
@@ -105,7 +107,7 @@ class AAE(Autoencoder):
 
     def __init__(self, encoder, decoder, layer_sizes=(100, 100), adversary_lr=None, **options):
         discriminator = PriorDiscriminator(layer_sizes, learning_rate=adversary_lr)
-        super().__init__(encoder, decoder, **_with(discriminator, options))
+        super().__init__(encoder, decoder, **_with(discriminator, options=options))
 
 
 @register
@@ -155,9 +157,86 @@ class ACAI(Autoencoder):
 
     def __init__(self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, **options):
         critic = InterpolationCritic(weight, gamma, critic)
-        super().__init__(encoder, decoder, **_with(critic, options))
+        super().__init__(encoder, decoder, **_with(critic, options=options))
 
 
-def _with(regularizer, options: dict) -> dict:
-    """Options of `Autoencoder` with a further regularizer, before those they have."""
-    return {**options, "regularizers": [regularizer, *options.get("regularizers", ())]}
+@register
+class LRAE(Autoencoder):
+    """Latent-regularized ACAI: codes follow N(0, I), by their MMD (LR-AE; IJCAI 2019).
+
+    Args:
+        encoder, decoder, weight, gamma, critic, options: as for `ACAI`.
+        mmd_weight: of `MMD`, at least 0.
+
+    Examples:
+        >>> model = acai_tf.LRAE(encoder, decoder, mmd_weight=1.0)
+    """
+
+    def __init__(
+        self, encoder, decoder, weight=0.5, gamma=0.2, mmd_weight=1.0, critic=None, **options
+    ):
+        critic = InterpolationCritic(weight, gamma, critic)
+        super().__init__(encoder, decoder, **_with(critic, MMD(mmd_weight), options=options))
+
+
+@register
+class MIAE(Autoencoder):
+    """ACAI with a mixing coefficient for each value of the code (MI-AE; IJCAI 2019).
+
+    Args:
+        encoder, decoder, weight, gamma, options: as for `ACAI`.
+        critic: as for `ACAI`; its output has the code's shape.
+
+    Examples:
+        >>> model = acai_tf.MIAE(encoder, decoder, weight=0.5)
+    """
+
+    def __init__(self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, **options):
+        critic = InterpolationCritic(weight, gamma, critic, per_coordinate=True)
+        super().__init__(encoder, decoder, **_with(critic, options=options))
+
+
+@register
+class MIDRAE(Autoencoder):
+    """MI-AE and LR-AE, with mixes of codes and samples of the prior (MIDR-AE; IJCAI 2019).
+
+    Args:
+        encoder, decoder, weight, gamma, critic, options: as for `MIAE`.
+        mmd_weight: of `MMD`, at least 0.
+        noise_weight, fake_weight: of `PriorMixes`, at least 0.
+
+    Examples:
+        >>> model = acai_tf.MIDRAE(encoder, decoder, noise_weight=0.5, fake_weight=0.05)
+    """
+
+    def __init__(
+        self,
+        encoder,
+        decoder,
+        weight=0.5,
+        gamma=0.2,
+        mmd_weight=1.0,
+        noise_weight=0.1,
+        fake_weight=0.1,
+        critic=None,
+        **options,
+    ):
+        critic = PriorMixes(
+            noise_weight,
+            fake_weight,
+            weight=weight,
+            gamma=gamma,
+            network=critic,
+            per_coordinate=True,
+        )
+        super().__init__(encoder, decoder, **_with(critic, MMD(mmd_weight), options=options))
+
+    def noise(self, seed, batch):
+        noise = super().noise(seed, batch)
+        noise["mmd"]["prior"] = noise["critic"]["prior"]  # one h, as in the original
+        return noise
+
+
+def _with(*regularizers, options: dict) -> dict:
+    """Options of `Autoencoder` with further regularizers, before those they have."""
+    return {**options, "regularizers": [*regularizers, *options.get("regularizers", ())]}

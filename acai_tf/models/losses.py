@@ -23,7 +23,10 @@ def fold_alpha(uniform):
 
 
 def critic_mixed(*, estimate, alpha):
-    """||d(x_alpha) - alpha||^2, first term of the critic's loss (eq. 2); [B], [B] -> scalar."""
+    """||d(x_alpha) - alpha||^2, first term of the critic's loss (eq. 2); [B], [B] -> scalar.
+
+    Maps [B, ...] are averaged over all their values, here and below.
+    """
     return ops.mean(ops.square(estimate - alpha))
 
 
@@ -35,6 +38,26 @@ def critic_real(*, estimate):
 def adversarial(*, estimate):
     """||d(x_alpha)||^2, which the autoencoder adds times lambda (eq. 3); [B] -> scalar."""
     return ops.mean(ops.square(estimate))
+
+
+def squared_mmd(*, z, h, sigmas):
+    """Squared maximum mean discrepancy of samples [n, d] and [m, d], without bias -> scalar.
+
+    mean k(z, z') + mean k(h, h') - 2 mean k(z, h), where the first two leave out pairs of a sample
+    with itself and k(a, b) is the sum over sigmas of exp(-|a - b|^2 / (2 sigma^2)) (Gretton et al.
+    2012, eq. 3). Of a single sample the first two are 0.
+    """
+
+    def kernel(a, b):
+        norms = ops.sum(ops.square(a), axis=1)[:, None] + ops.sum(ops.square(b), axis=1)
+        distance = norms - 2 * ops.matmul(a, ops.transpose(b))  # squared
+        return sum(ops.exp(distance / (-2.0 * sigma**2)) for sigma in sigmas)
+
+    def within(k):
+        n = ops.cast(ops.shape(k)[0], k.dtype)
+        return (ops.sum(k) - ops.trace(k)) / ops.maximum(n * (n - 1), 1)
+
+    return within(kernel(z, z)) + within(kernel(h, h)) - 2 * ops.mean(kernel(z, h))
 
 
 def cross_entropy(*, logits, label):

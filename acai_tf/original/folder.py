@@ -13,12 +13,14 @@ SIZE = 32  # of all images that the original trains on
 
 
 class OriginalClass(NamedTuple):
-    """A model of the original: its name here, its own settings, its two variable scopes."""
+    """A model of the original: its name here, its own settings, its two variable scopes, and
+    settings that its folders' names have but the model does not read."""
 
     model: str
     settings: tuple[str, ...] = ()
     encoder: str = "ae_enc"
     decoder: str = "ae_dec"
+    unread: tuple[str, ...] = ()
 
 
 CLASSES = {
@@ -31,6 +33,12 @@ CLASSES = {
         "vqvae", ("beta", "num_latents", "z_log_size"), "ae_encoder", "vqvae/ae_decoder"
     ),
     "ACAI": OriginalClass("acai", ("advdepth", "advweight", "reg")),
+    # Of the program that continued it (IJCAI 2019).
+    "LRAE": OriginalClass("lrae", ("advweight", "reg", "wgt_mmd"), unread=("advdepth",)),
+    "MIAE": OriginalClass("miae", ("advweight", "reg"), unread=("advdepth",)),
+    "MIDRAE": OriginalClass(
+        "midrae", ("advfake", "advnoise", "advweight", "reg", "wgt_mmd"), unread=("advdepth",)
+    ),
 }
 _VALUES = {int: r"\d+", float: r"\d+\.?\d*(?:e-?\d+)?", str: r"[^_]+"}
 
@@ -44,9 +52,10 @@ def parse(path: str | pathlib.Path) -> tuple[OriginalClass, dict]:
     class_name, _, rest = absolute(path).name.partition("_")
     if original := CLASSES.get(class_name):
         kinds = {"scales": int, **setting_kinds()}
-        names = sorted(("depth", "latent", "scales", *original.settings))
+        names = sorted(("depth", "latent", "scales", *original.settings, *original.unread))
         if match := re.fullmatch("_".join(f"{n}({_VALUES[kinds[n]]})" for n in names), rest):
             values = {n: kinds[n](text) for n, text in zip(names, match.groups(), strict=True)}
+            values = {n: value for n, value in values.items() if n not in original.unread}
             if values["depth"] and values["latent"] and SIZE >> values["scales"]:
                 return original, {"model": original.model, **values}
     raise UsageError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.models import build_model
+from acai_tf.models.noise import StepSeed
 from acai_tf.models.optimizer import adam
 from acai_tf.original.checkpoint import original_name
 from acai_tf.original.folder import CLASSES
@@ -26,6 +27,13 @@ LOGS = {
     "loss_disc": "loss_critic",
     "loss_disc_real": "loss_critic_real",
     "loss_ae_disc": "loss_adversarial",
+    "loss_disc_mix": "loss_critic",
+    "loss_ae_disc_mix": "loss_adversarial",
+    "loss_disc_noise": "loss_critic_noise",
+    "loss_ae_disc_noise": "loss_adversarial_noise",
+    "loss_disc_fake": "loss_critic_fake",
+    "loss_ae_disc_fake": "loss_adversarial_fake",
+    "loss_mmd": "loss_mmd",
     "loss_kl": "loss_kl",
     "loss_ll": "loss_ll",
     "elbo": "elbo",
@@ -35,13 +43,11 @@ LOGS = {
     "vqvae_loss": "loss_commitment",
     "adversary_accuracy": "disc_accuracy",
 }
-# The part whose random numbers each of the original's is.
+# The original's random numbers -> ours.
 DRAWS = {
-    "uniform": "critic",
-    "noise": "corruption",
-    "keep_mask": "bottleneck",
-    "epsilon": "bottleneck",
-    "prior": "discriminator",
+    "uniform_map": "uniform",
+    "uniform_prior_map": "uniform_prior",
+    **{name: name for name in ("uniform", "noise", "keep_mask", "epsilon", "prior")},
 }
 # The original's optimisers in the order created -> the players whose losses each one minimised.
 OBJECTIVES = {
@@ -51,7 +57,10 @@ OBJECTIVES = {
     "vae": [("autoencoder",), ("probe",)],
     "vqvae": [("autoencoder", "probe")],
     "aae": [("autoencoder",), ("discriminator",), ("probe",)],
-    "acai": [("autoencoder",), ("critic",), ("probe",)],
+    **{
+        name: [("autoencoder",), ("critic",), ("probe",)]
+        for name in ("acai", "lrae", "miae", "midrae")
+    },
 }
 
 
@@ -64,8 +73,7 @@ class Golden:
         self.settings = json.loads(str(self.arrays["config"]))
         self.x = self.arrays["x"]
         self.label = self.arrays["label"]
-        self.draws = {key: self.arrays[key] for key in DRAWS if key in self.arrays}
-        self.noise = {"bottleneck": {}, **{DRAWS[k]: {k: v} for k, v in self.draws.items()}}
+        self.draws = {DRAWS[key]: self.arrays[key] for key in DRAWS if key in self.arrays}
         self.original = next(c for c in CLASSES.values() if c.model == name)
         own, settings = settings, self.settings
         self.config = Config(
@@ -80,6 +88,8 @@ class Golden:
         )
         self.shape = (settings["size"], settings["size"], settings["colors"])
         built = build_model(self.config, self.shape, CLASSES_PROBED)
+        needed = built.noise(StepSeed(0, 0), len(self.x))
+        self.noise = {part: {name: self.draws[name] for name in needed[part]} for part in needed}
         self._paths = {original_name(self.original, v.path): v.path for v in built.weights}
 
     def under(self, prefix: str) -> dict[str, np.ndarray]:

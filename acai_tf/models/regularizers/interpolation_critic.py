@@ -1,7 +1,5 @@
 """ACAI's regularizer: a critic that estimates the mixing coefficient (section 2.1)."""
 
-import functools
-
 import keras
 from keras import ops
 
@@ -20,19 +18,26 @@ class InterpolationCritic(Regularizer):
         critic:      ||d(x_alpha) - alpha||^2 + ||d(gamma x + (1 - gamma) x_hat)||^2    (eq. 2)
         autoencoder: lambda ||d(x_alpha)||^2                                            (eq. 3)
 
+    With `per_coordinate`, alpha is a number for each value of the code instead of one for each
+    image, and the critic estimates each of them (MI-AE; IJCAI 2019).
+
     Args:
         weight: lambda >= 0, in units of the reconstruction loss per element.
         gamma: share of the input in the critic's real images, at least 0.
         network: images [B, ...] -> [B, ...], whose mean over all axes but the batch is the
             estimate: a Keras model, or a function that makes one. None copies the encoder's
             architecture.
+        per_coordinate: alpha has the code's shape, and so must the network's output; the estimate
+            of an image is still one number, the mean. Each player then has a backward pass of its
+            own.
         ramp: steps over which the weight rises from 0. A VAE needs it with a large weight: its
             first reconstructions are one mean image, which fools the critic.
         name: of the player and its network.
         options: `learning_rate`, as for `Regularizer`.
 
     Raises:
-        UsageError: a negative weight, gamma or ramp.
+        UsageError: a negative weight, gamma or ramp; when attached, a network whose output does
+            not have the code's shape, with `per_coordinate`.
 
     Examples:
         >>> model = acai_tf.VAE(
@@ -42,7 +47,6 @@ class InterpolationCritic(Regularizer):
     """
 
     log_names = ("loss_critic", "loss_critic_real", "loss_adversarial")
-    shares_backward = True
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class InterpolationCritic(Regularizer):
         gamma: float = 0.2,
         network=None,
         ramp: int = 0,
+        per_coordinate: bool = False,
         name: str = "critic",
         **options,
     ):
@@ -58,6 +63,8 @@ class InterpolationCritic(Regularizer):
             if not value >= 0:
                 raise UsageError(f"{name}: {what} must be at least 0, got {value}")
         self.weight, self.gamma, self.network, self.ramp = weight, gamma, network, ramp
+        self.per_coordinate = per_coordinate
+        self.shares_backward = not per_coordinate  # it takes one number per image
 
     def attach(self, model):
         if self.network is None:
@@ -66,37 +73,53 @@ class InterpolationCritic(Regularizer):
             self.network = self.network()
         shape = model.reconstruction.output_shape(model.image_shape)
         networks.check_shape(f"{self.name}'s input", self.network.input_shape[1:], shape)
-        self._axes = len(model.latent_shape)
+        if self.per_coordinate:
+            made = self.network.output_shape[1:]
+            networks.check_shape(f"{self.name}'s output (per_coordinate)", made, model.latent_shape)
+        self._alpha_shape = model.latent_shape
+        if not self.per_coordinate:
+            self._alpha_shape = (1,) * len(model.latent_shape)
 
     def estimate(self, images, training: bool = False):
         """Images [B, ...] -> estimates of alpha [B]; 0 for real images."""
-        y = self.network(images, training=training)
+        return self._mean(self.network(images, training=training))
+
+    def judge(self, images):
+        """Images [B, ...] -> what the losses compare with `target(alpha)`, in training."""
+        y = self.network(images, training=True)
+        return y if self.per_coordinate else self._mean(y)
+
+    def target(self, alpha):
+        """alpha [B, ...], which broadcasts with codes, in the shape that `judge` returns."""
+        return alpha if self.per_coordinate else ops.reshape(alpha, (-1,))
+
+    def scale(self, forward, noise):
+        """What the autoencoder's weights are multiplied by in this step."""
+        return forward.scale * (ops.mean(noise["ramp"]) if self.ramp else 1)
+
+    def _mean(self, y):
         return ops.mean(y, axis=tuple(range(1, len(y.shape))))
 
     def noise(self, seed, batch):
-        noise = {"uniform": keras.random.uniform((batch, *[1] * self._axes), seed=seed)}
+        noise = {"uniform": keras.random.uniform((batch, *self._alpha_shape), seed=seed)}
         if self.ramp:
             share = ops.minimum(ops.cast(seed.step, "float32") / self.ramp, 1.0)
             noise["ramp"] = ops.full((batch,), share)
         return noise
 
     def terms(self, forward, noise):
-        estimate = functools.partial(self.estimate, training=True)
-        alpha = losses.fold_alpha(noise["uniform"])  # [B, 1, ...], in [0, 0.5]
+        alpha = losses.fold_alpha(noise["uniform"])  # in [0, 0.5]
         z = forward.code
         x_mix = forward.decode(interpolation.mix(z, ops.flip(z, axis=0), alpha))
-        of_mix, of_mix_for_autoencoder = forward.discriminate(estimate, x_mix)  # [B]
+        of_mix, of_mix_for_autoencoder = forward.discriminate(self.judge, x_mix)
         x_real = forward.x_hat + self.gamma * (forward.x - forward.x_hat)
-        of_real = estimate(ops.stop_gradient(x_real))
+        of_real = self.judge(ops.stop_gradient(x_real))
 
         loss_adversarial = losses.adversarial(estimate=of_mix_for_autoencoder)
-        loss_critic = losses.critic_mixed(estimate=of_mix, alpha=ops.reshape(alpha, (-1,)))
+        loss_critic = losses.critic_mixed(estimate=of_mix, alpha=self.target(alpha))
         loss_critic_real = losses.critic_real(estimate=of_real)
-        weight = self.weight * forward.scale
-        if self.ramp:
-            weight *= ops.mean(noise["ramp"])
         return Terms(
-            autoencoder=weight * loss_adversarial,
+            autoencoder=self.weight * self.scale(forward, noise) * loss_adversarial,
             adversary=loss_critic + loss_critic_real,
             logs={
                 "loss_critic": loss_critic,
@@ -107,7 +130,7 @@ class InterpolationCritic(Regularizer):
 
     def get_config(self):
         network = keras.saving.serialize_keras_object(self.network)
-        own = {name: getattr(self, name) for name in ("weight", "gamma", "ramp")}
+        own = {name: getattr(self, name) for name in ("weight", "gamma", "ramp", "per_coordinate")}
         return {**super().get_config(), **own, "network": network}
 
     @classmethod
