@@ -20,9 +20,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))  # acai_tf, from an u
 
 from acai_tf import cli
 from acai_tf.errors import AcaiError, UsageError
-from acai_tf.models import MODELS
 from acai_tf.training import preemption
 
+MODELS = ("baseline", "denoising", "dropout", "vae", "aae", "vqvae", "acai")  # the paper's
 Rows = list[dict[str, str | int | float | None]]
 
 

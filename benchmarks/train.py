@@ -15,7 +15,6 @@ import timing
 
 from acai_tf import cli
 from acai_tf.config import Config
-from acai_tf.models import MODELS
 
 # Each candidate has a process of its own, which imports this file: it loads TensorFlow or PyTorch
 # in functions only, since both do not fit into one process (PyTorch's Triton).
@@ -29,7 +28,7 @@ def train(arguments) -> timing.Rows:
         print("PyTorch is not installed: it is left out", file=sys.stderr)
     rows = []
     for size in work.sizes(arguments, *work.SIZES):
-        for model in MODELS if arguments.model == "all" else [arguments.model]:
+        for model in timing.MODELS if arguments.model == "all" else [arguments.model]:
             rows += _measure(work.config_of(arguments, size, model), size, arguments)
             print(f"{size}, {model}: measured", file=sys.stderr)
     return rows

@@ -36,6 +36,38 @@ def test_a_critic_that_is_right_has_no_loss():
     assert float(losses.critic_mixed(estimate=alpha, alpha=alpha)) == 0
 
 
+def test_squared_mmd_by_hand():
+    z, h = np.array([[0.0], [1.0]], np.float32), np.array([[0.0], [2.0]], np.float32)
+    near, far = math.exp(-1 / 2), math.exp(-4 / 2)  # of distances 1 and 2
+    expected = near + far - 2 * (1 + near + near + far) / 4
+    assert float(losses.squared_mmd(z=z, h=h, sigmas=(1,))) == pytest.approx(expected, rel=1e-5)
+    twice = losses.squared_mmd(z=2 * z, h=2 * h, sigmas=(2,))  # in other units
+    assert float(twice) == pytest.approx(expected, rel=1e-5)
+    both = losses.squared_mmd(z=z, h=h, sigmas=(1, 1))
+    assert float(both) == pytest.approx(2 * expected, rel=1e-5)
+    one = losses.squared_mmd(z=z[1:], h=h[1:], sigmas=(1,))  # no pairs but z, h
+    assert float(one) == pytest.approx(-2 * near, rel=1e-5)
+
+
+def test_squared_mmd_does_not_see_order_or_a_common_shift():
+    rng = np.random.default_rng(0)
+    z, h = (rng.normal(size=(6, 3)).astype(np.float32) for _ in range(2))
+    value = float(losses.squared_mmd(z=z, h=h, sigmas=(2, 5)))
+    for a, b in ((z[::-1], h), (h, z), (z + 1, h + 1)):
+        assert float(losses.squared_mmd(z=a, h=b, sigmas=(2, 5))) == pytest.approx(value, rel=1e-3)
+
+
+def test_squared_mmd_is_unbiased():
+    """0 on average between samples of one distribution, so below 0 about as often as above."""
+    rng = np.random.default_rng(0)
+    values = [
+        float(losses.squared_mmd(z=pair[0], h=pair[1], sigmas=(2,)))
+        for pair in rng.normal(size=(200, 2, 8, 2)).astype(np.float32)
+    ]
+    assert abs(np.mean(values)) < 4 * np.std(values) / 200**0.5
+    assert min(values) < 0 < max(values)
+
+
 def test_cross_entropy_by_hand():
     logits = np.log(np.array([[1, 1, 2], [3, 1, 0.5]], np.float32))
     expected = -(math.log(2 / 4) + math.log(3 / 4.5)) / 2

@@ -81,8 +81,9 @@ def write(folder: pathlib.Path, values: dict, step: int) -> None:
 
 
 def folder_name(golden: Golden) -> str:
-    settings = {"depth": 0, "latent": 0, "scales": 0, **dict.fromkeys(golden.original.settings)}
-    words = [f"{name}{golden.settings[name]}" for name in sorted(settings)]
+    original = golden.original
+    names = sorted(["depth", "latent", "scales", *original.settings, *original.unread])
+    words = [f"{name}{golden.settings[name]}" for name in names]
     return "_".join([golden.settings["model"], *words])
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acai_tf.models import MODELS
+from benchmarks.timing import MODELS
 from tests.reference import OBJECTIVES, Golden
 from tests.test_golden import GRADIENT, assert_near
 

@@ -47,6 +47,7 @@ class InterpolationCritic(Regularizer):
     """
 
     log_names = ("loss_critic", "loss_critic_real", "loss_adversarial")
+    shares_backward = True
 
     def __init__(
         self,
@@ -64,7 +65,8 @@ class InterpolationCritic(Regularizer):
                 raise UsageError(f"{name}: {what} must be at least 0, got {value}")
         self.weight, self.gamma, self.network, self.ramp = weight, gamma, network, ramp
         self.per_coordinate = per_coordinate
-        self.shares_backward = not per_coordinate  # it takes one number per image
+        if per_coordinate:
+            self.shares_backward = False  # a shared pass needs one number per image
 
     def attach(self, model):
         if self.network is None:
@@ -76,29 +78,32 @@ class InterpolationCritic(Regularizer):
         if self.per_coordinate:
             made = self.network.output_shape[1:]
             networks.check_shape(f"{self.name}'s output (per_coordinate)", made, model.latent_shape)
-        self._alpha_shape = model.latent_shape
-        if not self.per_coordinate:
-            self._alpha_shape = (1,) * len(model.latent_shape)
+        axes = len(model.latent_shape)
+        self._alpha_shape = model.latent_shape if self.per_coordinate else (1,) * axes
 
     def estimate(self, images, training: bool = False):
         """Images [B, ...] -> estimates of alpha [B]; 0 for real images."""
-        return self._mean(self.network(images, training=training))
+        y = self.network(images, training=training)
+        return ops.mean(y, axis=tuple(range(1, len(y.shape))))
 
-    def judge(self, images):
-        """Images [B, ...] -> what the losses compare with `target(alpha)`, in training."""
-        y = self.network(images, training=True)
-        return y if self.per_coordinate else self._mean(y)
+    def predictions(self, images):
+        """Images [B, ...] -> estimates in training: of alpha [B], or of each coordinate's."""
+        if self.per_coordinate:
+            return self.network(images, training=True)
+        return self.estimate(images, training=True)
 
-    def target(self, alpha):
-        """alpha [B, ...], which broadcasts with codes, in the shape that `judge` returns."""
-        return alpha if self.per_coordinate else ops.reshape(alpha, (-1,))
+    def adversarial_losses(self, forward, images, alpha) -> tuple:
+        """(the critic's loss, the autoencoder's) on decoded mixes; alpha is as in `mix`."""
+        estimate, for_autoencoder = forward.discriminate(self.predictions, images)
+        alpha = ops.reshape(alpha, ops.shape(estimate))
+        return (
+            losses.critic_mixed(estimate=estimate, alpha=alpha),
+            losses.adversarial(estimate=for_autoencoder),
+        )
 
     def scale(self, forward, noise):
-        """What the autoencoder's weights are multiplied by in this step."""
+        """What the autoencoder's weights are multiplied by at this step."""
         return forward.scale * (ops.mean(noise["ramp"]) if self.ramp else 1)
-
-    def _mean(self, y):
-        return ops.mean(y, axis=tuple(range(1, len(y.shape))))
 
     def noise(self, seed, batch):
         noise = {"uniform": keras.random.uniform((batch, *self._alpha_shape), seed=seed)}
@@ -111,12 +116,9 @@ class InterpolationCritic(Regularizer):
         alpha = losses.fold_alpha(noise["uniform"])  # in [0, 0.5]
         z = forward.code
         x_mix = forward.decode(interpolation.mix(z, ops.flip(z, axis=0), alpha))
-        of_mix, of_mix_for_autoencoder = forward.discriminate(self.judge, x_mix)
+        loss_critic, loss_adversarial = self.adversarial_losses(forward, x_mix, alpha)
         x_real = forward.x_hat + self.gamma * (forward.x - forward.x_hat)
-        of_real = self.judge(ops.stop_gradient(x_real))
-
-        loss_adversarial = losses.adversarial(estimate=of_mix_for_autoencoder)
-        loss_critic = losses.critic_mixed(estimate=of_mix, alpha=self.target(alpha))
+        of_real = self.predictions(ops.stop_gradient(x_real))
         loss_critic_real = losses.critic_real(estimate=of_real)
         return Terms(
             autoencoder=self.weight * self.scale(forward, noise) * loss_adversarial,

@@ -1,16 +1,17 @@
 """MIDR-AE's critic: mixes with samples of the prior as well (IJCAI 2019)."""
 
 import keras
+from keras import ops
 
 from acai_tf.errors import UsageError
-from acai_tf.models import interpolation, losses
+from acai_tf.models import interpolation
 from acai_tf.models.regularizers import Terms
 from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
 
 
 @keras.saving.register_keras_serializable("acai_tf")
 class PriorMixes(InterpolationCritic):
-    """An interpolation critic that also judges codes mixed with samples of the prior.
+    """An interpolation critic that also sees codes mixed with samples of the prior.
 
     One network d for all terms. Besides those of `InterpolationCritic`, with h ~ N(0, I) and
     a ~ U(0, 1), which is not folded,
@@ -61,23 +62,19 @@ class PriorMixes(InterpolationCritic):
         mixes = super().terms(forward, noise)
         h, alpha = noise["prior"], noise["uniform_prior"]
         x_noise = forward.decode(interpolation.mix(forward.code, h, alpha))
-        of_noise, of_noise_for_autoencoder = forward.discriminate(self.judge, x_noise)
-        of_fake, of_fake_for_autoencoder = forward.discriminate(self.judge, forward.decode(h))
-
-        loss_critic_noise = losses.critic_mixed(estimate=of_noise, alpha=self.target(alpha))
-        loss_critic_fake = losses.critic_mixed(estimate=of_fake, alpha=0.5)
-        loss_adversarial_noise = losses.adversarial(estimate=of_noise_for_autoencoder)
-        loss_adversarial_fake = losses.adversarial(estimate=of_fake_for_autoencoder)
-        loss = self.noise_weight * loss_adversarial_noise + self.fake_weight * loss_adversarial_fake
+        x_fake, half = forward.decode(h), ops.full_like(alpha, 0.5)
+        critic_noise, adversarial_noise = self.adversarial_losses(forward, x_noise, alpha)
+        critic_fake, adversarial_fake = self.adversarial_losses(forward, x_fake, half)
+        loss = self.noise_weight * adversarial_noise + self.fake_weight * adversarial_fake
         return Terms(
             autoencoder=mixes.autoencoder + self.scale(forward, noise) * loss,
-            adversary=mixes.adversary + loss_critic_noise + loss_critic_fake,
+            adversary=mixes.adversary + critic_noise + critic_fake,
             logs={
                 **mixes.logs,
-                "loss_critic_noise": loss_critic_noise,
-                "loss_adversarial_noise": loss_adversarial_noise,
-                "loss_critic_fake": loss_critic_fake,
-                "loss_adversarial_fake": loss_adversarial_fake,
+                "loss_critic_noise": critic_noise,
+                "loss_adversarial_noise": adversarial_noise,
+                "loss_critic_fake": critic_fake,
+                "loss_adversarial_fake": adversarial_fake,
             },
         )
 
