@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import acai_tf
+from acai_tf import backend
 from acai_tf.backend import player_gradients
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
@@ -39,7 +40,8 @@ def with_part(part, size=4, **options):
 
 
 def forward(code, scale=1.0):
-    return Forward(None, np.float32(code), None, None, None, scale)
+    code = code if keras.ops.is_tensor(code) else np.float32(code)
+    return Forward(None, code, None, None, None, scale)
 
 
 # MMD.
@@ -187,3 +189,41 @@ def test_settings_reach_their_parts():
         critic, mmd = model.regularizers
         assert (mmd.weight, critic.noise_weight, critic.fake_weight) == (0.2, 0.3, 0.4)
         assert (critic.weight, critic.gamma, critic.per_coordinate) == (0.6, 0.7, True)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
+def test_mmd_is_that_of_the_whole_batch_on_several_replicas():
+    """Each replica's gradient is that of its rows; gradients of weights are summed."""
+    import tensorflow as tf
+
+    part, rng = acai_tf.MMD(), np.random.default_rng(0)
+    with_part(part, size=3)
+    z, h = (rng.normal(i, 1, (8, 3)).astype(np.float32) for i in range(2))
+
+    def gradient(z, h):
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            tape.watch(z)
+            loss = part.terms(forward(z), {"prior": h}).autoencoder
+            share = loss / replicas  # as in a training step
+        return loss, tape.gradient(share, z)
+
+    loss, expected = gradient(tf.constant(z), tf.constant(h))
+    assert float(loss) > 0.1
+    strategy = tf.distribute.MirroredStrategy(
+        ["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice()
+    )
+    rows = [backend.rows(8, 2, replica) for replica in range(2)]
+    of_z, of_h = (
+        strategy.experimental_distribute_values_from_function(
+            lambda context, values=values: tf.constant(
+                values[rows[context.replica_id_in_sync_group]]
+            )
+        )
+        for values in (z, h)
+    )
+    found = strategy.run(tf.function(gradient), args=(of_z, of_h))
+    losses, gradients = (strategy.experimental_local_results(each) for each in found)
+    for each, got, mine in zip(losses, gradients, rows, strict=True):
+        assert float(each) == pytest.approx(float(loss), rel=1e-5)
+        assert_near(got, np.asarray(expected)[mine], 1e-5, "gradient")
