@@ -26,6 +26,7 @@ from acai_tf.tools.reproduce.tables import measured, obtained
 from acai_tf.training.run_folder import RunFolder
 from tests.conftest import ROOT
 
+SUCCESSORS = {"lrae", "miae", "midrae"}
 LINES, PROBE, CLUSTERING = TABLES["lines"], TABLES["probe"], TABLES["clustering"]
 
 
@@ -70,8 +71,10 @@ def test_every_published_row_is_a_run_at_the_published_settings(tmp_path):
     depths = {"lines": 16, "mnist": 16, "svhn": 64, "cifar10": 64}
     for table in TABLES.values():
         found = rows(table, tmp_path, seeds=2)
-        assert {row.model for row in found} == set(MODELS)
-        assert len(found) == 8 * len(table.cells)  # the VQ-VAE has two starts
+        later = set() if table is LINES else SUCCESSORS
+        assert {row.model for row in found} == set(MODELS) - SUCCESSORS | later
+        models = 8 + len(later)  # the VQ-VAE has two starts
+        assert len(found) == models * len(table.cells)
         for row in found:
             assert len(row.published) == len(table.scores)
             for seed, config in enumerate(row.configs):
@@ -83,7 +86,21 @@ def test_every_published_row_is_a_run_at_the_published_settings(tmp_path):
                 kept = 0.75 if (row.dataset, row.model) == ("cifar10", "dropout") else 0.5
                 assert config.dropout == kept
     dirs = [c.run_dir for t in TABLES.values() for r in rows(t, tmp_path) for c in r.configs]
-    assert len(set(dirs)) == 5 * 8 * (1 + 6)  # clustering shares its runs with the probe
+    assert len(set(dirs)) == 5 * (8 + 11 * 6)  # clustering shares its runs with the probe
+
+
+def test_midraes_settings_are_the_published_ones(tmp_path):
+    found = rows(PROBE, tmp_path, seeds=1, models=["midrae"])
+    settings = {(row.dataset, row.size): row.configs[0] for row in found}
+    for cell, noise, fake in (("svhn", 32), 0.1, 0.005), (("svhn", 256), 0.5, 0.05):
+        assert (settings[cell].advnoise, settings[cell].advfake) == (noise, fake)
+        assert settings[cell].wgt_mmd == 1
+    given = grid.read_settings(["--advfake=0.1"])
+    row = rows(
+        PROBE, tmp_path, seeds=1, given=given, sizes=[32], datasets=["svhn"], models=["midrae"]
+    )[0]
+    assert row.configs[0].advfake == 0.1
+    assert "advfake0.1" in row.configs[0].run_dir
 
 
 def test_run_folders_are_those_of_train_py(tmp_path):
@@ -201,13 +218,28 @@ def test_some_of_the_numbers_as_printed():
     assert LINES.cells["lines", 64]["acai"] == (Published(0.24, 0.01), Published(0.10, 0.01))
     assert LINES.cells["lines", 64]["vqvae"] == (Published(5.41, 0.49), Published(0.77, 0.02))
     assert PROBE.cells["mnist", 32]["acai"] == (Published(98.25, 0.11),)
-    assert PROBE.cells["svhn", 256]["vae"] == (Published(66.30),)
-    assert PROBE.cells["cifar10", 1024]["vqvae"] == (Published(16.22),)
+    assert PROBE.cells["svhn", 256]["vae"] == (Published(66.30, 1.06),)
+    assert PROBE.cells["cifar10", 1024]["vqvae"] == (Published(16.22, 12.44),)
+    assert PROBE.cells["svhn", 32]["midrae"] == (Published(92.28, 0.62),)
+    assert CLUSTERING.cells["svhn", 256]["miae"] == (Published(38.28),)
     assert CLUSTERING.cells["svhn", 256]["denoising"] == (Published(31.49),)
-    means = {n: [p.mean for c in t.cells.values() for row in c.values() for p in row]
-             for n, t in TABLES.items()}  # fmt: skip
-    sums = {name: round(sum(each), 2) for name, each in means.items()}
-    assert sums == {"lines": 27.40, "probe": 2519.28, "clustering": 1377.88}
+
+    def sums(models):
+        return {
+            name: round(
+                sum(p.mean for c in t.cells.values() for m in models & set(c) for p in c[m]), 2
+            )
+            for name, t in TABLES.items()
+        }
+
+    assert sums(set(MODELS) - SUCCESSORS) == {
+        "lines": 27.40,
+        "probe": 2519.28,
+        "clustering": 1377.88,
+    }
+    assert sums(SUCCESSORS) == {"lines": 0, "probe": 1424.06, "clustering": 824.40}
+    stds = sum(p.std for c in PROBE.cells.values() for row in c.values() for p in row)
+    assert stds == pytest.approx(64.64)
     for table in TABLES.values():
         assert {all_scores()[score.name][1] for score in table.scores} <= {"higher", "lower"}
 

@@ -19,6 +19,11 @@ LATENT = {  # for code sizes other than a dataset's default
     ("svhn", 32): {"latent": 2},
     ("cifar10", 1024): {"latent": 64},
 }
+# Settings other than a model's defaults, as published.
+PUBLISHED = {
+    ("svhn", 32, "midrae"): {"advfake": 0.005},
+    ("svhn", 256, "midrae"): {"advnoise": 0.5, "advfake": 0.05},
+}
 # The VQ-VAE with the original's start of the codebook, and with the one that short runs need.
 VARIANTS = {"vqvae": ({}, {"zero_debias": True})}
 SET_BY_TABLE = {"model", "dataset", "seed", "total_kimg", "run_dir", "original", "init"} | {
@@ -130,11 +135,12 @@ def rows(
             ignored = settings_unread(dataset) | (specific_settings() - set(settings_read(model)))
             read = {name: value for name, value in given.items() if name not in ignored}
             unread -= set(read)
-            default = Config(model=model, dataset=dataset)
+            own = PUBLISHED.get((dataset, size, model), {})
+            default = Config(model=model, dataset=dataset, **own)
             for variant in VARIANTS.get(model, ({},)):
                 if set(variant) & set(read):
                     continue  # the given setting decides
-                settings = {**LATENT.get((dataset, size), {}), **read, **variant}
+                settings = {**LATENT.get((dataset, size), {}), **own, **read, **variant}
                 config = Config(model=model, dataset=dataset, total_kimg=length, **settings)
                 _ = config.reports, config.steps_per_report  # checks them
                 changed = {
