@@ -52,7 +52,13 @@ def call_with_value(function, tensor):
         tf.py_function(function, [tensor], [])
 
 
-@pytest.fixture(params=MODELS)
+# Their parts are those of ACAI and of MIDR-AE.
+SLOW = ("lrae", "miae")
+
+
+@pytest.fixture(
+    params=[pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in MODELS]
+)
 def name(request):
     return request.param
 

@@ -89,7 +89,10 @@ class Golden:
         self.shape = (settings["size"], settings["size"], settings["colors"])
         built = build_model(self.config, self.shape, CLASSES_PROBED)
         needed = built.noise(StepSeed(0, 0), len(self.x))
-        self.noise = {part: {name: self.draws[name] for name in needed[part]} for part in needed}
+        self.noise = {
+            part: {name: self.draws[name] for name in names if name in self.draws}
+            for part, names in needed.items()
+        }
         self._paths = {original_name(self.original, v.path): v.path for v in built.weights}
 
     def under(self, prefix: str) -> dict[str, np.ndarray]:
