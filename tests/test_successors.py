@@ -128,7 +128,9 @@ def test_a_critic_whose_output_is_not_of_the_codes_shape_is_refused():
 
 @pytest.mark.parametrize("each", [False, True])
 def test_losses_of_mixes_with_the_prior_by_hand(each):
-    part = acai_tf.PriorMixes(0.25, 0.125, weight=2.0, network=constant(), per_coordinate=each)
+    part = acai_tf.PriorMixes(
+        2.0, network=constant(), noise_weight=0.25, fake_weight=0.125, per_coordinate=each
+    )
     model = with_part(part)
     noise = model.noise(StepSeed(0, 0), len(X))
     alpha = np.asarray(noise["critic"]["uniform_prior"])  # not folded

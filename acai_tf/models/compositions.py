@@ -173,7 +173,7 @@ class LRAE(Autoencoder):
     """
 
     def __init__(
-        self, encoder, decoder, weight=0.5, gamma=0.2, mmd_weight=1.0, critic=None, **options
+        self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, mmd_weight=1.0, **options
     ):
         critic = InterpolationCritic(weight, gamma, critic)
         super().__init__(encoder, decoder, **_with(critic, MMD(mmd_weight), options=options))
@@ -215,20 +215,14 @@ class MIDRAE(Autoencoder):
         decoder,
         weight=0.5,
         gamma=0.2,
+        critic=None,
         mmd_weight=1.0,
         noise_weight=0.1,
         fake_weight=0.1,
-        critic=None,
         **options,
     ):
-        critic = PriorMixes(
-            noise_weight,
-            fake_weight,
-            weight=weight,
-            gamma=gamma,
-            network=critic,
-            per_coordinate=True,
-        )
+        weights = {"noise_weight": noise_weight, "fake_weight": fake_weight}
+        critic = PriorMixes(weight, gamma, critic, per_coordinate=True, **weights)
         super().__init__(encoder, decoder, **_with(critic, MMD(mmd_weight), options=options))
 
     def noise(self, seed, batch):

@@ -24,7 +24,7 @@ class PriorMixes(InterpolationCritic):
     Args:
         noise_weight: w_n >= 0, in units of the reconstruction loss per element.
         fake_weight: w_f >= 0, likewise.
-        options: as for `InterpolationCritic`.
+        arguments, options: as for `InterpolationCritic`.
 
     Raises:
         UsageError: as `InterpolationCritic`; a negative weight.
@@ -40,8 +40,8 @@ class PriorMixes(InterpolationCritic):
         *("loss_critic_fake", "loss_adversarial_fake"),
     )
 
-    def __init__(self, noise_weight: float = 0.1, fake_weight: float = 0.1, **options):
-        super().__init__(**options)
+    def __init__(self, *arguments, noise_weight: float = 0.1, fake_weight: float = 0.1, **options):
+        super().__init__(*arguments, **options)
         for what, value in (("noise_weight", noise_weight), ("fake_weight", fake_weight)):
             if not value >= 0:
                 raise UsageError(f"{self.name}: {what} must be at least 0, got {value}")
