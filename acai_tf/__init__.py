@@ -5,7 +5,8 @@ Models of any Keras networks:
     Baseline, Denoising, Dropout, VAE, AAE, VQVAE, ACAI: the paper's models
     Deterministic, Gaussian, VectorQuantized, CodeDropout: bottlenecks
     SquaredError, Bernoulli, Categorical: reconstructions
-    InterpolationCritic, PriorDiscriminator: regularizers; subclass Regularizer for your own
+    InterpolationCritic, PriorDiscriminator, Information: regularizers; subclass Regularizer for
+        your own
 
 Runs:
     Config(...): settings; the defaults are the published ones for the dataset
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from acai_tf.models.optimizer import PlayerAdam
     from acai_tf.models.reconstruction import Bernoulli, Categorical, Reconstruction, SquaredError
     from acai_tf.models.regularizers import Forward, Regularizer, Terms
+    from acai_tf.models.regularizers.information import Information
     from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
     from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
     from acai_tf.original.checkpoint import load as load_original
@@ -64,6 +66,7 @@ _MODULES = {
     "models.optimizer": ["PlayerAdam"],
     "models.reconstruction": ["Bernoulli", "Categorical", "Reconstruction", "SquaredError"],
     "models.regularizers": ["Forward", "Regularizer", "Terms"],
+    "models.regularizers.information": ["Information"],
     "models.regularizers.interpolation_critic": ["InterpolationCritic"],
     "models.regularizers.prior_discriminator": ["PriorDiscriminator"],
     "training.train": ["train"],

@@ -25,6 +25,7 @@ REGULARIZERS = {
         "acai_tf.models.regularizers.interpolation_critic:InterpolationCritic"
     ),
     "prior_discriminator": "acai_tf.models.regularizers.prior_discriminator:PriorDiscriminator",
+    "information": "acai_tf.models.regularizers.information:Information",
 }
 NETWORKS = {
     "paper": "acai_tf.models.networks:paper",

@@ -53,11 +53,11 @@ class InterpolationCritic(Regularizer):
         name: str = "critic",
         **options,
     ):
-        super().__init__(name=name, **options)
-        for what, value in (("weight", weight), ("gamma", gamma), ("ramp", ramp)):
+        super().__init__(weight, name=name, **options)
+        for what, value in (("gamma", gamma), ("ramp", ramp)):
             if not value >= 0:
                 raise UsageError(f"{name}: {what} must be at least 0, got {value}")
-        self.weight, self.gamma, self.network, self.ramp = weight, gamma, network, ramp
+        self.gamma, self.network, self.ramp = gamma, network, ramp
 
     def attach(self, model):
         if self.network is None:
@@ -107,7 +107,7 @@ class InterpolationCritic(Regularizer):
 
     def get_config(self):
         network = keras.saving.serialize_keras_object(self.network)
-        own = {name: getattr(self, name) for name in ("weight", "gamma", "ramp")}
+        own = {name: getattr(self, name) for name in ("gamma", "ramp")}
         return {**super().get_config(), **own, "network": network}
 
     @classmethod

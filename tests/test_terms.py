@@ -1,0 +1,142 @@
+"""Regularizers beyond the paper's: values worked out by hand, and invariances."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+import acai_tf
+from acai_tf.backend import player_gradients
+from acai_tf.config import Config
+from acai_tf.errors import UsageError
+from acai_tf.models import REGULARIZERS, build_model
+from acai_tf.models.noise import StepSeed, seed_weights
+from acai_tf.models.reconstruction import to_unit
+from acai_tf.models.regularizers import information
+
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (8, 16, 16, 1), np.uint8)
+
+
+def normal(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def model_with(regularizers: str, model="baseline", channels=1, **settings):
+    seed_weights(0)
+    config = Config(model=model, regularizers=regularizers, depth=2, latent=2, **settings)
+    return build_model(config, (16, 16, channels), 0)
+
+
+def objectives(model, images=IMAGES, step=0):
+    x = to_unit(images)
+    return model.objectives(x, None, model.noise(StepSeed(0, step), len(images)))
+
+
+# Every one of them.
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+@pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf])
+def test_bad_weights_are_refused(name, weight):
+    module, _, cls = REGULARIZERS[name].partition(":")
+    with pytest.raises(UsageError, match="weight"):
+        getattr(acai_tf, cls)(weight=weight)
+
+
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_a_term_without_weight_changes_no_gradient(name):
+    gradients = []
+    for text in (f"{name}(weight=0)", ""):
+        model = model_with(text)
+        noise = model.noise(StepSeed(0, 0), len(IMAGES))
+        _, logs, found = player_gradients(model, to_unit(IMAGES), None, noise)
+        assert set(logs) == set(model.trackers)
+        gradients.append(
+            dict(
+                zip(
+                    [v.path for v in model.players()["autoencoder"]],
+                    found["autoencoder"],
+                    strict=True,
+                )
+            )
+        )
+    for path, gradient in gradients[1].items():
+        np.testing.assert_allclose(gradients[0][path], gradient, rtol=1e-4, atol=1e-6)
+
+
+# Information.
+
+
+@pytest.mark.parametrize("size", [32, 256])
+@pytest.mark.parametrize(
+    ("spread", "low", "high"), [(1, 2.8, 3.2), (0.3, 0.3, 0.45), (0.02, -0.01, 0.01)]
+)
+def test_information_of_normal_codes(size, spread, low, high):
+    values = [
+        information.mutual_information(spread * normal(64, size), normal(64, size))
+        for _ in range(20)
+    ]
+    assert low < np.mean(values) < high
+
+
+def test_information_by_hand():
+    """Two codes at -a and a, of one value: sigma^2 = 1 / (2 ln 2)."""
+    a, epsilon = 0.7, np.float32([[0.5], [-1.0]])
+    sigma = math.sqrt(1 / (2 * math.log(2)))
+    total = 0
+    for z, other, e in ((-a, a, 0.5), (a, -a, -1.0)):
+        noisy = z + sigma * e
+        own, off = (math.exp(-((noisy - c) ** 2) / (2 * sigma**2)) for c in (z, other))
+        total += math.log(own / ((own + off) / 2)) / 2
+    value = information.mutual_information(np.float32([[-a], [a]]), epsilon)
+    assert float(value) == pytest.approx(total, rel=1e-5)
+
+
+def test_information_is_bounded_and_finite():
+    codes, epsilon = normal(16, 4, 4, 2), normal(16, 32)
+    for spread, rounding in ((10, 1e-5), (1e3, 0.2)):
+        far = float(information.mutual_information(spread * codes, epsilon))
+        assert math.log(16) - rounding < far <= math.log(16) + 1e-6
+    assert float(information.mutual_information(codes * 0, epsilon)) == pytest.approx(0, abs=1e-5)
+    assert float(information.mutual_information(codes[:1], epsilon[:1])) == 0  # ln 1
+
+
+def test_information_has_no_order_and_no_axes():
+    codes, epsilon = normal(16, 8), normal(16, 8)
+    value = float(information.mutual_information(codes, epsilon))
+    order = RNG.permutation(16)
+    turn = np.linalg.qr(normal(8, 8))[0]
+    for z, e in ((codes[order], epsilon[order]), (codes @ turn, epsilon @ turn)):
+        assert float(information.mutual_information(z, e)) == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="tf.distribute")
+def test_information_on_two_replicas_is_that_of_the_whole_batch():
+    import tensorflow as tf
+
+    after = {}
+    for replicas in (1, 2):
+        strategy = tf.distribute.MirroredStrategy(
+            [f"CPU:{n}" for n in range(replicas)], tf.distribute.ReductionToOneDevice()
+        )
+        with strategy.scope():
+            model = model_with("information(weight=3)", "aae")
+            model.compile(optimizer=keras.optimizers.SGD(0.1))
+            data = tf.data.Dataset.from_tensors(IMAGES).unbatch().batch(8)
+            logs = model.fit(data, verbose=0).history
+        after[replicas] = logs["information"], [np.asarray(v) for v in model.trainable_variables]
+    assert after[1][0] == pytest.approx(after[2][0], rel=1e-5)
+    for one, other in zip(after[1][1], after[2][1], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_information_is_maximized_in_units_of_the_reconstruction_loss():
+    for host, scale in (("aae", 1), ("vae", 256)):
+        model, plain = (model_with(text, host) for text in ("information(weight=0.5)", ""))
+        losses, logs = objectives(model)
+        expected = float(objectives(plain)[0]["autoencoder"])
+        expected -= 0.5 * scale * float(logs["information"])
+        assert float(losses["autoencoder"]) == pytest.approx(expected, rel=1e-5)
