@@ -7,6 +7,7 @@ Models of any Keras networks:
     SquaredError, Bernoulli, Categorical: reconstructions
     InterpolationCritic, PriorDiscriminator, Information: regularizers; subclass Regularizer for
         your own
+    GaussianNoise, DroppedPixels, Blur, Occlusion: corruptions; subclass Corruption for your own
 
 Runs:
     Config(...): settings; the defaults are the published ones for the dataset
@@ -41,7 +42,13 @@ if TYPE_CHECKING:  # what editors and type checkers see
         VectorQuantized,
     )
     from acai_tf.models.compositions import AAE, ACAI, VAE, VQVAE, Baseline, Denoising, Dropout
-    from acai_tf.models.corruption import GaussianNoise
+    from acai_tf.models.corruption import (
+        Blur,
+        Corruption,
+        DroppedPixels,
+        GaussianNoise,
+        Occlusion,
+    )
     from acai_tf.models.optimizer import PlayerAdam
     from acai_tf.models.reconstruction import Bernoulli, Categorical, Reconstruction, SquaredError
     from acai_tf.models.regularizers import Forward, Regularizer, Terms
@@ -62,7 +69,7 @@ _MODULES = {
         *("Bottleneck", "CodeDropout", "Deterministic", "Gaussian", "VectorQuantized")
     ],
     "models.compositions": ["AAE", "ACAI", "VAE", "VQVAE", "Baseline", "Denoising", "Dropout"],
-    "models.corruption": ["GaussianNoise"],
+    "models.corruption": [*("Blur", "Corruption", "DroppedPixels", "GaussianNoise", "Occlusion")],
     "models.optimizer": ["PlayerAdam"],
     "models.reconstruction": ["Bernoulli", "Categorical", "Reconstruction", "SquaredError"],
     "models.regularizers": ["Forward", "Regularizer", "Terms"],
