@@ -5,8 +5,8 @@ Models of any Keras networks:
     Baseline, Denoising, Dropout, VAE, AAE, VQVAE, ACAI: the paper's models
     Deterministic, Gaussian, VectorQuantized, CodeDropout: bottlenecks
     SquaredError, Bernoulli, Categorical: reconstructions
-    InterpolationCritic, PriorDiscriminator, Information: regularizers; subclass Regularizer for
-        your own
+    InterpolationCritic, PriorDiscriminator, Information, Cycle, PathSmoothness: regularizers;
+        subclass Regularizer for your own
     GaussianNoise, DroppedPixels, Blur, Occlusion: corruptions; subclass Corruption for your own
 
 Runs:
@@ -52,8 +52,10 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from acai_tf.models.optimizer import PlayerAdam
     from acai_tf.models.reconstruction import Bernoulli, Categorical, Reconstruction, SquaredError
     from acai_tf.models.regularizers import Forward, Regularizer, Terms
+    from acai_tf.models.regularizers.cycle import Cycle
     from acai_tf.models.regularizers.information import Information
     from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
+    from acai_tf.models.regularizers.path_smoothness import PathSmoothness
     from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
     from acai_tf.original.checkpoint import load as load_original
     from acai_tf.training.train import train
@@ -73,8 +75,10 @@ _MODULES = {
     "models.optimizer": ["PlayerAdam"],
     "models.reconstruction": ["Bernoulli", "Categorical", "Reconstruction", "SquaredError"],
     "models.regularizers": ["Forward", "Regularizer", "Terms"],
+    "models.regularizers.cycle": ["Cycle"],
     "models.regularizers.information": ["Information"],
     "models.regularizers.interpolation_critic": ["InterpolationCritic"],
+    "models.regularizers.path_smoothness": ["PathSmoothness"],
     "models.regularizers.prior_discriminator": ["PriorDiscriminator"],
     "training.train": ["train"],
     "training.transformer": ["LatentTransformer"],

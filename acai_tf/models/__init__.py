@@ -26,6 +26,8 @@ REGULARIZERS = {
     ),
     "prior_discriminator": "acai_tf.models.regularizers.prior_discriminator:PriorDiscriminator",
     "information": "acai_tf.models.regularizers.information:Information",
+    "cycle": "acai_tf.models.regularizers.cycle:Cycle",
+    "path_smoothness": "acai_tf.models.regularizers.path_smoothness:PathSmoothness",
 }
 CORRUPTIONS = {
     "gaussian_noise": "acai_tf.models.corruption:GaussianNoise",

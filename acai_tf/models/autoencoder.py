@@ -297,11 +297,15 @@ class Autoencoder(keras.Model):
         def decode(code):
             return image(self.decoder(self.bottleneck.latent(code, noise), training=True))
 
+        def encode(images):
+            return self.bottleneck.code(self.encoder(images, training=True))
+
         return Forward(
             x=self.reconstruction.target(x),
             code=code,
             x_hat=decode(code) if self.bottleneck.samples else image(y),
             decode=decode,
+            encode=encode,
             discriminate=self.discriminate,
             scale=self.reconstruction.scale(self.image_shape),
         )

@@ -6,7 +6,8 @@ import keras
 from keras import ops
 
 from acai_tf.errors import UsageError
-from acai_tf.models import interpolation, losses, networks
+from acai_tf.models import losses, networks
+from acai_tf.models.mixing import MIXINGS
 from acai_tf.models.regularizers import Regularizer, Terms
 
 
@@ -28,11 +29,15 @@ class InterpolationCritic(Regularizer):
             architecture.
         ramp: steps over which the weight rises from 0. A VAE needs it with a large weight: its
             first reconstructions are one mean image, which fools the critic.
+        mixing: how codes are mixed: "lerp" as above; "mask", each channel from one of two codes;
+            "dirichlet", three codes with random weights (Beckham et al. 2019). alpha is then how
+            much of a mix is not from the code that it has most of: the smaller share of the
+            channels, or the complement of the largest weight.
         name: of the player and its network.
         options: `learning_rate`, as for `Regularizer`.
 
     Raises:
-        UsageError: a negative weight, gamma or ramp.
+        UsageError: a negative weight, gamma or ramp; an unknown mixing.
 
     Examples:
         >>> model = acai_tf.VAE(
@@ -50,6 +55,7 @@ class InterpolationCritic(Regularizer):
         gamma: float = 0.2,
         network=None,
         ramp: int = 0,
+        mixing: str = "lerp",
         name: str = "critic",
         **options,
     ):
@@ -57,7 +63,9 @@ class InterpolationCritic(Regularizer):
         for what, value in (("gamma", gamma), ("ramp", ramp)):
             if not value >= 0:
                 raise UsageError(f"{name}: {what} must be at least 0, got {value}")
-        self.gamma, self.network, self.ramp = gamma, network, ramp
+        if mixing not in MIXINGS:
+            raise UsageError(f"{name}: mixing must be {', '.join(MIXINGS)}, got {mixing!r}")
+        self.gamma, self.network, self.ramp, self.mixing = gamma, network, ramp, mixing
 
     def attach(self, model):
         if self.network is None:
@@ -66,7 +74,7 @@ class InterpolationCritic(Regularizer):
             self.network = self.network()
         shape = model.reconstruction.output_shape(model.image_shape)
         networks.check_shape(f"{self.name}'s input", self.network.input_shape[1:], shape)
-        self._axes = len(model.latent_shape)
+        self._shape = model.latent_shape
 
     def estimate(self, images, training: bool = False):
         """Images [B, ...] -> estimates of alpha [B]; 0 for real images."""
@@ -74,7 +82,7 @@ class InterpolationCritic(Regularizer):
         return ops.mean(y, axis=tuple(range(1, len(y.shape))))
 
     def noise(self, seed, batch):
-        noise = {"uniform": keras.random.uniform((batch, *[1] * self._axes), seed=seed)}
+        noise = MIXINGS[self.mixing].noise(seed, batch, self._shape)
         if self.ramp:
             share = ops.minimum(ops.cast(seed.step, "float32") / self.ramp, 1.0)
             noise["ramp"] = ops.full((batch,), share)
@@ -82,15 +90,14 @@ class InterpolationCritic(Regularizer):
 
     def terms(self, forward, noise):
         estimate = functools.partial(self.estimate, training=True)
-        alpha = losses.fold_alpha(noise["uniform"])  # [B, 1, ...], in [0, 0.5]
-        z = forward.code
-        x_mix = forward.decode(interpolation.mix(z, ops.flip(z, axis=0), alpha))
+        z_mix, alpha = MIXINGS[self.mixing].mix(forward.code, noise)
+        x_mix = forward.decode(z_mix)
         of_mix, of_mix_for_autoencoder = forward.discriminate(estimate, x_mix)  # [B]
         x_real = forward.x_hat + self.gamma * (forward.x - forward.x_hat)
         of_real = estimate(ops.stop_gradient(x_real))
 
         loss_adversarial = losses.adversarial(estimate=of_mix_for_autoencoder)
-        loss_critic = losses.critic_mixed(estimate=of_mix, alpha=ops.reshape(alpha, (-1,)))
+        loss_critic = losses.critic_mixed(estimate=of_mix, alpha=alpha)
         loss_critic_real = losses.critic_real(estimate=of_real)
         weight = self.weight * forward.scale
         if self.ramp:
@@ -107,7 +114,7 @@ class InterpolationCritic(Regularizer):
 
     def get_config(self):
         network = keras.saving.serialize_keras_object(self.network)
-        own = {name: getattr(self, name) for name in ("gamma", "ramp")}
+        own = {name: getattr(self, name) for name in ("gamma", "ramp", "mixing")}
         return {**super().get_config(), **own, "network": network}
 
     @classmethod
