@@ -5,8 +5,8 @@ Models of any Keras networks:
     Baseline, Denoising, Dropout, VAE, AAE, VQVAE, ACAI: the paper's models
     Deterministic, Gaussian, VectorQuantized, CodeDropout: bottlenecks
     SquaredError, Bernoulli, Categorical: reconstructions
-    InterpolationCritic, PriorDiscriminator, Information, Cycle, PathSmoothness: regularizers;
-        subclass Regularizer for your own
+    InterpolationCritic, PriorDiscriminator, Information, Cycle, PathSmoothness, TwoViews:
+        regularizers; subclass Regularizer for your own
     GaussianNoise, DroppedPixels, Blur, Occlusion: corruptions; subclass Corruption for your own
 
 Runs:
@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
     from acai_tf.models.regularizers.path_smoothness import PathSmoothness
     from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
+    from acai_tf.models.regularizers.two_views import TwoViews
     from acai_tf.original.checkpoint import load as load_original
     from acai_tf.training.train import train
     from acai_tf.training.transformer import LatentTransformer
@@ -80,6 +81,7 @@ _MODULES = {
     "models.regularizers.interpolation_critic": ["InterpolationCritic"],
     "models.regularizers.path_smoothness": ["PathSmoothness"],
     "models.regularizers.prior_discriminator": ["PriorDiscriminator"],
+    "models.regularizers.two_views": ["TwoViews"],
     "training.train": ["train"],
     "training.transformer": ["LatentTransformer"],
 }

@@ -5,6 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 import acai_tf
 from acai_tf.backend import player_gradients
@@ -14,7 +15,7 @@ from acai_tf.models import REGULARIZERS, build_model
 from acai_tf.models.mixing import MIXINGS
 from acai_tf.models.noise import StepSeed, seed_weights
 from acai_tf.models.reconstruction import to_unit
-from acai_tf.models.regularizers import information
+from acai_tf.models.regularizers import information, two_views
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 RNG = np.random.default_rng(0)
@@ -68,6 +69,15 @@ def test_a_term_without_weight_changes_no_gradient(name):
         np.testing.assert_allclose(gradients[0][path], gradient, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", REGULARIZERS)
+def test_settings_are_saved(name):
+    model = model_with(f"{name}(weight=0.3)")
+    (saved,) = model.get_config()["regularizers"]
+    (again,) = type(model).from_config(model.get_config()).regularizers
+    assert keras.saving.serialize_keras_object(again) == saved
+    assert again.weight == saved["config"]["weight"] == 0.3
+
+
 # Information.
 
 
@@ -115,7 +125,7 @@ def test_information_has_no_order_and_no_axes():
 
 
 @pytest.mark.skipif(not TENSORFLOW, reason="tf.distribute")
-def test_information_on_two_replicas_is_that_of_the_whole_batch():
+def test_terms_over_the_whole_batch_on_two_replicas():
     import tensorflow as tf
 
     after = {}
@@ -124,12 +134,20 @@ def test_information_on_two_replicas_is_that_of_the_whole_batch():
             [f"CPU:{n}" for n in range(replicas)], tf.distribute.ReductionToOneDevice()
         )
         with strategy.scope():
-            model = model_with("information(weight=3)", "aae")
+            seed_weights(0)
+            stack = [keras.Input((4,)), layers.Dense(256), layers.Reshape((16, 16, 1))]
+            model = acai_tf.Autoencoder(
+                keras.Sequential([keras.Input((16, 16, 1)), layers.Flatten(), layers.Dense(4)]),
+                keras.Sequential(stack),
+                regularizers=[acai_tf.Information(weight=3), acai_tf.TwoViews()],
+            )
             model.compile(optimizer=keras.optimizers.SGD(0.1))
             data = tf.data.Dataset.from_tensors(IMAGES).unbatch().batch(8)
-            logs = model.fit(data, verbose=0).history
-        after[replicas] = logs["information"], [np.asarray(v) for v in model.trainable_variables]
-    assert after[1][0] == pytest.approx(after[2][0], rel=1e-5)
+            history = model.fit(data, verbose=0).history
+        logs = [history[name][0] for name in ("information", "loss_views", "loss_views_ae")]
+        after[replicas] = logs, [np.asarray(v) for v in model.trainable_variables]
+    assert after[1][0] == pytest.approx(after[2][0], rel=1e-4)
+    assert after[1][0][0] > 0.1
     for one, other in zip(after[1][1], after[2][1], strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
@@ -212,7 +230,7 @@ def test_mixes_of_equal_codes_are_these_codes(mixing):
     mixed, alpha = MIXINGS[mixing].mix(z, MIXINGS[mixing].noise(StepSeed(0, 0), 64, z.shape[1:]))
     np.testing.assert_allclose(mixed, z, rtol=1e-6)
     assert alpha.shape == (64,)
-    assert 0 <= np.min(alpha) < 0.05
+    assert 0 <= np.min(alpha) < 0.1
     assert np.max(alpha) <= (2 / 3 if mixing == "dirichlet" else 0.5)
 
 
@@ -230,9 +248,83 @@ def test_terms_that_a_model_cannot_serve_are_refused():
     with pytest.raises(UsageError, match="VectorQuantized"):
         model_with("path_smoothness", "vqvae", z_log_size=4, num_latents=2)
     model_with("cycle", "vqvae", z_log_size=4, num_latents=2)
-    encoder = keras.Sequential([keras.Input((16, 16, 1)), keras.layers.Flatten()])
-    decoder = keras.Sequential([keras.Input((256,)), keras.layers.Reshape((16, 16, 1, 1))])
+    encoder = keras.Sequential([keras.Input((16, 16, 1)), layers.Flatten()])
+    decoder = keras.Sequential([keras.Input((256,)), layers.Reshape((16, 16, 1, 1))])
     with pytest.raises(UsageError, match="decoded image"):
         acai_tf.Autoencoder(
             encoder, decoder, reconstruction=acai_tf.Categorical(1), regularizers=[acai_tf.Cycle()]
         )
+
+
+# Two views.
+
+
+def test_nt_xent_by_hand():
+    """Two images, whose views' projections are (1, 0), (1, 0) and (0, 2), (0, -1)."""
+    p_1, p_2 = np.float32([[1, 0], [0, 2]]), np.float32([[1, 0], [0, -1]])
+    # Over T: the first image's views see 1 / T, 0, 0; the second's -1 / T, 0, 0.
+    first, second = (-a + math.log(math.exp(a) + 2) for a in (1 / 0.5, -1 / 0.5))
+    value = float(two_views.nt_xent(p_1, p_2, 0.5))
+    assert value == pytest.approx((first + second) / 2, rel=1e-5)
+
+
+def test_nt_xent_is_blind_to_order_length_and_turns():
+    p_1, p_2 = normal(6, 4), normal(6, 4)
+    value = float(two_views.nt_xent(p_1, p_2, 0.3))
+    order, turn = RNG.permutation(6), np.linalg.qr(normal(4, 4))[0]
+    length = np.exp(normal(6, 1))
+    for one, other in (
+        (p_2, p_1),
+        (p_1[order], p_2[order]),
+        (p_1 @ turn, p_2 @ turn),
+        (length * p_1, p_2),
+    ):
+        assert float(two_views.nt_xent(one, other, 0.3)) == pytest.approx(value, rel=1e-5)
+
+
+def test_views_are_shifted_and_flipped_only_if_asked():
+    x = np.asarray(to_unit(IMAGES[:2]))
+    uniform = np.zeros((2, 6), np.float32)
+    uniform[:, :2] = [[0.5, 0.5], [0, 0.999]]  # in place; 4 down, 4 to the left
+    expected = x.copy()
+    expected[1] = -1
+    expected[1, 4:, :12] = x[1, :12, 4:]
+    np.testing.assert_allclose(two_views.augmented(x, uniform, False), expected, atol=1e-6)
+    mirrored = two_views.augmented(x, uniform, True)
+    np.testing.assert_allclose(mirrored, expected[:, :, ::-1], atol=1e-6)
+
+
+def test_views_of_color_images_are_jittered():
+    x = np.zeros((2, 4, 4, 3), np.float32)  # grey
+    x[1, :, :2] = 0.6
+    x[1, :, 2:] = -0.6
+    uniform = np.full((2, 6), 0.5, np.float32)
+    np.testing.assert_allclose(two_views.augmented(x, uniform, False), x, atol=1e-6)
+    uniform[0, 3], uniform[1, 4] = 0, 0  # brightness 0.6, contrast 0.6
+    got = np.asarray(two_views.augmented(x, uniform, False))
+    np.testing.assert_allclose(got[0], 0.6 * 0.5 * 2 - 1, atol=1e-6)
+    np.testing.assert_allclose(got[1], 0.6 * x[1], atol=1e-6)
+
+
+def test_the_projector_is_part_of_the_autoencoders_player():
+    model = model_with("two_views(weight=0.1)", channels=3)
+    players = model.players()
+    assert list(players) == ["autoencoder"]
+    paths = [variable.path for variable in players["autoencoder"]]
+    assert [path for path in paths if path.startswith("views/")] == [
+        f"views/{layer}/{name}" for layer in ("hidden", "out") for name in ("kernel", "bias")
+    ]
+    assert len(paths) == len(model.trainable_variables)
+    images = np.repeat(IMAGES, 3, axis=-1)
+    losses, logs = objectives(model, images)
+    expected = sum(0.1 * float(logs[name]) for name in ("loss_views", "loss_views_ae"))
+    assert float(losses["autoencoder"]) - float(logs["loss_ae"]) == pytest.approx(expected, 1e-4)
+    model.compile()
+    before = np.array(model.regularizers[0].projector.weights[0])
+    model.step(images)
+    assert not np.array_equal(before, model.regularizers[0].projector.weights[0])
+
+
+def test_a_temperature_of_zero_is_refused():
+    with pytest.raises(UsageError, match="temperature"):
+        acai_tf.TwoViews(temperature=0)

@@ -27,6 +27,7 @@ REGULARIZERS = {
     "prior_discriminator": "acai_tf.models.regularizers.prior_discriminator:PriorDiscriminator",
     "information": "acai_tf.models.regularizers.information:Information",
     "cycle": "acai_tf.models.regularizers.cycle:Cycle",
+    "two_views": "acai_tf.models.regularizers.two_views:TwoViews",
     "path_smoothness": "acai_tf.models.regularizers.path_smoothness:PathSmoothness",
 }
 CORRUPTIONS = {

@@ -63,7 +63,7 @@ class Regularizer(keras.layers.Layer):
     Args:
         weight: factor of the term that the autoencoder minimizes, finite and at least 0. Multiply
             it by `Forward.scale`, and it is in units of the reconstruction loss per element.
-        learning_rate: of its own weights; None for the optimizer's.
+        learning_rate: of its own player; None for the optimizer's.
         name: of the player. Begin the names of its networks and logs with it.
 
     Attributes:
@@ -71,6 +71,7 @@ class Regularizer(keras.layers.Layer):
         shares_backward: set it to True if `terms` calls its network on what the autoencoder made
             with `forward.discriminate` only. In the gradient of the sum of all losses each loss
             then reaches its own player alone, and one backward pass serves all players.
+        own_player: False if its weights minimize the autoencoder's loss, as part of that player.
 
     Raises:
         UsageError: a weight below 0, or not finite.
@@ -88,6 +89,7 @@ class Regularizer(keras.layers.Layer):
 
     log_names: tuple[str, ...] = ()
     shares_backward = False
+    own_player = True
 
     def __init__(
         self,
