@@ -108,7 +108,7 @@ def test_information_by_hand():
 
 def test_information_is_bounded_and_finite():
     codes, epsilon = normal(16, 4, 4, 2), normal(16, 32)
-    for spread, rounding in ((10, 1e-4), (1e3, 0.2)):
+    for spread, rounding in ((10, 1e-3), (1e3, 1)):
         far = float(information.mutual_information(spread * codes, epsilon))
         assert math.log(16) - rounding < far <= math.log(16) + 1e-6
     assert float(information.mutual_information(codes * 0, epsilon)) == pytest.approx(0, abs=1e-5)

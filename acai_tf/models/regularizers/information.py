@@ -65,6 +65,6 @@ def mutual_information(code, epsilon):
     noisy = z + epsilon
     # log p(z~_i | z_j) = z~_i z_j - |z_j|^2 / 2 + a number that does not depend on j, and cancels.
     own = ops.sum(noisy * z, axis=1) - ops.sum(ops.square(z), axis=1) / 2
-    all_ = ops.matmul(noisy, ops.transpose(others)) - ops.sum(ops.square(others), axis=1) / 2
-    total = ops.maximum(ops.logsumexp(all_, axis=1), own)  # rounding may put it below its own term
+    every = ops.matmul(noisy, ops.transpose(others)) - ops.sum(ops.square(others), axis=1) / 2
+    total = ops.maximum(ops.logsumexp(every, axis=1), own)  # rounding may put it below its own term
     return ops.mean(own - total) + log_batch

@@ -36,6 +36,9 @@ class PathSmoothness(Regularizer):
 
     log_names = ("loss_smoothness",)
 
+    def __init__(self, weight: float = 1.0, name: str = "path_smoothness", **options):
+        super().__init__(weight, name=name, **options)
+
     def attach(self, model):
         if not model.bottleneck.continuous:
             kind = type(model.bottleneck).__name__
