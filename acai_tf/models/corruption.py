@@ -142,7 +142,7 @@ class Occlusion(Corruption):
         size: the square's side as a share of the image's shorter one, in [0, 1].
 
     Raises:
-        UsageError: a size outside its range.
+        UsageError: a size outside its range; inputs that are not images.
 
     Examples:
         >>> model = acai_tf.Baseline(encoder, decoder, corruption=acai_tf.Occlusion(size=0.5))
@@ -156,6 +156,8 @@ class Occlusion(Corruption):
         return {"corner": keras.random.uniform((shape[0], 2), seed=seed)}
 
     def corrupt(self, x, noise):
+        if len(x.shape) != 4:
+            raise UsageError(f"{self.name} takes images [B, H, W, C], got {tuple(x.shape)}")
         height, width = x.shape[1:3]
         side = round(self.size * min(height, width))
 

@@ -56,9 +56,10 @@ def _dirichlet_noise(seed, batch, shape):
 
 
 def _dirichlet(z, noise):
-    """w_1 z_1 + w_2 z_2 + w_3 z_3 with w ~ Dirichlet(1, 1, 1); z_3 is the code before z_1.
+    """w_1 z_1 + w_2 z_2 + w_3 z_3 with w ~ Dirichlet(1, 1, 1).
 
-    alpha is 1 - max w, in [0, 2/3].
+    z_3 is the code before z_1, in the replica's share of the batch. alpha is 1 - max w, in
+    [0, 2/3].
     """
     exponential = -ops.log1p(-noise["uniforms"])  # scaled to a sum of 1, a Dirichlet(1, 1, 1)
     w = exponential / ops.sum(exponential, axis=1, keepdims=True)
