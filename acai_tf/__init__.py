@@ -6,7 +6,9 @@ Models of any Keras networks:
     LRAE, MIAE, MIDRAE: its successors
     Deterministic, Gaussian, VectorQuantized, CodeDropout: bottlenecks
     SquaredError, Bernoulli, Categorical: reconstructions
-    InterpolationCritic, PriorMixes, MMD, PriorDiscriminator: regularizers; subclass Regularizer
+    InterpolationCritic, PriorMixes, MMD, PriorDiscriminator, Information, Cycle, PathSmoothness,
+        TwoViews: regularizers; subclass Regularizer for your own
+    GaussianNoise, DroppedPixels, Blur, Occlusion: corruptions; subclass Corruption for your own
 
 Runs:
     Config(...): settings; the defaults are the published ones for the dataset
@@ -52,14 +54,24 @@ if TYPE_CHECKING:  # what editors and type checkers see
         Denoising,
         Dropout,
     )
-    from acai_tf.models.corruption import GaussianNoise
+    from acai_tf.models.corruption import (
+        Blur,
+        Corruption,
+        DroppedPixels,
+        GaussianNoise,
+        Occlusion,
+    )
     from acai_tf.models.optimizer import PlayerAdam
     from acai_tf.models.reconstruction import Bernoulli, Categorical, Reconstruction, SquaredError
     from acai_tf.models.regularizers import Forward, Regularizer, Terms
+    from acai_tf.models.regularizers.cycle import Cycle
+    from acai_tf.models.regularizers.information import Information
     from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
     from acai_tf.models.regularizers.mmd import MMD
+    from acai_tf.models.regularizers.path_smoothness import PathSmoothness
     from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
     from acai_tf.models.regularizers.prior_mixes import PriorMixes
+    from acai_tf.models.regularizers.two_views import TwoViews
     from acai_tf.original.checkpoint import load as load_original
     from acai_tf.training.train import train
     from acai_tf.training.transformer import LatentTransformer
@@ -77,14 +89,18 @@ _MODULES = {
         *("AAE", "ACAI", "LRAE", "MIAE", "MIDRAE", "VAE", "VQVAE"),
         *("Baseline", "Denoising", "Dropout"),
     ],
-    "models.corruption": ["GaussianNoise"],
+    "models.corruption": [*("Blur", "Corruption", "DroppedPixels", "GaussianNoise", "Occlusion")],
     "models.optimizer": ["PlayerAdam"],
     "models.reconstruction": ["Bernoulli", "Categorical", "Reconstruction", "SquaredError"],
     "models.regularizers": ["Forward", "Regularizer", "Terms"],
+    "models.regularizers.cycle": ["Cycle"],
+    "models.regularizers.information": ["Information"],
     "models.regularizers.interpolation_critic": ["InterpolationCritic"],
     "models.regularizers.mmd": ["MMD"],
+    "models.regularizers.path_smoothness": ["PathSmoothness"],
     "models.regularizers.prior_discriminator": ["PriorDiscriminator"],
     "models.regularizers.prior_mixes": ["PriorMixes"],
+    "models.regularizers.two_views": ["TwoViews"],
     "training.train": ["train"],
     "training.transformer": ["LatentTransformer"],
 }

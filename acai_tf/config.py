@@ -86,6 +86,9 @@ class Config:
     latent_width: int = _networks(None, "height and width of the latent map", 1, 2**12)
     networks: str = _networks("paper", "encoder and decoder: paper, residual or large")
     regularizers: str = _networks("", "regularizers to add to the model's: NAME(KEY=VALUE), ...")
+    corruption: str = _networks(
+        "", "of the encoder's input: gaussian_noise, dropped_pixels, blur or occlusion"
+    )
 
     run_dir: str = _execution("", "run folder; empty: runs/DATASET/MODEL-dSIZE-seedSEED")
     data_dir: str = _execution("", "where tfds keeps its data; empty: tfds' own default")

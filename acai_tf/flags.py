@@ -103,7 +103,7 @@ def parse(argv: list[str], quickstart: tuple[str, ...] = ()) -> Config:
     if config.networks == "paper" and not says_its_size(config.dataset):
         poolings((config.image_size,) * 2, config.latent_width)
     present = {name for name in values if values[name].present}
-    refuse_unread(config.model, present, config.regularizers)
+    refuse_unread(config, present)
     data.refuse_unread(config.dataset, present)
     return config
 

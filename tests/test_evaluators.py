@@ -325,7 +325,9 @@ def test_corruptions_by_hand():
     row = robustness.blur(point, 2.0 * 32 / 33, rng)[0, :, :, 0].sum(0)
     place = np.arange(33) - 16
     assert np.sqrt(np.sum(row * place**2)) == pytest.approx(2, rel=0.02)
-    np.testing.assert_allclose(robustness.blur(grey + 0.5, 2.0, rng), 0.5)
+    np.testing.assert_allclose(robustness.blur(grey + 0.5, 2.0, rng), 0.5, rtol=1e-6)
+    covered = robustness.square(grey, 0.25, rng)
+    assert np.all(np.sum(covered == -1, axis=(1, 2, 3)) == 8 * 8)
 
 
 def test_robustness_of_raw_pixels_is_the_size_of_the_corruption(data):

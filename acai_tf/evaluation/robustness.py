@@ -1,4 +1,4 @@
-"""Robustness: test images that are noisy, have holes or are blurred."""
+"""Robustness: test images that are noisy, have holes, are blurred or partly covered."""
 
 import contextlib
 import math
@@ -20,26 +20,38 @@ SEED = 0
 def noise(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian noise of this standard deviation, where 1 is from black to white; clipped."""
     noise = rng.standard_normal(images.shape, np.float32)
-    return np.clip(images + 2 * strength * noise, -1, 1)
+    return np.clip(_corrupted("GaussianNoise", 2 * strength, images, noise=noise), -1, 1)
 
 
 def holes(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """This share of the pixels, chosen at random, made black."""
-    return np.where(rng.random((*images.shape[:3], 1), np.float32) < strength, -1, images)
+    uniform = rng.random((*images.shape[:3], 1), np.float32)
+    return _corrupted("DroppedPixels", strength, images, uniform=uniform)
 
 
 def blur(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
     """A Gaussian blur of this standard deviation in pixels, for images scaled to 32 pixels."""
-    from scipy.ndimage import gaussian_filter  # takes a while to import
+    return _corrupted("Blur", strength * max(images.shape[1:3]) / 32, images)
 
-    sigma = strength * max(images.shape[1:3]) / 32
-    return gaussian_filter(images, (0, sigma, sigma, 0), mode="nearest")
+
+def square(images: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """A black square at a random place, with this share of the image's shorter side."""
+    corner = rng.random((len(images), 2), np.float32)
+    return _corrupted("Occlusion", strength, images, corner=corner)
+
+
+def _corrupted(name: str, strength: float, images: np.ndarray, **noise) -> np.ndarray:
+    """Images under a corruption that training knows too."""
+    from acai_tf.models import corruption  # imports keras, which takes seconds
+
+    return np.asarray(getattr(corruption, name)(strength).corrupt(images, noise))
 
 
 CORRUPTIONS = {  # name: (function, strengths, axis of the figure)
     "noise": (noise, (0.1, 0.2, 0.4), "standard deviation, black to white = 1"),
     "holes": (holes, (0.1, 0.25, 0.5), "share of pixels"),
     "blur": (blur, (0.5, 1.0, 2.0), "standard deviation, pixels at size 32"),
+    "square": (square, (0.25, 0.5, 0.75), "side, share of the image's"),
 }
 SCORES = {
     f"{corruption}_{strength:g}_{score}": (f"{name}, {corruption} {strength:g}{unit}", better)
@@ -78,7 +90,7 @@ def _scores(context: Context, corrupt, strength: float) -> tuple[float, float | 
 
 
 def evaluate(context: Context) -> dict[str, float]:
-    """Reconstruction and joint probe under Gaussian noise, dropped pixels and blur.
+    """Reconstruction and joint probe under Gaussian noise, dropped pixels, blur and a black square.
 
     Up to 2,500 test images are corrupted with three strengths each; autoencoder and probe are those
     trained on clean images. Reconstructions are compared with the CLEAN images, 0..255.

@@ -1,4 +1,4 @@
-"""The registries of models, regularizers and networks, and models built from a `Config`."""
+"""The registries of models and their parts, and models built from a `Config`."""
 
 import inspect
 from typing import TYPE_CHECKING
@@ -30,13 +30,28 @@ REGULARIZERS = {
     "mmd": "acai_tf.models.regularizers.mmd:MMD",
     "prior_mixes": "acai_tf.models.regularizers.prior_mixes:PriorMixes",
     "prior_discriminator": "acai_tf.models.regularizers.prior_discriminator:PriorDiscriminator",
+    "information": "acai_tf.models.regularizers.information:Information",
+    "cycle": "acai_tf.models.regularizers.cycle:Cycle",
+    "two_views": "acai_tf.models.regularizers.two_views:TwoViews",
+    "path_smoothness": "acai_tf.models.regularizers.path_smoothness:PathSmoothness",
+}
+CORRUPTIONS = {
+    "gaussian_noise": "acai_tf.models.corruption:GaussianNoise",
+    "dropped_pixels": "acai_tf.models.corruption:DroppedPixels",
+    "blur": "acai_tf.models.corruption:Blur",
+    "occlusion": "acai_tf.models.corruption:Occlusion",
 }
 NETWORKS = {
     "paper": "acai_tf.models.networks:paper",
     "residual": "acai_tf.models.networks:residual",
     "large": "acai_tf.models.networks:large",
 }
-_REGISTRIES = {"model": MODELS, "regularizer": REGULARIZERS, "networks": NETWORKS}
+_REGISTRIES = {
+    "model": MODELS,
+    "regularizer": REGULARIZERS,
+    "corruption": CORRUPTIONS,
+    "networks": NETWORKS,
+}
 
 # {part: {a setting that only some parts read: the constructor's argument}}.
 _CODEBOOK = {name: name for name in ("beta", "num_latents", "zero_debias")}
@@ -70,7 +85,7 @@ def register(kind: str, name: str, where: str) -> None:
     """Register a custom part under a name for flags, `Config` and run folders.
 
     Args:
-        kind: "model", "regularizer", "networks", "dataset" or "evaluator".
+        kind: "model", "regularizer", "corruption", "networks", "dataset" or "evaluator".
         name: the new name.
         where: its dotted path, "my_package.module:Name"; an evaluator's module.
 
@@ -107,9 +122,17 @@ def settings_read(model: str, regularizers: str = "") -> dict[str, str]:
     return reads
 
 
-def refuse_unread(model: str, given: set[str], regularizers: str = "") -> None:
-    """Raise UsageError if one of the `given` settings is not read; arguments as `settings_read`."""
+def refuse_unread(config: Config, given: set[str]) -> None:
+    """Raise UsageError if the model that `config` describes does not read a `given` setting."""
+    model, regularizers = config.model, config.regularizers
     reads = settings_read(model, regularizers)
+    if config.corruption:
+        registry.path("corruption", registry.parse(config.corruption).name, CORRUPTIONS)
+        if "noise" in reads:
+            raise UsageError(
+                f"model {model} has a corruption of its own (--noise); use --model=baseline with"
+                f" --corruption={config.corruption}"
+            )
     unread = sorted((given & specific_settings()) - set(reads))
     if unread:
         what = f"{model} with {regularizers}" if regularizers else model
@@ -132,6 +155,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
     """
     # Keras takes seconds to import.
     from acai_tf.models.autoencoder import Autoencoder
+    from acai_tf.models.corruption import Corruption
     from acai_tf.models.networks import like
     from acai_tf.models.regularizers import Regularizer
 
@@ -150,14 +174,18 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
         # config.json may be anyone's: call nothing that it names but a part.
         if not (isinstance(found, type) and issubclass(found, base)):
             raise UsageError(f"{kind} {part.name} must be a subclass of acai_tf.{base.__name__}")
-        for setting, name in _READS[kind].get(part.name, {}).items():
+        for setting, name in _READS.get(kind, {}).get(part.name, {}).items():
             if (value := argument(setting)) is not None:
                 options[name] = value
         return registry.call(kind, part, found, *arguments, **options)
 
-    refuse_unread(config.model, changed_settings(config), config.regularizers)
+    refuse_unread(config, changed_settings(config))
     encoder, decoder = build_networks(config, image_shape, config.depth)
     parts = registry.parse_list(config.regularizers)
+    options = {}  # without a corruption, the model's own
+    if config.corruption:
+        part = registry.parse(config.corruption)
+        options["corruption"] = make("corruption", Corruption, part)
     model = make(
         "model",
         Autoencoder,
@@ -168,6 +196,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
         classes=classes if classes > 1 else 0,
         seed=config.seed,
         shared_backward=config.fused,
+        **options,
     )
     model.config = config
     return model

@@ -204,8 +204,9 @@ class Autoencoder(keras.Model):
 
     def players(self) -> dict[str, list]:
         """{player: the variables that its loss updates}."""
-        own = {"probe": self.probe, **{r.name: r for r in self.regularizers}}
+        own = {"probe": self.probe, **{r.name: r for r in self.regularizers if r.own_player}}
         parts = [self.encoder, self.decoder, self.bottleneck]
+        parts += [r for r in self.regularizers if not r.own_player]
         return {
             "autoencoder": [v for part in parts for v in part.trainable_variables],
             **{n: p.trainable_variables for n, p in own.items() if p and p.trainable_variables},
@@ -221,7 +222,8 @@ class Autoencoder(keras.Model):
         """Whether one backward pass serves all players (see `shared_pass`)."""
         # A subclass with its own `objectives` may not use `discriminate`.
         ours = type(self).objectives is Autoencoder.objectives
-        able = (r.shares_backward or not r.trainable_variables for r in self.regularizers)
+        players = [r for r in self.regularizers if r.own_player and r.trainable_variables]
+        able = (r.shares_backward for r in players)
         return self.shared_backward and ours and all(able)
 
     def backward_passes(self) -> list[list[str]]:
@@ -297,11 +299,15 @@ class Autoencoder(keras.Model):
         def decode(code):
             return image(self.decoder(self.bottleneck.latent(code, noise), training=True))
 
+        def encode(images):
+            return self.bottleneck.code(self.encoder(images, training=True))
+
         return Forward(
             x=self.reconstruction.target(x),
             code=code,
             x_hat=decode(code) if self.bottleneck.samples else image(y),
             decode=decode,
+            encode=encode,
             discriminate=self.discriminate,
             scale=self.reconstruction.scale(self.image_shape),
         )

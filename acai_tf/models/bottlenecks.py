@@ -43,6 +43,7 @@ class Bottleneck(layers.Layer):
     Attributes:
         log_names: names of the scalars in `Pass.logs`.
         samples: True if the decoder reads a sample in training, not the code.
+        continuous: False if what the decoder reads of a code changes in steps.
 
     Examples:
         >>> class UnitSphere(acai_tf.Bottleneck):
@@ -53,6 +54,7 @@ class Bottleneck(layers.Layer):
 
     log_names: tuple[str, ...] = ()
     samples = False
+    continuous = True
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -264,6 +266,7 @@ class VectorQuantized(Bottleneck):
     """
 
     log_names = ("loss_commitment",)
+    continuous = False
 
     def __init__(
         self,

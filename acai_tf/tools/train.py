@@ -2,7 +2,8 @@
 
 The defaults for a dataset are the published settings. Without --dataset, a small ACAI is trained on
 synthetic lines in a few minutes. A finished run is exported as a SavedModel. --model, --networks,
---regularizers and --dataset also take your own parts by path: my_package.my_module:Name.
+--regularizers, --corruption and --dataset also take your own parts by path:
+my_package.my_module:Name.
 """
 
 import sys

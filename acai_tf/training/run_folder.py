@@ -238,7 +238,7 @@ class RunFolder:
 
 def default_run_dir(config: Config) -> str:
     """runs/<dataset>/<model>-d<code size>-seed<seed>."""
-    parts = [config.model, *([config.regularizers] if config.regularizers else [])]
+    parts = [config.model, *filter(None, (config.regularizers, config.corruption))]
     if config.networks != "paper":
         parts.append(config.networks)
     if config.init:

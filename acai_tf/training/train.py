@@ -110,7 +110,7 @@ def _resolve(config: Config | None, data, init, settings: dict) -> Config:
         if not pretrained.is_pretrained(pretrained.resolve(config.init)):
             name = str(absolute(config.init))
         config = dataclasses.replace(config, init=name)
-    refuse_unread(config.model, changed_settings(config), config.regularizers)
+    refuse_unread(config, changed_settings(config))
     _ = config.reports, config.steps_per_report  # raise for a length that is not possible
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")

@@ -1,10 +1,13 @@
 """Regularizers: terms added to an autoencoder's loss."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
+
+from acai_tf.errors import UsageError
 
 
 class Forward(NamedTuple):
@@ -18,6 +21,8 @@ class Forward(NamedTuple):
         code: codes [B, ...], which interpolations act on.
         x_hat: reconstructions, decoded from `code`.
         decode: a function of codes [B, ...] that returns images.
+        encode: a function of such images that returns their codes [B, ...]. A reconstruction whose
+            images are not what the encoder takes, such as `Categorical`, does not serve it.
         discriminate: a function (network, x) that returns what the regularizer's own network says
             of x twice: for the network's own loss, and for the autoencoder's (see
             `Autoencoder.discriminate`).
@@ -30,6 +35,7 @@ class Forward(NamedTuple):
     code: Any
     x_hat: Any
     decode: Callable
+    encode: Callable
     discriminate: Callable
     scale: float
 
@@ -55,7 +61,9 @@ class Regularizer(keras.layers.Layer):
     """Base class of regularizers; a subclass overrides `terms`. One with weights is a player.
 
     Args:
-        learning_rate: of its own weights; None for the optimizer's.
+        weight: factor of the term that the autoencoder minimizes, finite and at least 0. Multiply
+            it by `Forward.scale`, and it is in units of the reconstruction loss per element.
+        learning_rate: of its own player; None for the optimizer's.
         name: of the player. Begin the names of its networks and logs with it.
 
     Attributes:
@@ -63,6 +71,10 @@ class Regularizer(keras.layers.Layer):
         shares_backward: set it to True if `terms` calls its network on what the autoencoder made
             with `forward.discriminate` only. In the gradient of the sum of all losses each loss
             then reaches its own player alone, and one backward pass serves all players.
+        own_player: False if its weights minimize the autoencoder's loss, as part of that player.
+
+    Raises:
+        UsageError: a weight below 0, or not finite.
 
     Examples:
         >>> class SmallCodes(acai_tf.Regularizer):
@@ -70,17 +82,27 @@ class Regularizer(keras.layers.Layer):
         ...
         ...     def terms(self, forward, noise):
         ...         loss = keras.ops.mean(keras.ops.square(forward.code))
-        ...         return acai_tf.Terms(0.1 * forward.scale * loss, logs={"loss_small": loss})
-        >>> model = acai_tf.VAE(encoder, decoder, regularizers=[SmallCodes()])
+        ...         weight = self.weight * forward.scale
+        ...         return acai_tf.Terms(weight * loss, logs={"loss_small": loss})
+        >>> model = acai_tf.VAE(encoder, decoder, regularizers=[SmallCodes(weight=0.1)])
     """
 
     log_names: tuple[str, ...] = ()
     shares_backward = False
+    own_player = True
 
-    def __init__(self, learning_rate: float | None = None, name: str | None = None, **options: Any):
+    def __init__(
+        self,
+        weight: float = 1.0,
+        learning_rate: float | None = None,
+        name: str | None = None,
+        **options: Any,
+    ):
         # Not Keras' automatic name, which has a counter: checkpoints contain it.
         super().__init__(name=name or type(self).__name__.lower(), **options)
-        self.learning_rate = learning_rate
+        if not 0 <= weight < math.inf:
+            raise UsageError(f"{self.name}: weight must be at least 0 and finite, got {weight}")
+        self.weight, self.learning_rate = weight, learning_rate
         self.built = True
 
     def attach(self, model) -> None:
@@ -95,4 +117,5 @@ class Regularizer(keras.layers.Layer):
         raise NotImplementedError
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "learning_rate": self.learning_rate}
+        own = {"weight": self.weight, "learning_rate": self.learning_rate}
+        return {**super().get_config(), **own}

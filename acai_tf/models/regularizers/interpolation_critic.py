@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from acai_tf.errors import UsageError
-from acai_tf.models import interpolation, losses, networks
+from acai_tf.models import losses, networks
+from acai_tf.models.mixing import MIXINGS, PER_COORDINATE
 from acai_tf.models.regularizers import Regularizer, Terms
 
 
@@ -32,12 +33,17 @@ class InterpolationCritic(Regularizer):
             own.
         ramp: steps over which the weight rises from 0. A VAE needs it with a large weight: its
             first reconstructions are one mean image, which fools the critic.
+        mixing: how codes are mixed: "lerp" as above; "mask", each channel from one of two codes;
+            "dirichlet", three codes with random weights (Beckham et al. 2019). alpha is then how
+            much of a mix is not from the code that it has most of: the smaller share of the
+            channels, or the complement of the largest weight.
         name: of the player and its network.
         options: `learning_rate`, as for `Regularizer`.
 
     Raises:
-        UsageError: a negative weight, gamma or ramp; when attached, a network whose output does
-            not have the code's shape, with `per_coordinate`.
+        UsageError: a negative weight, gamma or ramp; an unknown mixing, or another one than "lerp"
+            with `per_coordinate`; when attached, a network whose output does not have the code's
+            shape, with `per_coordinate`.
 
     Examples:
         >>> model = acai_tf.VAE(
@@ -55,16 +61,22 @@ class InterpolationCritic(Regularizer):
         gamma: float = 0.2,
         network=None,
         ramp: int = 0,
+        mixing: str = "lerp",
         per_coordinate: bool = False,
         name: str = "critic",
         **options,
     ):
-        super().__init__(name=name, **options)
-        for what, value in (("weight", weight), ("gamma", gamma), ("ramp", ramp)):
+        super().__init__(weight, name=name, **options)
+        for what, value in (("gamma", gamma), ("ramp", ramp)):
             if not value >= 0:
                 raise UsageError(f"{name}: {what} must be at least 0, got {value}")
-        self.weight, self.gamma, self.network, self.ramp = weight, gamma, network, ramp
-        self.per_coordinate = per_coordinate
+        if mixing not in MIXINGS:
+            raise UsageError(f"{name}: mixing must be {', '.join(MIXINGS)}, got {mixing!r}")
+        if per_coordinate and mixing != "lerp":
+            raise UsageError(f"{name}: per_coordinate goes with mixing='lerp' only, not {mixing!r}")
+        self.gamma, self.network, self.ramp = gamma, network, ramp
+        self.mixing, self.per_coordinate = mixing, per_coordinate
+        self._mixing = PER_COORDINATE if per_coordinate else MIXINGS[mixing]
         if per_coordinate:
             self.shares_backward = False  # a shared pass needs one number per image
 
@@ -75,11 +87,10 @@ class InterpolationCritic(Regularizer):
             self.network = self.network()
         shape = model.reconstruction.output_shape(model.image_shape)
         networks.check_shape(f"{self.name}'s input", self.network.input_shape[1:], shape)
+        self._shape = model.latent_shape
         if self.per_coordinate:
             made = self.network.output_shape[1:]
-            networks.check_shape(f"{self.name}'s output (per_coordinate)", made, model.latent_shape)
-        axes = len(model.latent_shape)
-        self._alpha_shape = model.latent_shape if self.per_coordinate else (1,) * axes
+            networks.check_shape(f"{self.name}'s output (per_coordinate)", made, self._shape)
 
     def estimate(self, images, training: bool = False):
         """Images [B, ...] -> estimates of alpha [B]; 0 for real images."""
@@ -106,16 +117,15 @@ class InterpolationCritic(Regularizer):
         return forward.scale * (ops.mean(noise["ramp"]) if self.ramp else 1)
 
     def noise(self, seed, batch):
-        noise = {"uniform": keras.random.uniform((batch, *self._alpha_shape), seed=seed)}
+        noise = self._mixing.noise(seed, batch, self._shape)
         if self.ramp:
             share = ops.minimum(ops.cast(seed.step, "float32") / self.ramp, 1.0)
             noise["ramp"] = ops.full((batch,), share)
         return noise
 
     def terms(self, forward, noise):
-        alpha = losses.fold_alpha(noise["uniform"])  # in [0, 0.5]
-        z = forward.code
-        x_mix = forward.decode(interpolation.mix(z, ops.flip(z, axis=0), alpha))
+        z_mix, alpha = self._mixing.mix(forward.code, noise)
+        x_mix = forward.decode(z_mix)
         loss_critic, loss_adversarial = self.adversarial_losses(forward, x_mix, alpha)
         x_real = forward.x_hat + self.gamma * (forward.x - forward.x_hat)
         of_real = self.predictions(ops.stop_gradient(x_real))
@@ -132,7 +142,7 @@ class InterpolationCritic(Regularizer):
 
     def get_config(self):
         network = keras.saving.serialize_keras_object(self.network)
-        own = {name: getattr(self, name) for name in ("weight", "gamma", "ramp", "per_coordinate")}
+        own = {n: getattr(self, n) for n in ("gamma", "ramp", "mixing", "per_coordinate")}
         return {**super().get_config(), **own, "network": network}
 
     @classmethod

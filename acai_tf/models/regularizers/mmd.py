@@ -40,12 +40,10 @@ class MMD(Regularizer):
         sigmas: Sequence[float] = (2, 5, 10, 20, 40, 80),
         **options,
     ):
-        super().__init__(**options)
-        if not weight >= 0:
-            raise UsageError(f"{self.name}: weight must be at least 0, got {weight}")
+        super().__init__(weight, **options)
         if not (sigmas and all(sigma > 0 for sigma in sigmas)):
             raise UsageError(f"{self.name}: sigmas must be positive numbers, got {sigmas}")
-        self.weight, self.sigmas = weight, tuple(sigmas)
+        self.sigmas = tuple(sigmas)
 
     def attach(self, model):
         self._shape, self._size = model.latent_shape, model.code_size
@@ -62,4 +60,4 @@ class MMD(Regularizer):
         return Terms(self.weight * forward.scale * loss_mmd, logs={"loss_mmd": loss_mmd})
 
     def get_config(self):
-        return {**super().get_config(), "weight": self.weight, "sigmas": self.sigmas}
+        return {**super().get_config(), "sigmas": self.sigmas}

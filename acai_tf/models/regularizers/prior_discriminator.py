@@ -34,8 +34,8 @@ class PriorDiscriminator(Regularizer):
         name: str = "discriminator",
         **options,
     ):
-        super().__init__(name=name, **options)
-        self.layer_sizes, self.weight = tuple(layer_sizes), weight
+        super().__init__(weight, name=name, **options)
+        self.layer_sizes = tuple(layer_sizes)
 
     def attach(self, model):
         self._shape = model.latent_shape
@@ -62,5 +62,4 @@ class PriorDiscriminator(Regularizer):
         )
 
     def get_config(self):
-        own = {"layer_sizes": self.layer_sizes, "weight": self.weight}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "layer_sizes": self.layer_sizes}

@@ -47,14 +47,11 @@ class PriorMixes(InterpolationCritic):
                 raise UsageError(f"{self.name}: {what} must be at least 0, got {value}")
         self.noise_weight, self.fake_weight = noise_weight, fake_weight
 
-    def attach(self, model):
-        super().attach(model)
-        self._shape = model.latent_shape
-
     def noise(self, seed, batch):
+        axes = self._shape if self.per_coordinate else [1] * len(self._shape)
         return {
             **super().noise(seed, batch),
-            "uniform_prior": keras.random.uniform((batch, *self._alpha_shape), seed=seed),
+            "uniform_prior": keras.random.uniform((batch, *axes), seed=seed),
             "prior": keras.random.normal((batch, *self._shape), seed=seed),
         }
 
