@@ -41,7 +41,7 @@ def with_part(part, size=4, **options):
 
 def forward(code, scale=1.0):
     code = code if keras.ops.is_tensor(code) else np.float32(code)
-    return Forward(None, code, None, None, None, scale)
+    return Forward(None, code, None, None, None, None, scale)
 
 
 # MMD.
