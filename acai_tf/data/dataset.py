@@ -103,7 +103,7 @@ class ArrayDataset(Dataset):
         if batch > len(self.train_images):
             raise UsageError(
                 f"--batch={batch} is larger than the {len(self.train_images)} training images"
-                f" of {self.name}"
+                f" of {self.name}; give a smaller one"
             )
 
     def batch_at(self, step, batch, seed):

@@ -8,7 +8,7 @@ An evaluator is a module whose docstring begins "Title: what it is about.", with
     KEPT = False    it depends on more than weights and images, so it runs each time
 
 Where it does not apply (no classes, say, or codes that are not finite) it raises `CannotEvaluate`,
-which says why, and the others go on.
+which says why, and the others still run.
 """
 
 import hashlib

@@ -40,7 +40,7 @@ def open_target(
     if raw_pixels:
         return _pixels(run_dir, changes)
     if not run_dir:
-        raise UsageError("--run_dir is needed: the folder of a run that train.py made")
+        raise UsageError("--run_dir is needed: a run folder, an export or a pretrained model")
     path, records, images, kind = pretrained.resolve(run_dir), [], None, {}
     if is_export(path):
         model, step = load(path), read_about(path)["step"]

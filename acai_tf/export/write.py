@@ -168,7 +168,7 @@ def _check_free(folder: pathlib.Path, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not overwrite:
-        raise UsageError(f"{folder} exists; give another --out, or --overwrite an old export")
+        raise UsageError(f"{folder} exists; give another --out, or --overwrite to replace it")
     names = [path.name for path in folder.iterdir()]
     if ABOUT not in names:
         raise UsageError(f"{folder} is not an export; give another --out")

@@ -74,7 +74,7 @@ def main() -> None:
         UsageError: an unknown dataset, missing data, a file that exists.
     """
     parser = cli.Parser("data", __doc__)
-    parser.add_argument("dataset", help="as train.py's --dataset")
+    parser.add_argument("dataset", help="as --dataset of acai-tf train")
     for setting in dataclasses.fields(Config):
         if setting.name in SETTINGS:
             kind = setting_kinds()[setting.name]

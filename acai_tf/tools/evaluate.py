@@ -52,11 +52,11 @@ def main() -> None:
     names = check_names([name for name in names if name])
     if not values.run_dir:
         if not values.raw_pixels:
-            raise UsageError("--run_dir is needed: the folder of a run that train.py made")
+            raise UsageError("--run_dir is needed: a run folder, an export or a pretrained model")
         if not values.dataset:
             raise UsageError("--raw_pixels needs --dataset, or the --run_dir of a run on it")
     elif not pathlib.Path(pretrained.resolve(values.run_dir)).expanduser().is_dir():
-        raise UsageError(f"--run_dir={values.run_dir} is not a run folder: there is none")
+        raise UsageError(f"--run_dir={values.run_dir} is not a run folder: it does not exist")
     cli.load_backend()  # only now: bad words are answered at once
     from acai_tf.evaluation.run import evaluate_run
 

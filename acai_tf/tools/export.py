@@ -26,7 +26,9 @@ def main() -> None:
         UsageError: as `export_run`.
     """
     parser = cli.Parser("export", __doc__)
-    parser.add_argument("--run_dir", required=True, help="a run, or a pretrained model's name")
+    parser.add_argument(
+        "--run_dir", required=True, help="a run, exported weights, or a pretrained model"
+    )
     parser.add_argument("--out", required=True, help="the folder to make")
     parser.add_argument("--formats", default="saved_model", help=",".join(FORMATS))
     parser.add_argument("--critic", action="store_true", help="ACAI: include the critic")

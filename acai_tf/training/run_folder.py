@@ -60,7 +60,8 @@ class RunFolder:
             Config.from_dict(saved["config"])
             return saved
         except FileNotFoundError:
-            raise UsageError(f"{self.path} is not a run folder: it has no config.json") from None
+            reason = "it has no config.json" if self.path.is_dir() else "it does not exist"
+            raise UsageError(f"{self.path} is not a run folder: {reason}") from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UsageError(f"{self._config} cannot be read ({error})") from error
 

@@ -161,7 +161,7 @@ def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
         if step >= end:
             raise UsageError(
                 f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are {end};"
-                " give a larger one to go on"
+                " give a larger one to continue"
             )
     if step > end:
         raise UsageError(
@@ -176,7 +176,7 @@ def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
     if distribution.is_chief(config):
         run.rewind(saved)
     if step == end:
-        print(f"{run.path} is finished; a larger --total_kimg lengthens it")
+        print(f"{run.path} is finished; a larger --total_kimg extends it")
     elif step:
         print(f"continuing {run.path if saved else config.original} from step {step}")
     return step

@@ -3,7 +3,7 @@
 Trains the runs of a table, several at a time, and writes the table of published and obtained
 numbers, with each row's command, curves, and the runs' settings and reports (results/).
 Interrupted, the same command resumes. Run folders are those of `acai-tf train`, so tables share
-runs, and a larger --scale lengthens them. Earlier results stay in the table, whatever rows are
+runs, and a larger --scale extends them. Earlier results stay in the table, whatever rows are
 chosen.
 
 Other settings of `acai-tf train` (--lr=1e-3, --dtype_policy=mixed_bfloat16, --data_dir=D) apply to
