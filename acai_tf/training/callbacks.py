@@ -16,6 +16,19 @@ from acai_tf.training.tensorboard import TensorBoard
 WARM_UP = 4096  # steps before a critic may be called collapsed: at first it knows nothing
 
 
+class ProgressBar(keras.callbacks.ProgbarLogger):
+    """Keras' bar for each report period, without losses, which the report has.
+
+    With them it is longer than a terminal's line, and each update would begin a new line.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch)
+
+
 class Report(keras.callbacks.Callback):
     """At the end of each period: evaluate, record, draw, checkpoint and print.
 

@@ -25,7 +25,7 @@ from acai_tf.models.optimizer import adam
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
 from acai_tf.training import checkpoints, distribution, workers
-from acai_tf.training.callbacks import Report
+from acai_tf.training.callbacks import ProgressBar, Report
 from acai_tf.training.preemption import Signals
 from acai_tf.training.run_folder import RunFolder, default_run_dir
 from acai_tf.training.watch import RestoreMeans, StopOnNonFinite, StopOnSignal
@@ -192,7 +192,7 @@ def _fit(model: Autoencoder, dataset: Dataset, config: Config, step: int, run: R
         model.steps_per_execution = distribution.steps_per_execution(config, steps - taken)
         model.make_train_function(force=True)
         callbacks = [RestoreMeans(model)] if taken else []
-        callbacks += [StopOnNonFinite(), keras.callbacks.ProgbarLogger()]  # a bar for each period
+        callbacks += [StopOnNonFinite(), ProgressBar()]
         callbacks += [report, StopOnSignal(signals, run)]
         failures = []
         try:
