@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import absl.logging
 
+import acai_tf
 from acai_tf.config import Config
 from acai_tf.errors import AcaiError, Stopped, UsageError
 from acai_tf.files import unwritable
@@ -38,7 +39,9 @@ COMMANDS = {  # name: (module with its `main`, help)
 def command() -> None:
     """Run the command that sys.argv names; raises UsageError if there is no such command."""
     name, *words = sys.argv[1:] or ["--help"]
-    if name in ("--help", "-h", "--helpfull"):
+    if name == "--version":
+        return print(acai_tf.__version__)
+    if name in ("--help", "-h", "--helpfull", "help"):
         print("usage: acai-tf <command> [options]; acai-tf <command> --help lists its options\n")
         for one, (_, text) in COMMANDS.items():
             print(f"  {one:<12}{text}")

@@ -6,6 +6,7 @@ import timeit
 import traceback
 
 import numpy as np
+import threadpoolctl
 
 from acai_tf.errors import AcaiError, CannotEvaluate
 from acai_tf.evaluation import (
@@ -83,9 +84,10 @@ def evaluate_run(
             enough = (results.kept(name, some.get(name, {})) for some in (options, full))
             if not (reusable and any(enough)):
                 todo.append(name)
-        hint = "" if quick else " (less with --quick)"
-        minutes = _minutes(todo, context, n_init, not quick)
-        print(f"this takes about {minutes} min{hint}", flush=True)
+        if todo:
+            slow = {*SLOW, "clustering", "map"} & {*todo} and not quick
+            minutes = _minutes(todo, context, n_init, not quick)
+            print(f"about {minutes} min{' (less with --quick)' if slow else ''}", flush=True)
         try:
             for name in names:
                 if name in todo and not _measure(name, context, options.get(name, {}), results):
@@ -115,8 +117,11 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
         "pixel_baseline": 2 + (fit + search) * (pixels + 100),
         "clustering": n_init * (0.03 + 7e-9 * train * code**1.56),
     }
+    if data.classes < 2:
+        names = [n for n in names if n not in ("transitions", "neighbours", "linear", "clustering")]
     square = np.ones((256, 256), np.float32)
-    speed = min(timeit.repeat(lambda: square @ square, repeat=50, number=1)) / 1e-3
+    with threadpoolctl.threadpool_limits(1):  # several threads wait for each other when it is busy
+        speed = min(timeit.repeat(lambda: square @ square, repeat=50, number=1)) / 1e-3
     return max(1, round(speed * sum(2 + seconds.get(name, 0) for name in names) / 60))
 
 

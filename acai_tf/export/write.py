@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from acai_tf import pretrained
 from acai_tf.errors import UsageError
 from acai_tf.export import ABOUT, FORMATS, VERSION
-from acai_tf.export.exported import Exported, read_about
+from acai_tf.export.exported import read_about
 from acai_tf.files import expanded, hold
 from acai_tf.loading import is_export, is_original, load, load_run
 from acai_tf.training.run_folder import RunFolder
@@ -50,9 +50,7 @@ def export_run(
     run_dir, folder = pretrained.resolve(run_dir), resolved(out)
     _check_free(folder, overwrite)  # before the model is loaded
     if is_export(run_dir):
-        model, about = load(run_dir), read_about(run_dir)
-        if isinstance(model, Exported):
-            raise UsageError(f"{run_dir} is a SavedModel already; give the run's folder")
+        model, about = load(run_dir, weights=True), read_about(run_dir)
     elif is_original(run_dir):
         model = load(run_dir)
         about = {"step": int(model.optimizer.iterations)}

@@ -40,6 +40,7 @@ COLUMNS = (  # by default, where any run has them
     *("clustering_accuracy", "neighbours_accuracy", "realism", "test_rmse"),
 )
 LAST, REPORTS = 20, 256  # the median is over this many reports of this many
+PARTS = ("networks", "regularizers", "corruption")  # always named where they are not the default
 NOT_A_SCORE = {"step", "kimg", "images_per_second"}
 NOT_IN_GROUP = {*EXECUTION_SETTINGS, "seed", "total_kimg", "images", "step", "weights"}
 FILES = {"table.md", "table.tex", "scores.csv", "curves.png"}
@@ -186,7 +187,8 @@ def group(runs: list[Run]) -> dict[str, list[Run]]:
         words += [
             f"{name}={own[name]}"
             for name in run.settings
-            if name not in ("model", "dataset", "kimg") and peers[name].nunique() > 1
+            if name not in ("model", "dataset", "kimg")
+            and (peers[name].nunique() > 1 or (name in PARTS and own[name] != defaults.get(name)))
         ]
         if "kimg" in run.settings and settings["kimg"].nunique() > 1:
             words.append(f"{own['kimg']} kimg")

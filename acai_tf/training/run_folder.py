@@ -26,7 +26,7 @@ from acai_tf.training.checkpoints import checkpoints
 
 _LOCK = "lock"
 _LEFTOVERS = {_LOCK, ".config.json.partial"}  # of a run killed before it wrote config.json
-_PACKAGES = ("acai_tf", "tensorflow", "jax", "keras", "tensorflow-datasets", "numpy", "absl-py")
+_PACKAGES = ("acai_tf", "keras", "numpy")
 
 
 class RunFolder:
@@ -252,7 +252,7 @@ def _versions() -> dict[str, str]:
     import keras  # takes seconds
 
     versions = {"python": platform.python_version(), "backend": keras.backend.backend()}
-    for name in _PACKAGES:
+    for name in (*_PACKAGES, keras.backend.backend()):
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
