@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -126,8 +127,7 @@ def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch
 
     from acai_tf import cli
     from acai_tf.data import load_dataset
-    from acai_tf.evaluation import target
-    from acai_tf.tools import explore
+    from acai_tf.tools import explore, render
 
     def launch(**_):
         (tmp_path / os.environ["GRADIO_TEMP_DIR"] / "upload.png").touch()
@@ -138,7 +138,7 @@ def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch
     config = Config(dataset="digits")
     context = SimpleNamespace(model=SimpleNamespace(config=config), dataset=load_dataset(config))
     about = {"model": "acai", "dataset": "digits"}
-    monkeypatch.setattr(target, "open_target", lambda *_, **__: (context, about, None))
+    monkeypatch.setattr(render, "open_target", lambda *_, **__: (context, about, None))
     themes = SimpleNamespace(Default=lambda **_: None)
     monkeypatch.setitem(sys.modules, "gradio", SimpleNamespace(themes=themes))
     monkeypatch.setattr(explore.importlib.util, "find_spec", lambda name: True)
@@ -152,3 +152,16 @@ def test_an_explorer_that_is_ended_leaves_no_files(number, tmp_path, monkeypatch
     finally:
         signal.signal(number, handler)
     assert set(tmp_path.iterdir()) - before <= {tmp_path / "cache"}
+
+
+def test_a_model_without_a_critic_has_no_estimate():
+    from acai_tf.models import build_model
+    from acai_tf.tools.explore import Explorer
+
+    shape = (32, 32, 1)
+    images, labels = np.zeros((2, *shape), np.uint8), np.zeros(2, int)
+    for name, said in (("baseline", ""), ("acai", "critic: alpha")):
+        model = build_model(Config(model=name, depth=2, latent=2), shape, 0)
+        found = Explorer(model, images, labels, ()).estimate(np.zeros((1, *shape), np.float32))
+        assert found.startswith(said)
+        assert bool(found) == bool(said)

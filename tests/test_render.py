@@ -18,6 +18,8 @@ GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)]
 class Blend(Pixels):
     """Raw pixels with an autoencoder's inference methods."""
 
+    critic = True
+
     def encode(self, images):
         return self.compiled_method("encode")(images)
 

@@ -1,6 +1,8 @@
 """scikit-learn's handwritten digits: real images without a download."""
 
 import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from acai_tf.config import Config
 from acai_tf.data.dataset import ArrayDataset, from_arrays
@@ -10,9 +12,6 @@ TRAIN_IMAGES = 1437  # four fifths of 1,797
 
 def load(config: Config) -> ArrayDataset:
     """8x8 digits of 17 grey levels, enlarged to --image_size; 1,437 for training, 360 for tests."""
-    from PIL import Image
-    from sklearn.datasets import load_digits  # takes seconds to import
-
     size = config.image_size
     digits = load_digits()
     grey = np.round(digits.images * (255 / 16)).astype(np.uint8)

@@ -28,7 +28,7 @@ PART = 500  # pictures decoded at a time
 
 
 def load(config: Config) -> ArrayDataset:
-    """The pictures in the folder named by `config.dataset`, folder:<path>, as centre squares.
+    """The pictures in the folder named by `config.dataset`, folder:<path>, as center squares.
 
     - With a sub-folder `train`, that is the training set, and `test` (or `val`, `valid`,
       `validation`) the test set; other pictures are left out. Otherwise about one picture in ten

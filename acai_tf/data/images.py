@@ -1,5 +1,5 @@
 """Images through tensorflow-datasets (tfds): MNIST, SVHN, CIFAR-10 and CelebA as in the original
-program, and any other image dataset by its name, tfds:<name>, as centre squares."""
+program, and any other image dataset by its name, tfds:<name>, as center squares."""
 
 import contextlib
 import difflib
@@ -61,7 +61,7 @@ def celeba(config: Config) -> ArrayDataset:
 
 
 def named(config: Config) -> ArrayDataset:
-    """Any image dataset of tfds, tfds:<name>: centre squares, with classes if it has any.
+    """Any image dataset of tfds, tfds:<name>: center squares, with classes if it has any.
 
     Without a test split the validation split is the test set; without both, the last tenth of the
     training split is.
@@ -76,7 +76,7 @@ class TfdsSource:
         config: the run's settings.
         tfds_name: its name in tfds.
         train: the splits to train on.
-        prepare: (images [n, h, w, c], size in pixels) -> images, which become centre squares if
+        prepare: (images [n, h, w, c], size in pixels) -> images, which become center squares if
             they are not of that size.
     """
 

@@ -1,4 +1,4 @@
-"""Pictures of any size and mode as images of one shape: centre crop, area resize."""
+"""Pictures of any size and mode as images of one shape: center crop, area resize."""
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -9,7 +9,7 @@ WHITE = (255, 255, 255)
 def middle(
     image: Image.Image, shape: tuple[int, int, int], background: tuple[int, int, int] = WHITE
 ) -> np.ndarray:
-    """Crop the centre of a picture, with the aspect ratio of `shape`, and resize it.
+    """Crop the center of a picture, with the aspect ratio of `shape`, and resize it.
 
     A pixel of a smaller image is the mean over the area it covers; enlarging is bilinear.
 

@@ -96,7 +96,7 @@ def run_evaluators(model, dataset, names=AT_REPORTS, options: dict | None = None
     Raises:
         UsageError: unknown evaluator; lists the known ones.
     """
-    from acai_tf.evaluation.context import Context  # which imports keras
+    from acai_tf.evaluation.context import Context  # imports this package
 
     context = Context(model, dataset)
     values = {}

@@ -20,7 +20,7 @@ AT_ONCE = 10  # restarts between two updates of the progress bar
 
 
 def whiten(train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centre codes [N, d] and [M, d], rotate them onto the singular vectors of `train`, and divide
+    """Center codes [N, d] and [M, d], rotate them onto the singular vectors of `train`, and divide
     by (singular value + 1e-5); `test` with the statistics of `train`."""
     mean = train.mean(0)
     _, singular, rows = np.linalg.svd(train - mean, full_matrices=False)
@@ -46,7 +46,7 @@ def matched_accuracy(cluster: np.ndarray, label: np.ndarray) -> float:
 
 
 def best_of(codes: np.ndarray, clusters: int, n_init: int, seed: int):
-    """The k-means of lowest inertia of `n_init` random initialisations, with a progress bar.
+    """The k-means of lowest inertia of `n_init` random initializations, with a progress bar.
 
     Args:
         codes: [N, d].
@@ -92,9 +92,9 @@ def clusters(context: Context, n_init: int = 1000, seed: int = 0) -> tuple[np.nd
 def evaluate(context: Context, n_init: int = 1000, seed: int = 0) -> dict[str, float]:
     """k-means on whitened codes of the first 60,000 training images, scored on the test set.
 
-    As published: random initialisation, `n_init` (1000) restarts of at most 1000 iterations, the
+    As published: random initialization, `n_init` (1000) restarts of at most 1000 iterations, the
     one of lowest inertia, clusters matched to classes by the Hungarian algorithm on the test set.
-    In addition normalised mutual information (NMI) and the adjusted Rand index, which need no
+    In addition normalized mutual information (NMI) and the adjusted Rand index, which need no
     matching, and the accuracy of the same protocol without whitening.
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score  # seconds

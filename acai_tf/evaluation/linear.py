@@ -28,7 +28,7 @@ SCORES = {
 def evaluate(context: Context, seeds: int = 3) -> dict[str, float]:
     """Multinomial logistic regression on frozen codes, scored on the test set.
 
-    Codes of the first 60,000 training images are standardised (mean and standard deviation of
+    Codes of the first 60,000 training images are standardized (mean and standard deviation of
     each dimension). For each fraction of the labels and each of 3 random draws of images: hold out
     a fifth of them, choose the L2 penalty of lowest cross-entropy there, and fit again on the whole
     draw. The test set is scored once, by that fit; mean and population standard deviation are over

@@ -13,7 +13,7 @@ SEED = 0
 
 
 def draw(context: Context, tsne: bool = True) -> dict:
-    """Codes of up to 2,000 test images, coloured by class: their first two principal components,
+    """Codes of up to 2,000 test images, colored by class: their first two principal components,
     and t-SNE (van der Maaten and Hinton 2008), which keeps neighbours together. Each dimension is
     first scaled to a standard deviation of 1.
     """

@@ -13,7 +13,7 @@ K = 10
 def evaluate(context: Context) -> dict[str, float]:
     """Accuracy of the vote of the 10 nearest training codes, on the test set.
 
-    Euclidean distances between standardised codes (raw pixels: as they are) of the first 60,000
+    Euclidean distances between standardized codes (raw pixels: as they are) of the first 60,000
     training images and of all test images; neighbours have equal weight, ties go to the lower
     class.
     """

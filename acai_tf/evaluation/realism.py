@@ -18,7 +18,7 @@ OTHERS = 10_000  # test images that are searched, at most
 
 
 def feature(images: np.ndarray) -> np.ndarray:
-    """Histograms of oriented gradients (Dalal and Triggs 2005), normalised over the whole image.
+    """Histograms of oriented gradients (Dalal and Triggs 2005), normalized over the whole image.
 
     9 directions in cells of 4x4 pixels. (Normalised by block, as usual, faint noise on a flat
     ground would count as much as a stroke.) Two half-faded strokes are edges in two places, so a

@@ -24,6 +24,7 @@ from acai_tf.evaluation.target import open_target
 from acai_tf.files import DISK_TROUBLE, expanded
 
 SLOW = ("transitions", "pixel_baseline")  # left out by `quick`
+LABELED = (*SLOW, "neighbours", "linear", "clustering")  # left out without classes
 N_INIT, QUICK_N_INIT = 1000, 50  # restarts of k-means
 
 
@@ -118,7 +119,7 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
         "clustering": n_init * (0.03 + 7e-9 * train * code**1.56),
     }
     if data.classes < 2:
-        names = [n for n in names if n not in ("transitions", "neighbours", "linear", "clustering")]
+        names = [name for name in names if name not in LABELED]
     square = np.ones((256, 256), np.float32)
     with threadpoolctl.threadpool_limits(1):  # several threads wait for each other when it is busy
         speed = min(timeit.repeat(lambda: square @ square, repeat=50, number=1)) / 1e-3

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from acai_tf import registry
 from acai_tf.config import Config, changed_settings, specific_settings
+from acai_tf.data import DATASETS, OURS
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import EVALUATORS
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
@@ -95,10 +97,6 @@ def register(kind: str, name: str, where: str) -> None:
     Examples:
         >>> acai_tf.register("regularizer", "small_codes", "my_package.terms:SmallCodes")
     """
-    # These packages import this one.
-    from acai_tf.data import DATASETS, OURS
-    from acai_tf.evaluation import EVALUATORS
-
     kinds = {**_REGISTRIES, "dataset": DATASETS, "evaluator": EVALUATORS}
     if kind not in kinds:
         raise UsageError(f"unknown kind {kind!r}; known: {', '.join(kinds)}")

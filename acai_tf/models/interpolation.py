@@ -10,6 +10,11 @@ def mix(z_a, z_b, alpha):
     return alpha * z_a + (1 - alpha) * z_b
 
 
+def mix_pairs(z, alpha):
+    """`mix` of the codes of a batch [B, ...] with the same codes in reverse order."""
+    return mix(z, ops.flip(z, axis=0), alpha)
+
+
 def lerp(z_0, z_1, t):
     """(1 - t) z_0 + t z_1 at positions t [K] between codes [B, ...]; returns [K, B, ...]."""
     t = _column(t, z_0)

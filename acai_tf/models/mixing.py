@@ -34,7 +34,7 @@ def _lerp_noise(seed, batch, shape):
 def _lerp(z, noise):
     """alpha z_1 + (1 - alpha) z_2 with alpha ~ U(0, 0.5)."""
     alpha = losses.fold_alpha(noise["uniform"])
-    return interpolation.mix(z, ops.flip(z, axis=0), alpha), ops.reshape(alpha, (-1,))
+    return interpolation.mix_pairs(z, alpha), ops.reshape(alpha, (-1,))
 
 
 def _coordinate_noise(seed, batch, shape):
@@ -53,7 +53,7 @@ def _mask(z, noise):
     """
     m = ops.cast(noise["channels"] < noise["uniform"], z.dtype)
     share = ops.mean(m, axis=tuple(range(1, len(m.shape))))
-    return interpolation.mix(z, ops.flip(z, axis=0), m), losses.fold_alpha(share)
+    return interpolation.mix_pairs(z, m), losses.fold_alpha(share)
 
 
 def _dirichlet_noise(seed, batch, shape):

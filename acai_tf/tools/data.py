@@ -19,6 +19,8 @@ from acai_tf.data import canonical_name, load_dataset, npz, short_name
 from acai_tf.data.cache import cache_dir
 from acai_tf.data.dataset import ArrayDataset, Dataset
 from acai_tf.errors import UsageError
+from acai_tf.evaluation import figures
+from acai_tf.evaluation.pixels import to_float
 from acai_tf.files import new_file
 
 SETTINGS = ("image_size", "background", "svhn_extra", "data_dir", "cache_dir")  # of Config
@@ -58,13 +60,10 @@ def _statistics(images: np.ndarray) -> str:
 
 def samples(dataset: Dataset) -> np.ndarray:
     """The first training images, a sheet [rows * H, columns * W, C] uint8."""
-    from acai_tf.evaluation import figures  # imports Keras
-    from acai_tf.models.reconstruction import to_unit
-
     rows, columns = figures.layout(*dataset.image_shape[:2])
     images, _ = dataset.train_once(rows * columns)
     images = np.resize(images, (rows, columns, *dataset.image_shape))  # few images are repeated
-    return figures.grid(np.asarray(to_unit(images)))
+    return figures.grid(to_float(images))
 
 
 def main() -> None:
@@ -93,8 +92,6 @@ def main() -> None:
     if file and sheet and file.resolve() == sheet.resolve():
         raise UsageError(f"--npz and --sheet are both {file}; give two names")
     cli.load_backend()
-    from acai_tf.evaluation import figures
-
     dataset = load_dataset(config)
     if file and not isinstance(dataset, ArrayDataset):
         raise UsageError(f"{dataset.name} is drawn on the fly and needs no file")

@@ -19,6 +19,7 @@ from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.data.square import WHITE, middle
 from acai_tf.errors import UsageError
+from acai_tf.evaluation.pixels import to_float
 from acai_tf.models import inference
 from acai_tf.tools.render import add_model_options, closed_path, enlarged, open_model
 from acai_tf.training import preemption
@@ -77,7 +78,7 @@ class Explorer:
             np.asarray(self.model.interpolate_at(*pair, at, method))[0]
             for method in inference.METHODS
         ]
-        first, last = (image.astype(np.float32) / 127.5 - 1 for image in pair)
+        first, last = map(to_float, pair)
         made.append((1 - t) * first + t * last)
         return [shown for image in made for shown in (_picture(image[None]), self.estimate(image))]
 
@@ -101,10 +102,9 @@ class Explorer:
 
     def estimate(self, image: np.ndarray) -> str:
         """The critic's estimate for an image [1, H, W, C], as text; "" without a critic."""
-        try:
-            alpha = float(np.asarray(self.model.estimate(np.clip(image, -1, 1)))[0])
-        except NotImplementedError:
+        if not self.model.critic:
             return ""
+        alpha = float(np.asarray(self.model.estimate(np.clip(image, -1, 1)))[0])
         return f"critic: alpha {alpha:.3f}"
 
     def _image(self, picture: Picture) -> np.ndarray:
@@ -192,9 +192,8 @@ def page(explorer: Explorer, title: str):
 def _picture(images: np.ndarray, zoom: int | None = None) -> Image.Image:
     """[rows, columns, H, W, C] or one row of them, uint8 or about [-1, 1], as one picture."""
     images = images[None] if images.ndim == 4 else images
-    images = images / 127.5 - 1 if images.dtype == np.uint8 else images
     zoom = zoom or max(1, SHOWN // (images.shape[1] * images.shape[3]))
-    return enlarged(images, zoom, Image.Resampling.NEAREST).convert("RGB")
+    return enlarged(to_float(images), zoom, Image.Resampling.NEAREST).convert("RGB")
 
 
 def main() -> None:

@@ -17,7 +17,8 @@ from acai_tf import cli, flags, pretrained
 from acai_tf.config import EXECUTION_SETTINGS, KIMG, Config, without_paths
 from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.evaluation import all_scores, format_score, load_evaluator
+from acai_tf.evaluation import all_scores, figures, format_score, load_evaluator
+from acai_tf.evaluation.target import open_target
 from acai_tf.export import ABOUT
 from acai_tf.export.write import export_run
 from acai_tf.files import expanded
@@ -93,9 +94,6 @@ def _list() -> None:
 
 
 def _add(arguments, model: str, folder: pathlib.Path) -> None:
-    from acai_tf.evaluation import figures  # imports Keras, as the next
-    from acai_tf.evaluation.target import open_target
-
     export_run(arguments.add, str(folder), ("weights",), overwrite=True)
     with np.load(folder / "weights.npz") as weights:
         # float16 has more digits than bfloat16.

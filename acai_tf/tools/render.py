@@ -15,7 +15,10 @@ from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.data.square import middle
 from acai_tf.errors import UsageError
+from acai_tf.evaluation.figures import grid
+from acai_tf.evaluation.target import open_target
 from acai_tf.files import expanded, new_file, replacing
+from acai_tf.loading import load
 from acai_tf.models.inference import METHODS
 
 KINDS = (".gif", ".webp", ".png")
@@ -77,8 +80,6 @@ def enlarged(
     images: np.ndarray, zoom: int, resampling: Image.Resampling = Image.Resampling.BICUBIC
 ) -> Image.Image:
     """A grid of images [rows, columns, H, W, C], about [-1, 1], as one magnified picture."""
-    from acai_tf.evaluation.figures import grid  # imports Keras
-
     pixels = grid(images)
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     return picture.resize((picture.width * zoom, picture.height * zoom), resampling)
@@ -124,8 +125,6 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def open_model(arguments: argparse.Namespace):
     """The model and the test images that the options name, as `open_target` returns them."""
-    from acai_tf.evaluation.target import open_target  # imports Keras
-
     named = ("dataset", "data_dir", "cache_dir")
     changes = {n: getattr(arguments, n) for n in named if getattr(arguments, n) is not None}
     return open_target(arguments.run_dir, changes, raw_pixels=False)
@@ -163,8 +162,6 @@ def main() -> None:
     background = arguments.background and Config(background=arguments.background).background_rgb
     cli.load_backend()
     if arguments.files:
-        from acai_tf.loading import load
-
         model = load(arguments.run_dir)
         background = background or (model.config or Config()).background_rgb
         visited = [read_pictures(arguments.files, model.image_shape, background)]

@@ -20,8 +20,8 @@ from acai_tf.training.watch import StopOnNonFinite
 class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Trains an autoencoder in `fit` and gives codes in `transform`.
 
-    Each row is a flattened image [H * W * C]. It is centred in the smallest image that the networks
-    can halve down to `latent_width`.
+    Each row is a flattened image [H * W * C]. It is centered in the smallest image that the
+    networks can halve down to `latent_width`.
 
     Args:
         model: the autoencoder (see acai_tf.models.MODELS).

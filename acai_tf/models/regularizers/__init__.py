@@ -105,6 +105,12 @@ class Regularizer(keras.layers.Layer):
         self.weight, self.learning_rate = weight, learning_rate
         self.built = True
 
+    def check_at_least_0(self, **values: float) -> None:
+        """Raise UsageError if one of the constructor's arguments is below 0, or NaN."""
+        for what, value in values.items():
+            if not value >= 0:
+                raise UsageError(f"{self.name}: {what} must be at least 0, got {value}")
+
     def attach(self, model) -> None:
         """Make the networks, for an `Autoencoder` whose shapes are known."""
 

@@ -1,7 +1,6 @@
 """Cycle consistency of mixed codes (Oring et al. 2021)."""
 
 import keras
-from keras import ops
 
 from acai_tf.models import interpolation, losses, networks
 from acai_tf.models.regularizers import Regularizer, Terms
@@ -39,6 +38,6 @@ class Cycle(Regularizer):
         return {"alpha": keras.random.uniform((batch, *[1] * self._axes), seed=seed)}
 
     def terms(self, forward, noise):
-        z = interpolation.mix(forward.code, ops.flip(forward.code, axis=0), noise["alpha"])
+        z = interpolation.mix_pairs(forward.code, noise["alpha"])
         loss = losses.reconstruction(x=z, x_hat=forward.encode(forward.decode(z)))
         return Terms(self.weight * forward.scale * loss, logs={"loss_cycle": loss})

@@ -67,9 +67,7 @@ class InterpolationCritic(Regularizer):
         **options,
     ):
         super().__init__(weight, name=name, **options)
-        for what, value in (("gamma", gamma), ("ramp", ramp)):
-            if not value >= 0:
-                raise UsageError(f"{name}: {what} must be at least 0, got {value}")
+        self.check_at_least_0(gamma=gamma, ramp=ramp)
         if mixing not in MIXINGS:
             raise UsageError(f"{name}: mixing must be {', '.join(MIXINGS)}, got {mixing!r}")
         if per_coordinate and mixing != "lerp":

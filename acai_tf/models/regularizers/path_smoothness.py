@@ -1,7 +1,6 @@
 """Smoothness of decoded paths between codes (Oring et al. 2021)."""
 
 import keras
-from keras import ops
 
 from acai_tf.errors import UsageError
 from acai_tf.models import interpolation, losses
@@ -50,9 +49,9 @@ class PathSmoothness(Regularizer):
 
     def terms(self, forward, noise):
         alpha = (1 - STEP) * noise["uniform"]
-        z_1, z_2 = forward.code, ops.flip(forward.code, axis=0)
         here, there = (
-            forward.decode(interpolation.mix(z_1, z_2, at)) for at in (alpha, alpha + STEP)
+            forward.decode(interpolation.mix_pairs(forward.code, at))
+            for at in (alpha, alpha + STEP)
         )
         loss = losses.reconstruction(x=here, x_hat=there) / STEP**2
         return Terms(self.weight * forward.scale * loss, logs={"loss_smoothness": loss})

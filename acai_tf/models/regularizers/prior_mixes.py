@@ -3,7 +3,6 @@
 import keras
 from keras import ops
 
-from acai_tf.errors import UsageError
 from acai_tf.models import interpolation
 from acai_tf.models.regularizers import Terms
 from acai_tf.models.regularizers.interpolation_critic import InterpolationCritic
@@ -42,9 +41,7 @@ class PriorMixes(InterpolationCritic):
 
     def __init__(self, *arguments, noise_weight: float = 0.1, fake_weight: float = 0.1, **options):
         super().__init__(*arguments, **options)
-        for what, value in (("noise_weight", noise_weight), ("fake_weight", fake_weight)):
-            if not value >= 0:
-                raise UsageError(f"{self.name}: {what} must be at least 0, got {value}")
+        self.check_at_least_0(noise_weight=noise_weight, fake_weight=fake_weight)
         self.noise_weight, self.fake_weight = noise_weight, fake_weight
 
     def noise(self, seed, batch):
