@@ -180,8 +180,5 @@ def test_a_path_through_the_classes(explorer):
 
 
 def test_a_model_without_a_critic_says_nothing(explorer, monkeypatch):
-    def estimate(images):
-        raise NotImplementedError
-
-    monkeypatch.setattr(explorer.model, "estimate", estimate)
+    monkeypatch.setattr(explorer.model, "critic", False)
     assert explorer.between(explorer.picture(0), explorer.picture(1), 0.5)[1] == ""
