@@ -8,6 +8,7 @@ import warnings
 import zipfile
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from acai_tf.errors import UsageError
 from acai_tf.lazy import keras
@@ -122,7 +123,8 @@ class Mixture(Sampler):
                 max_iter=ITERATIONS,
                 random_state=seed,
             )
-            with warnings.catch_warnings():
+            # One thread: several wait for each other longer than they work.
+            with threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # ITERATIONS are enough
                 try:
                     mixture.fit(rest)
