@@ -8,7 +8,7 @@ from acai_tf import registry
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import classifier, figures, realism
 from acai_tf.evaluation.context import Context, finite, shrunk
-from acai_tf.evaluation.pixels import Pixels, to_float
+from acai_tf.evaluation.pixels import to_float
 
 IMAGES = 10_000  # test images, and samples, at most
 DRAWS = 3  # from a sampler, each with a seed
@@ -57,9 +57,14 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 class Balls:
-    """Features [N, f] and the balls around them that reach to the k-th neighbor, N > k."""
+    """Features [N, f] and the balls around them that reach to the k-th neighbor.
+
+    Raises CannotEvaluate unless N > k.
+    """
 
     def __init__(self, features: np.ndarray, k: int = K):
+        if len(features) <= k:
+            raise CannotEvaluate(f"{len(features)} images are too few for {k} neighbors")
         self.features, self.k = features.astype(np.float32), k
         starts = range(0, len(features), PART)
         # The 0-th neighbor is the feature itself.
@@ -117,10 +122,7 @@ class Judge:
 
     def __init__(self, context: Context, features: str | None):
         self.extract = extractor(context, features)
-        images = context.dataset.test_images[:IMAGES]
-        if len(images) <= K:
-            raise CannotEvaluate(f"{len(images)} test images are too few for {K} neighbors")
-        self.real = self.features(images, "test images")
+        self.real = self.features(context.dataset.test_images[:IMAGES], "test images")
         if np.all(self.real.std(0) < 1e-9):
             raise CannotEvaluate("all test images have the same features")
         self.balls = Balls(self.real)
@@ -164,7 +166,7 @@ def evaluate(context: Context, features: str | None = None) -> dict[str, float]:
 
     Halfway images complete `realism`, which prefers smooth pictures.
     """
-    if isinstance(context.model, Pixels):
+    if not hasattr(context.model, "sample"):
         raise CannotEvaluate("raw pixels have no decoder")
     judge, images = Judge(context, features), context.dataset.test_images[:IMAGES]
     scores, count, call = {}, len(images), context.model.compiled_method
