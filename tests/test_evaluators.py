@@ -4,6 +4,9 @@ import functools
 import math
 import pathlib
 import shutil
+import sys
+import types
+from importlib.machinery import ModuleSpec
 
 import keras
 import numpy as np
@@ -433,6 +436,34 @@ def test_robustness_holds_images_in_parts(data, monkeypatch):
     monkeypatch.setattr(robustness, "PART", 5 * 32 * 32)
     parts = robustness.evaluate(Context(Pixels(data.image_shape), data))
     assert parts == {name: pytest.approx(value, rel=0.02) for name, value in whole.items()}
+
+
+# The map.
+
+
+def test_a_map_has_umap_where_it_is_installed(data, monkeypatch):
+    """The same codes, the library's defaults, and a fixed seed."""
+
+    class UMAP:
+        def __init__(self, **options):
+            assert options == {"random_state": 0}
+
+        def fit_transform(self, codes):
+            np.testing.assert_allclose(codes.std(0), 1, rtol=1e-4)
+            return codes[:, :2]
+
+    installed = types.ModuleType("umap")
+    installed.UMAP, installed.__spec__ = UMAP, ModuleSpec("umap", None)
+    few = dataset_of(test=12)
+    for module, dataset, tsne, titles in (
+        (installed, data, True, ["t-SNE", "UMAP"]),
+        (installed, data, False, []),
+        (installed, few, True, ["t-SNE"]),  # fewer images than UMAP's neighbors
+        (None, data, True, ["t-SNE"]),  # not installed
+    ):
+        monkeypatch.setitem(sys.modules, "umap", module)
+        (figure,) = map.draw(Context(Pixels(dataset.image_shape), dataset), tsne=tsne).values()
+        assert [ax.get_title() for ax in figure.axes][1:] == titles
 
 
 # The pixel baseline.

@@ -1,5 +1,6 @@
 """Evaluates a run, an export or raw pixels, and writes the results."""
 
+import importlib.util
 import math
 import time
 import timeit
@@ -112,7 +113,7 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
         "similarity": 6e-7 * test * pixels,
         "realism": 8,
         "transitions": 50,
-        "map": 10 if tsne else 1,
+        "map": (40 if importlib.util.find_spec("umap") else 10) if tsne else 1,
         "neighbours": search * (code + 100),
         "linear": 6 + 3 * fit * (code + 100),
         "pixel_baseline": 2 + (fit + search) * (pixels + 100),
