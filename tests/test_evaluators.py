@@ -34,11 +34,13 @@ from acai_tf.evaluation import (
     robustness,
     similarity,
     transitions,
+    untrained_baseline,
 )
 from acai_tf.evaluation.context import Context, shared, shrunk
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.models import build_model, losses
 from acai_tf.models.autoencoder import Autoencoder
+from acai_tf.models.noise import seed_weights
 
 
 class Verbs(Pixels):
@@ -466,7 +468,7 @@ def test_a_map_has_umap_where_it_is_installed(data, monkeypatch):
         assert [ax.get_title() for ax in figure.axes][1:] == titles
 
 
-# The pixel baseline.
+# Baselines.
 
 
 def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
@@ -491,6 +493,46 @@ def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(kept.read_bytes()[:100])
     assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == again
+
+
+def test_the_untrained_baseline_is_measured_once_for_an_architecture(tmp_path):
+    digits = dataset_of(train=100, shape=(16, 16, 1))
+
+    def scores(**settings):
+        settings = {"depth": 2, "latent": 2, "latent_width": 4, "model": "baseline", **settings}
+        model = build_model(Config(**settings), digits.image_shape, 3)
+        return untrained_baseline.evaluate(Context(model, digits, cache=tmp_path))
+
+    first = scores()
+    assert set(first) < set(untrained_baseline.SCORES)
+    assert {name.split("_")[1] for name in first} == {"linear", "neighbours", "clustering"}
+    assert first["untrained_clustering_n_init"] == 50
+    assert scores(seed=7, lr=1.0, regularizers="mmd") == first
+    assert len(list(tmp_path.iterdir())) == 1
+    deeper, vae, vqvae = scores(depth=3), scores(model="vae"), scores(model="vqvae", z_log_size=3)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert first != deeper
+    assert first != vae  # its code is mu
+    assert first == vqvae  # its code is the encoder's output
+
+
+def test_the_untrained_baseline_is_that_of_the_initial_weights(data):
+    config = Config(model="baseline", depth=2, latent=2)
+    seed_weights(0)
+    own = Context(build_model(config, data.image_shape, 3), data)
+    expected = neighbours.evaluate(own) | clustering.evaluate(own, n_init=50)
+    model = build_model(config, data.image_shape, 3)
+    found = untrained_baseline.evaluate(Context(model, data))
+    assert {f"untrained_{k}": v for k, v in expected.items()}.items() <= found.items()
+
+
+def test_without_settings_there_is_no_untrained_baseline(data):
+    for model in (Pixels(data.image_shape), linear_model(data.image_shape, np.ones((1024, 3)))):
+        with pytest.raises(CannotEvaluate, match="settings"):
+            untrained_baseline.evaluate(Context(model, data))
+    model.config = Config(model="not_installed:Model")
+    with pytest.raises(CannotEvaluate, match="not_installed"):
+        untrained_baseline.evaluate(Context(model, data))
 
 
 # What cannot be evaluated says why.

@@ -28,7 +28,7 @@ EVALUATORS = {
     for name in (
         *("sheets", "curves", "reconstruction", "similarity", "probe", "critic", "lines"),
         *("realism", "transitions", "robustness", "map", "neighbours", "linear"),
-        *("pixel_baseline", "clustering"),
+        *("pixel_baseline", "untrained_baseline", "clustering"),
     )
 }
 AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to run during training
