@@ -1,6 +1,6 @@
 """Modules that are imported when they are first used.
 
-TensorFlow, JAX and matplotlib take seconds to start, and the first two may be missing.
+Keras, TensorFlow, JAX and matplotlib take seconds to start; TensorFlow and JAX may be missing.
 """
 
 import importlib
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what editors and type checkers see
     import jax
+    import keras
     import matplotlib.pyplot as plt
     import tensorflow as tf
 else:
@@ -19,6 +20,7 @@ else:
         def __getattr__(self, attribute: str):
             return getattr(importlib.import_module(self._name), attribute)
 
-    jax, plt, tf = _Lazy("jax"), _Lazy("matplotlib.pyplot"), _Lazy("tensorflow")
+    jax, keras = _Lazy("jax"), _Lazy("keras")
+    plt, tf = _Lazy("matplotlib.pyplot"), _Lazy("tensorflow")
 
-__all__ = ["jax", "plt", "tf"]
+__all__ = ["jax", "keras", "plt", "tf"]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Union
 from acai_tf import pretrained
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.export import ABOUT
+from acai_tf.export import ABOUT, SAMPLER
 from acai_tf.export.exported import Exported, read_about
 from acai_tf.files import expanded
-from acai_tf.models import build_model
+from acai_tf.models import build_model, samplers
 from acai_tf.original.checkpoint import load as load_original
 from acai_tf.training import checkpoints
 from acai_tf.training.run_folder import RunFolder
@@ -75,6 +75,7 @@ def _load_export(path: str, weights: bool) -> Union["Autoencoder", "Exported"]:
     if not {"weights", "keras"} & set(formats):
         raise UsageError(f"{path} holds {', '.join(formats)} only, which acai_tf does not load")
     model = _build(about["config"], about["image_shape"], about["classes"], folder / ABOUT)
+    model.sampler = samplers.load(folder / SAMPLER)
     if "weights" in formats:
         checkpoints.restore(folder / "weights.npz", model)
         return model

@@ -27,7 +27,8 @@ EVALUATORS = {
     name: f"acai_tf.evaluation.{name}"
     for name in (
         *("sheets", "curves", "reconstruction", "similarity", "probe", "critic", "lines"),
-        *("realism", "transitions", "robustness", "map", "neighbours", "linear"),
+        *("realism", "transitions", "generation", "robustness", "map", "information"),
+        *("neighbours", "linear"),
         *("pixel_baseline", "untrained_baseline", "clustering"),
     )
 }

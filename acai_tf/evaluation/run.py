@@ -9,6 +9,7 @@ import traceback
 import numpy as np
 import threadpoolctl
 
+from acai_tf import registry
 from acai_tf.errors import AcaiError, CannotEvaluate
 from acai_tf.evaluation import (
     EVALUATORS,
@@ -41,6 +42,7 @@ def evaluate_run(
     out: str | None = None,
     again: bool = False,
     quick: bool = False,
+    features: str | None = None,
 ) -> dict:
     """Evaluate a run's newest checkpoint, an exported model, or raw pixels.
 
@@ -61,6 +63,8 @@ def evaluate_run(
         again: measure again even what could be reused.
         quick: no baselines and no classifier (transitions) unless named in `evaluators`, principal
             components only in the map, and 50 restarts of k-means.
+        features: "module:function" from images [N, H, W, C] uint8 to features [N, f], for
+            `generation`; None: its own.
 
     Returns:
         {"step", score: value}, all that is now in eval.json.
@@ -74,9 +78,13 @@ def evaluate_run(
     changes = {name: value for name, value in changes.items() if value is not None}
     context, about, own_folder = open_target(run_dir, changes, raw_pixels)
     full = {"clustering": {"n_init": n_init or N_INIT, "seed": seed}, "map": {"tsne": True}}
+    if features:
+        registry.find("features", features, {})  # before anything is measured
+        full["generation"] = {"features": features}
     options, n_init = full, n_init or (QUICK_N_INIT if quick else N_INIT)
     if quick:
-        options = {"clustering": {"n_init": n_init, "seed": seed}, "map": {"tsne": False}}
+        clustering = {"n_init": n_init, "seed": seed}
+        options = {**full, "clustering": clustering, "map": {"tsne": False}}
     todo, failed = [], []
     with open_results(expanded(out) if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
@@ -114,7 +122,9 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
         "similarity": 6e-7 * test * pixels,
         "realism": 8,
         "transitions": 50,
+        "generation": 50 + 4e-9 * 8 * min(10_000, test) ** 2 + 8e-7 * test * pixels,
         "map": (40 if importlib.util.find_spec("umap") else 10) if tsne else 1,
+        "information": 1e-8 * min(10_000, test) ** 2 + 1e-9 * train * code,
         "neighbours": search * (code + 100),
         "linear": 6 + 3 * fit * (code + 100),
         "pixel_baseline": 2 + (fit + search) * (pixels + 100),

@@ -6,10 +6,12 @@ weights        weights.npz: every variable by its path
 onnx           encode.onnx, decode.onnx, ...: one file per inference method, for onnxruntime
 litert         model.tflite: all inference methods as signatures, for LiteRT (TensorFlow Lite)
 
-acai_tf.json describes the model: settings, shapes, classes, step, scores, versions.
+acai_tf.json describes the model: settings, shapes, classes, step, scores, versions. sampler.npz, if
+there is one, is what new images are drawn from.
 """
 
 ABOUT = "acai_tf.json"
+SAMPLER = "sampler.npz"
 VERSION = 1  # of acai_tf.json and of the signatures' names, inputs and outputs
 FLOAT = "_float"  # suffix of the signatures that take float32 images
 FORMATS = {

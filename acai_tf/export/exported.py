@@ -8,9 +8,10 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.export import ABOUT, FLOAT, VERSION
+from acai_tf.export import ABOUT, FLOAT, SAMPLER, VERSION
 from acai_tf.files import expanded
 from acai_tf.lazy import tf
+from acai_tf.models import samplers
 from acai_tf.models.inference import (
     check_images,
     check_latents,
@@ -46,7 +47,7 @@ def read_about(path: str) -> dict:
         raise UsageError(f"{file} cannot be read ({error})") from error
 
 
-class Exported:
+class Exported(samplers.Sampling):
     """A SavedModel that acai_tf wrote, with the inference methods of an `Autoencoder`.
 
     A SavedModel is a program that TensorFlow runs: only load those you trust. The formats weights
@@ -68,6 +69,12 @@ class Exported:
             self._loaded = tf.saved_model.load(str(self.path))
         except Exception as error:  # TensorFlow raises many kinds for a damaged file
             raise UsageError(f"{self.path} is damaged ({error})") from error
+        self.sampler = samplers.load(self.path / SAMPLER)
+
+    @property
+    def discrete(self) -> bool:
+        """Whether images are indices of a codebook, as a VQ-VAE's are."""
+        return "decode_indices" in self._loaded.signatures
 
     @property
     def critic(self) -> bool:
@@ -83,6 +90,14 @@ class Exported:
         latents = np.asarray(latents, np.float32)
         check_latents(latents, self.latent_shape)
         return self._call("decode", "images", latents=latents)
+
+    def encode_indices(self, images) -> np.ndarray:
+        """Images [B, H, W, C] -> indices of their codes in a VQ-VAE's codebook [B, num_latents]."""
+        return self._call("encode_indices", "indices", images=images)
+
+    def decode_indices(self, indices) -> np.ndarray:
+        """Indices of a VQ-VAE's codebook [B, num_latents] -> images [B, H, W, C]."""
+        return self._call("decode_indices", "images", indices=np.asarray(indices, np.int32))
 
     def reconstruct(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""

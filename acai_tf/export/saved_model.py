@@ -20,9 +20,12 @@ def write(model: Autoencoder, folder: pathlib.Path, critic: bool) -> None:
         UsageError: Keras runs on another backend than TensorFlow.
         OSError: the disk is full.
     """
-    signatures = trace(inference_methods(model, critic))
+    methods = inference_methods(model, critic)
+    if model.sampler:
+        methods["sample"] = _sample(model)
+    signatures = trace(methods)
     floats = inference_methods(model, critic, image_dtype="float32")
-    del floats["decode"]  # takes no images
+    floats = {name: floats[name] for name in floats if not name.startswith("decode")}
     save(signatures | {name + FLOAT: f for name, f in trace(floats).items()}, folder)
 
 
@@ -71,6 +74,16 @@ def inference_methods(
         "interpolate": (interpolate, pair),
         "interpolate_slerp": (functools.partial(interpolate, method="slerp"), pair),
     }
+    if model.discrete:
+        index = tf.TensorSpec((batch, model.bottleneck.num_latents), "int32", "indices")
+        methods["decode_indices"] = (
+            lambda indices: {"images": model.decode_indices(indices)},
+            [index],
+        )
+        methods["encode_indices"] = (
+            lambda images: {"indices": model.encode_indices(images)},
+            images,
+        )
     if model.classes > 1:
         methods["classify"] = (classify, images)
     if critic:
@@ -79,6 +92,19 @@ def inference_methods(
         name: (tf.function(function, autograph=False), {one.name: one for one in inputs})
         for name, (function, inputs) in methods.items()
     }
+
+
+def _sample(model: Autoencoder) -> tuple:
+    """`sample` with the fitted sampler, as one of `inference_methods`."""
+    sampler = model.sampler
+
+    @functools.partial(tf.function, autograph=False)
+    def sample(n, seed):
+        uniform = tf.random.stateless_uniform((n, sampler.uniforms), (seed, 0))
+        normal = tf.random.stateless_normal((n, sampler.normals), (seed, 1))
+        return {"images": getattr(model, sampler.decodes)(sampler.draw(uniform, normal))}
+
+    return sample, {name: tf.TensorSpec((), "int32", name) for name in ("n", "seed")}
 
 
 def trace(methods: dict[str, tuple]) -> dict:

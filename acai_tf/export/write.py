@@ -1,6 +1,7 @@
 """Write a model in some formats, whole or not at all."""
 
 import contextlib
+import dataclasses
 import fnmatch
 import importlib
 import json
@@ -10,11 +11,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 from acai_tf import pretrained
+from acai_tf.data import load_dataset
 from acai_tf.errors import UsageError
-from acai_tf.export import ABOUT, FORMATS, VERSION
+from acai_tf.export import ABOUT, FORMATS, SAMPLER, VERSION
 from acai_tf.export.exported import read_about
 from acai_tf.files import expanded, hold
 from acai_tf.loading import is_export, is_original, load, load_run
+from acai_tf.models import samplers
 from acai_tf.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 # What --overwrite may replace: exports, and evaluate.py's results.
 _REPLACEABLE = (
-    *(ABOUT, "evaluation", "model.keras", "weights.npz", "model.tflite", "*.onnx"),
+    *(ABOUT, SAMPLER, "evaluation", "model.keras", "weights.npz", "model.tflite", "*.onnx"),
     *("saved_model.pb", "fingerprint.pb", "variables", "assets"),
 )
 
@@ -33,6 +36,8 @@ def export_run(
     formats: tuple[str, ...] = ("saved_model",),
     overwrite: bool = False,
     critic: bool = False,
+    sampler: bool = False,
+    **changes: str | None,
 ) -> pathlib.Path:
     """Export the newest checkpoint of a run, or the model of exported weights.
 
@@ -40,12 +45,14 @@ def export_run(
         run_dir: a run folder, one of the original program, an export, or a pretrained model's name.
         out: the folder to make.
         formats, overwrite, critic: as in `export`.
+        sampler: fit a sampler to the training images first, and include it.
+        changes: settings of the dataset that differ from training: data_dir, cache_dir.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: there is no such run or no checkpoint yet; and as `export`.
+        UsageError: there is no such run or no checkpoint yet; missing data; and as `export`.
     """
     run_dir, folder = pretrained.resolve(run_dir), resolved(out)
     _check_free(folder, overwrite)  # before the model is loaded
@@ -59,6 +66,10 @@ def export_run(
         model, step = load_run(run)
         records = [record for record in run.records() if record["step"] == step]
         about = {**run.saved(), "step": step, "scores": records[-1] if records else {}}
+    if sampler:
+        changed = {name: value for name, value in changes.items() if value is not None}
+        data = load_dataset(dataclasses.replace(model.config, **changed))
+        model.fit_sampler(data.train_once(samplers.CODES)[0])
     return export(model, folder, formats, overwrite, critic, about)
 
 
@@ -70,7 +81,7 @@ def export(
     critic: bool = False,
     about: dict | None = None,
 ) -> pathlib.Path:
-    """Write a model, whole or not at all.
+    """Write a model, whole or not at all; with the sampler that it has, if any.
 
     A kill loses nothing: an old export keeps its name, or gets it back at the next export.
 
@@ -101,6 +112,8 @@ def export(
         with unfused(model):
             for name in formats:
                 importlib.import_module(FORMATS[name]).write(model, partial, critic)
+        if model.sampler:
+            samplers.save(model.sampler, partial / SAMPLER)
         written = {
             "version": VERSION,
             "formats": list(formats),

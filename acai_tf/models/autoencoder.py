@@ -23,12 +23,13 @@ from acai_tf.models.noise import StepSeed
 from acai_tf.models.optimizer import adam
 from acai_tf.models.reconstruction import Reconstruction, SquaredError
 from acai_tf.models.regularizers import Forward, Regularizer
+from acai_tf.models.samplers import Sampling
 
 _PARTS = ("encoder", "decoder", "bottleneck", "reconstruction", "corruption")
 
 
 @keras.saving.register_keras_serializable("acai_tf")
-class Autoencoder(keras.Model):
+class Autoencoder(Sampling, keras.Model):
     """An autoencoder made of any Keras networks.
 
     Images are uint8, or float in [-1, 1]. `fit` takes images, (images, labels), or a
@@ -123,6 +124,24 @@ class Autoencoder(keras.Model):
         """Codes [B, ...] -> images [B, H, W, C], about [-1, 1]."""
         check_latents(latents, self.latent_shape)
         return self.reconstruction.image(self.decoder(self.bottleneck.latent(latents)))
+
+    @property
+    def discrete(self) -> bool:
+        """Whether images are indices of a codebook, as a VQ-VAE's are."""
+        return hasattr(self.bottleneck, "indices")
+
+    def encode_indices(self, images):
+        """Images [B, H, W, C] -> indices of their codes in a VQ-VAE's codebook [B, num_latents]."""
+        if not self.discrete:
+            raise UsageError("the model has no codebook")
+        return self.bottleneck.indices(self.encode(images))
+
+    def decode_indices(self, indices):
+        """Indices of a VQ-VAE's codebook [B, num_latents] -> images [B, H, W, C]."""
+        if not self.discrete:
+            raise UsageError("the model has no codebook")
+        check_latents(indices, (self.bottleneck.num_latents,))
+        return self.reconstruction.image(self.decoder(self.bottleneck.from_indices(indices)))
 
     def reconstruct(self, images):
         """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""

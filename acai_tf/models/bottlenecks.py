@@ -303,8 +303,21 @@ class VectorQuantized(Bottleneck):
         index = self.codebook.nearest(vectors)
         codes = ops.take(self.codebook.means.value, index, axis=0)
         straight_through = v + ops.stop_gradient(ops.reshape(codes, ops.shape(v)) - v)
-        restored = self.restore(self.hidden(ops.relu(straight_through)))
-        return ops.reshape(restored, (-1, *self.shape)), vectors, index, codes
+        return self._restored(straight_through), vectors, index, codes
+
+    def _restored(self, codes):
+        """num_latents codes in a row, [B, num_latents * d] -> the decoder's input [B, ...]."""
+        restored = self.restore(self.hidden(ops.relu(codes)))
+        return ops.reshape(restored, (-1, *self.shape))
+
+    def indices(self, code):
+        """Codes [B, ...] -> indices of the codebook [B, num_latents]."""
+        return ops.reshape(self.quantized(code)[2], (-1, self.num_latents))
+
+    def from_indices(self, index):
+        """Indices of the codebook [B, num_latents] -> what the decoder reads [B, ...]."""
+        codes = ops.take(self.codebook.means.value, index, axis=0)
+        return self._restored(ops.reshape(codes, (-1, self.num_latents * math.prod(self.shape))))
 
     def latent(self, code, noise=None):
         return self.quantized(code)[0]

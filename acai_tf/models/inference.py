@@ -106,7 +106,7 @@ def in_parts(
     axis = 1 if name.startswith("interpolate") else 0  # of the images in the result
 
     def method(*arrays):
-        if name != "decode":
+        if not name.startswith("decode"):
             for images in arrays:
                 check(images)
         starts = range(0, max(1, len(arrays[0])), part)

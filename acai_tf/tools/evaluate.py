@@ -29,6 +29,7 @@ def _define(values: absl_flags.FlagValues) -> None:
     text("data_dir", "Where tfds keeps its data; default: as in training.")
     text("cache_dir", "Where decoded images are kept; default: as in training.")
     text("dataset", "Dataset to evaluate on; default: as in training.")
+    text("features", "Generation: my_module:function, images [N, H, W, C] uint8 -> [N, f].")
     text("out", "Folder to write to; default: the run's own.")
     switch("raw_pixels", "Evaluate raw pixels in place of codes: the pixel baseline.")
     switch("again", "Measure again even what could be reused.")

@@ -9,7 +9,10 @@ The SavedModel needs TensorFlow alone. It takes any number of images, as uint8 o
     interpolate(images_0, images_1, t) -> images    [K, B, H, W, C], linear, at points t [K] in 0..1
     interpolate_slerp(images_0, images_1, t) -> images    the same, spherical
     classify(images) -> logits, probabilities       [B, classes], if there are classes
+    encode_indices(images) -> indices               [B, num_latents], a VQ-VAE
+    decode_indices(indices) -> images               [B, H, W, C], a VQ-VAE
     estimate(images) -> alpha                       [B], ACAI's critic, with --critic
+    sample(n, seed) -> images                       [n, H, W, C], new images, with --sampler
 
 acai_tf.json describes the export.
 """
@@ -32,12 +35,17 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="the folder to make")
     parser.add_argument("--formats", default="saved_model", help=",".join(FORMATS))
     parser.add_argument("--critic", action="store_true", help="ACAI: include the critic")
+    parser.add_argument(
+        "--sampler",
+        action="store_true",
+        help="fit a distribution to codes of training images, and include it for new images",
+    )
+    parser.add_argument("--data_dir", help="of the training images; default: as in training")
+    parser.add_argument("--cache_dir", help="default: as in training")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing export")
     arguments = parser.parse_args()
     formats = tuple(arguments.formats.split(","))
     check_formats(formats)
     cli.load_backend()
-    folder = export_run(
-        arguments.run_dir, arguments.out, formats, arguments.overwrite, arguments.critic
-    )
+    folder = export_run(**{**vars(arguments), "formats": formats})
     print(f"exported: {folder} ({', '.join(sorted(path.name for path in folder.iterdir()))})")
