@@ -29,7 +29,7 @@ EVALUATORS = {
         *("sheets", "curves", "reconstruction", "similarity", "probe", "critic", "lines"),
         *("realism", "transitions", "generation", "robustness", "map", "information"),
         *("neighbours", "linear"),
-        *("pixel_baseline", "clustering"),
+        *("pixel_baseline", "untrained_baseline", "clustering"),
     )
 }
 AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to run during training

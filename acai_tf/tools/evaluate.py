@@ -33,7 +33,7 @@ def _define(values: absl_flags.FlagValues) -> None:
     text("out", "Folder to write to; default: the run's own.")
     switch("raw_pixels", "Evaluate raw pixels in place of codes: the pixel baseline.")
     switch("again", "Measure again even what could be reused.")
-    switch("quick", "No pixel baseline, classifier or t-SNE; 50 restarts of k-means.")
+    switch("quick", "No baselines, classifier, t-SNE or UMAP; 50 restarts of k-means.")
     number("n_init", None, "Clustering: restarts of k-means; default: 1000, 50 if --quick.", 1)
     number("seed", 0, "Seed of the evaluation.", 0, 2**32 - 1)
 
