@@ -542,7 +542,7 @@ def evaluators(*which):
     return pytest.mark.parametrize("evaluator", which, ids=lambda e: e.__name__.split(".")[-1])
 
 
-@evaluators(linear, neighbours, clustering, pixel_baseline, transitions)
+@evaluators(linear, neighbours, clustering, transitions)
 def test_without_classes(evaluator):
     data = dataset_of(classes=1)
     with pytest.raises(CannotEvaluate, match="noise has no classes"):

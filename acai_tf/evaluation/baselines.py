@@ -1,8 +1,10 @@
 """What baselines share: evaluators' scores of codes without training, for comparison."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from types import ModuleType
 
+from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context
 
 
@@ -33,13 +35,15 @@ def baseline(
         evaluators: evaluator -> its options.
         model: makes the baseline's model.
         key: what the model depends on besides the dataset, as a part of the cache's file name.
+
+    Evaluators that do not apply are left out, those of classes where there are none.
     """
-    context.check_classes()
 
     def measure():
         own, scores = Context(model(), context.dataset), {}
         for evaluator, options in evaluators.items():
-            scores |= evaluator.evaluate(own, **options)
+            with contextlib.suppress(CannotEvaluate):
+                scores |= evaluator.evaluate(own, **options)
         return {f"{prefix}_{k}": v for k, v in scores.items() if not k.endswith("_std")}
 
     found = context.cached(name, name + key, measure)

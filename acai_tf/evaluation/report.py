@@ -17,7 +17,8 @@ from acai_tf.files import write_atomically
 TEMPLATE = pathlib.Path(__file__).with_name("report.html.jinja")
 HEADLINES = (
     *("line_distance", "line_smoothness", "probe_accuracy", "linear_accuracy_100"),
-    *("clustering_accuracy", "neighbours_accuracy", "realism", "test_rmse", "test_ssim"),
+    *("clustering_accuracy", "neighbours_accuracy", "realism", "fitted_fd"),
+    *("test_rmse", "test_ssim"),
 )
 BASELINES = {"pixels": "raw pixels", "untrained": "untrained"}  # prefix of their scores: column
 

@@ -25,8 +25,8 @@ from acai_tf.evaluation.results import Results, open_results, scores
 from acai_tf.evaluation.target import open_target
 from acai_tf.files import DISK_TROUBLE, expanded
 
-SLOW = ("transitions", "pixel_baseline", "untrained_baseline")  # left out by `quick`
-LABELED = (*SLOW, "neighbours", "linear", "clustering")  # left out without classes
+SLOW = ("transitions", "generation", "pixel_baseline", "untrained_baseline")  # left out by `quick`
+LABELED = ("transitions", "neighbours", "linear", "clustering")  # left out without classes
 N_INIT, QUICK_N_INIT = 1000, 50  # restarts of k-means
 
 
@@ -61,8 +61,8 @@ def evaluate_run(
         out: the folder to write to; None: the run's own, evaluation/ in an export's, or
             runs/<dataset>/pixels.
         again: measure again even what could be reused.
-        quick: no baselines and no classifier (transitions) unless named in `evaluators`, principal
-            components only in the map, and 50 restarts of k-means.
+        quick: no baselines, no `generation` and no `transitions`, which train a classifier, unless
+            named in `evaluators`; principal components only in the map; 50 restarts of k-means.
         features: "module:function" from images [N, H, W, C] uint8 to features [N, f], for
             `generation`; None: its own.
 

@@ -4,18 +4,24 @@ import dataclasses
 import hashlib
 
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.evaluation import clustering, linear, neighbours
+from acai_tf.evaluation import clustering, information, linear, neighbours
 from acai_tf.evaluation.baselines import baseline, described
 from acai_tf.evaluation.context import Context
 
-MEASURED = {linear: {"seeds": 1}, neighbours: {}, clustering: {"n_init": 50}}
+MEASURED = {
+    linear: {"seeds": 1},
+    neighbours: {},
+    clustering: {"n_init": 50},
+    information: {},
+}
 SCORES = described("untrained", "untrained encoder", MEASURED)
 SHAPING = ("model", "networks", "depth", "latent", "latent_width")  # all that initial codes read
 
 
 def evaluate(context: Context) -> dict[str, float]:
-    """The protocols of `linear` (with one random draw, not three), `neighbours` and `clustering`
-    (with 50 restarts) on the codes of the same architecture with the initial weights of seed 0.
+    """The protocols of `linear` (with one random draw, not three), `neighbours`, `clustering` (with
+    50 restarts) and `information` on the codes of the same architecture with the initial weights of
+    seed 0.
 
     They are the same for every model of an architecture on a dataset, so they are measured once and
     kept in the context's cache. What training gives is the difference from them.
