@@ -64,10 +64,9 @@ def probabilities(model: keras.Sequential, images: np.ndarray) -> np.ndarray:
     return ops.convert_to_numpy(ops.softmax(logits))
 
 
-def features(model: keras.Sequential, images: np.ndarray) -> np.ndarray:
-    """Its last convolution, averaged over places, of images [N, h, w, C]: [N, 128]."""
-    convolutions = keras.Model(model.inputs, model.get_layer("conv2").output)
-    return convolutions.predict(images, batch_size=500, verbose=0).mean((1, 2))
+def features(model: keras.Sequential) -> keras.Model:
+    """From images [B, h, w, C] to its last convolution, averaged over places: [B, 128]."""
+    return keras.Model(model.inputs, ops.mean(model.get_layer("conv2").output, axis=(1, 2)))
 
 
 def _input_shape(dataset: Dataset) -> tuple[int, int, int]:

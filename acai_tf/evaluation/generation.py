@@ -112,8 +112,8 @@ def extractor(context: Context, features: str | None = None) -> Callable:
             figures.to_uint8(images) if images.dtype != np.uint8 else images
         )
     if context.dataset.classes > 1:
-        model = classifier.trained(context)
-        return lambda images: classifier.features(model, np.clip(shrunk(images), -1, 1))
+        network = classifier.features(classifier.trained(context))
+        return lambda images: network.predict(np.clip(shrunk(images), -1, 1), 500, verbose=0)
     return lambda images: realism.feature(np.clip(shrunk(images), -1, 1))
 
 
