@@ -246,7 +246,8 @@ def compiled(model, name: str, **options) -> Callable:
     call = functools.partial(getattr(model, name), **options)
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        function = tf.function(call, reduce_retracing=True)  # the last part is smaller
+        # reduce_retracing: the last part is smaller; autograph would wrap a UsageError.
+        function = tf.function(call, autograph=False, reduce_retracing=True)
         return lambda *tensors: function(*tensors).numpy()
     if backend == "jax":
         variables = model.variables
