@@ -278,6 +278,13 @@ def fuse_upsampling() -> bool:
     return keras.backend.backend() != "jax" or jax.default_backend() != "cpu"
 
 
+def argmin(x, axis: int):
+    """keras.ops.argmin; on TensorFlow without its care for negative zeros, which is not in ONNX."""
+    if keras.backend.backend() == "tensorflow":
+        return tf.argmin(x, axis, output_type="int32")
+    return keras.ops.argmin(x, axis)
+
+
 def leaky_relu(x, slope: float):
     """Leaky ReLU that computes its gradient from the sign of its output, which is that of x.
 
