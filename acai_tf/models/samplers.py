@@ -7,6 +7,7 @@ import pathlib
 import warnings
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from acai_tf.errors import UsageError
 from acai_tf.files import read_npz
@@ -131,7 +132,8 @@ class Mixture(Sampler):
                 max_iter=ITERATIONS,
                 random_state=seed,
             )
-            with warnings.catch_warnings():
+            # Several threads wait for each other when the machine is busy.
+            with warnings.catch_warnings(), threadpool_limits(1):
                 warnings.simplefilter("ignore", ConvergenceWarning)  # ITERATIONS are enough
                 try:
                     mixture.fit(rest)
@@ -204,6 +206,7 @@ class Codebook(Sampler):
         return {"index": self.index}
 
 
+NAMES = ("prior", "fitted")  # that `sample` knows
 KINDS = {kind.__name__: kind for kind in (Prior, Mixture, Codebook)}
 
 
