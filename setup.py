@@ -66,6 +66,7 @@ setup(
         "jax": ["jax>=0.5.0"],
         "onnx": ["tf2onnx>=1.17.0"],
         "explore": ["gradio>=6.0.0"],
+        "umap": ["umap-learn>=0.5.12"],
         "docs": [
             "mkdocs-material>=9.6.0",
             "mkdocstrings[python]>=1.0.0",

@@ -236,18 +236,15 @@ def settle(model) -> None:
         model.jax_state_sync()
 
 
-def compiled(model, name: str, **options) -> Callable:
-    """An inference method as a compiled function of arrays or tensors that returns a NumPy array.
+def compiled(model, function: Callable) -> Callable:
+    """A function of tensors as a compiled function of arrays that returns a NumPy array.
 
-    It always uses the model's current weights. `options` are the arguments that are not arrays.
+    It always uses the current weights of `model`, which `function` may read.
     """
-    # A partial for each method: TensorFlow identifies functions by their code, and would retrace
-    # one function shared by all methods.
-    call = functools.partial(getattr(model, name), **options)
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        # reduce_retracing: the last part is smaller; autograph would wrap a UsageError.
-        function = tf.function(call, autograph=False, reduce_retracing=True)
+        # reduce_retracing: the last part is smaller; autograph would wrap our exceptions.
+        function = tf.function(function, autograph=False, reduce_retracing=True)
         return lambda *tensors: function(*tensors).numpy()
     if backend == "jax":
         variables = model.variables
@@ -255,10 +252,20 @@ def compiled(model, name: str, **options) -> Callable:
         @jax.jit
         def stateless(values, *tensors):
             with keras.StatelessScope(state_mapping=zip(variables, values, strict=True)):
-                return call(*tensors)
+                return function(*tensors)
 
         return lambda *tensors: np.asarray(stateless([v.value for v in variables], *tensors))
-    return lambda *tensors: keras.ops.convert_to_numpy(call(*tensors))
+    return lambda *tensors: keras.ops.convert_to_numpy(function(*tensors))
+
+
+def gradient(loss: Callable, x, *others):
+    """d loss(x, *others) / dx of a scalar loss; x is a tensor of floats, [...] -> [...]."""
+    if keras.backend.backend() == "jax":
+        return jax.grad(loss)(x, *others)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = loss(x, *others)
+    return tape.gradient(value, x)
 
 
 def accelerated() -> bool:

@@ -6,6 +6,7 @@ import functools
 import html.parser
 import json
 import pathlib
+import re
 import shutil
 
 import numpy as np
@@ -19,6 +20,7 @@ from acai_tf.evaluation import (
     EVALUATORS,
     all_scores,
     classifier,
+    clustering,
     format_score,
     linear,
     load_evaluator,
@@ -27,6 +29,7 @@ from acai_tf.evaluation import (
     probe,
     reconstruction,
     run,
+    untrained_baseline,
 )
 from acai_tf.evaluation.report import HEADLINES
 from acai_tf.evaluation.results import open_results
@@ -57,6 +60,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(linear, "STRENGTHS", (0.01,))
     monkeypatch.setattr(linear, "ITERATIONS", 5)
     monkeypatch.setattr(map, "CODES", 100)
+    monkeypatch.setitem(untrained_baseline.MEASURED, clustering, {"n_init": 2})
 
 
 def read(folder):
@@ -122,6 +126,10 @@ def test_everything_of_a_run(run_dir, quick, capsys):
     pictures = [reference for reference in page.references if reference.startswith("data:")]
     assert len(pictures) == sum(len(e.get("figures", [])) for e in saved["evaluators"].values())
     assert set(HEADLINES) - {"line_distance", "line_smoothness"} <= set(values)
+    # Tables compare with the baselines that have such a score.
+    columns = re.findall(r'<th class="number">([a-z ]+)</th>', text)
+    assert columns.count("raw pixels") == 3  # information, linear and neighbours
+    assert columns.count("untrained") == 4  # and clustering
 
 
 def counting(monkeypatch, module):
@@ -158,8 +166,6 @@ def test_what_was_measured_is_kept(run_dir, monkeypatch, trained):
 
 
 def test_other_options_and_other_versions_are_measured_anew(run_dir, monkeypatch):
-    from acai_tf.evaluation import clustering
-
     calls = counting(monkeypatch, clustering)
     evaluate_run(run_dir, ["clustering"], n_init=1)
     evaluate_run(run_dir, ["clustering"], n_init=1)
@@ -174,9 +180,7 @@ def test_other_options_and_other_versions_are_measured_anew(run_dir, monkeypatch
 
 
 def test_quick_leaves_out_what_is_slow_and_reuses_what_is_better(run_dir, monkeypatch, capsys):
-    from acai_tf.evaluation import clustering
-
-    kinds = ("sheets", "transitions", "map", "pixel_baseline", "clustering")
+    kinds = ("sheets", "transitions", "map", "pixel_baseline", "untrained_baseline", "clustering")
     monkeypatch.setattr(run, "EVALUATORS", dict.fromkeys(kinds))
     monkeypatch.setattr(run, "N_INIT", 3)
     monkeypatch.setattr(run, "QUICK_N_INIT", 1)
@@ -211,8 +215,6 @@ def test_another_run_with_the_same_step_is_another_subject(run_dir, trained, tmp
 
 
 def test_a_failure_takes_nothing_that_was_measured(run_dir, monkeypatch):
-    from acai_tf.evaluation import clustering
-
     evaluate_run(run_dir, ["clustering"], n_init=2)
 
     def broken(context, **options):

@@ -1,12 +1,18 @@
 """Each evaluator against values worked out by hand, independent implementations, and its limits."""
 
+import functools
+import math
 import pathlib
 import shutil
+import sys
+import types
+from importlib.machinery import ModuleSpec
 
+import keras
 import numpy as np
 import pytest
 
-from acai_tf import evaluation
+from acai_tf import backend, evaluation
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.dataset import ArrayDataset
@@ -17,6 +23,7 @@ from acai_tf.evaluation import (
     clustering,
     context,
     critic,
+    fast_gradient,
     linear,
     lines,
     map,
@@ -27,10 +34,13 @@ from acai_tf.evaluation import (
     robustness,
     similarity,
     transitions,
+    untrained_baseline,
 )
 from acai_tf.evaluation.context import Context, shared, shrunk
 from acai_tf.evaluation.pixels import Pixels
-from acai_tf.models import build_model
+from acai_tf.models import build_model, losses
+from acai_tf.models.autoencoder import Autoencoder
+from acai_tf.models.noise import seed_weights
 
 
 class Verbs(Pixels):
@@ -328,6 +338,9 @@ def test_corruptions_by_hand():
     np.testing.assert_allclose(robustness.blur(grey + 0.5, 2.0, rng), 0.5, rtol=1e-6)
     covered = robustness.square(grey, 0.25, rng)
     assert np.all(np.sum(covered == -1, axis=(1, 2, 3)) == 8 * 8)
+    pixels = np.array([0.0, 0.5, -0.25, 0.9])
+    moved = robustness.adversarial(pixels, 0.1, np.array([1, 0, -1, 1]))
+    np.testing.assert_allclose(moved, [0.2, 0.5, -0.45, 1])
 
 
 def test_robustness_of_raw_pixels_is_the_size_of_the_corruption(data):
@@ -336,7 +349,7 @@ def test_robustness_of_raw_pixels_is_the_size_of_the_corruption(data):
     black = np.sqrt(np.mean((images + 1) ** 2)) * 127.5
     assert scores["holes_0.25_rmse"] == pytest.approx(0.5 * black, rel=0.02)
     assert scores["blur_0.5_rmse"] < scores["blur_1_rmse"] < scores["blur_2_rmse"]
-    assert not any("probe" in name for name in scores)
+    assert not any("probe" in name or "adversarial" in name for name in scores)
 
 
 def test_robustness_probes_the_corrupted_images(data):
@@ -356,6 +369,67 @@ def test_robustness_probes_the_corrupted_images(data):
     assert scores["blur_2_probe_accuracy"] == 1
     assert scores["holes_0.1_probe_accuracy"] == 1
     assert scores["holes_0.5_probe_accuracy"] == pytest.approx(8 / 24)  # all are dark now
+    assert not any("adversarial" in name for name in scores)  # it has no gradient
+
+
+def linear_model(shape, kernel):
+    """An autoencoder whose code is the image, with a linear probe [values, classes]."""
+    size = math.prod(shape)
+    encoder = keras.Sequential([keras.Input(shape), keras.layers.Flatten()])
+    decoder = keras.Sequential([keras.Input((size,)), keras.layers.Reshape(shape)])
+    model = Autoencoder(encoder, decoder, classes=kernel.shape[1])
+    model.probe.set_weights([kernel, np.zeros(kernel.shape[1])])
+    return model
+
+
+def test_the_fast_gradient_of_a_linear_probe_by_hand():
+    """d cross-entropy / dx = W (p - e), where p is half of the classes at x = 0."""
+    kernel = np.array([[1.0, 2], [-2, -2], [0, -1], [3, 0]], np.float32)
+    difference = np.array([1, 0, -1, -3]).reshape(2, 2, 1)  # of the second and the first class
+    model = linear_model((2, 2, 1), kernel)
+    context = Context(model, dataset_of(shape=(2, 2, 1), classes=2))
+    x, label = np.zeros((2, 2, 2, 1), np.float32), np.array([0, 1])
+    expected = np.stack([difference, -difference])
+    np.testing.assert_array_equal(
+        fast_gradient.direction(context, x, label), np.sign(expected).astype(np.float32)
+    )
+
+    def loss(x, label):
+        return losses.cross_entropy(logits=model.classify(x), label=label)
+
+    gradient = backend.compiled(model, functools.partial(backend.gradient, loss))
+    np.testing.assert_allclose(gradient(x, label), expected / 2 / 2, rtol=1e-6)  # mean of two
+    model.probe.set_weights([2 * kernel, np.zeros(2)])  # compiled, but of the current weights
+    np.testing.assert_allclose(gradient(x, label), expected / 2, rtol=1e-6)
+
+
+def test_fast_gradients_mislead_a_linear_probe_beyond_its_margin():
+    data = dataset_of(shape=(8, 8, 1), classes=2)
+    margin = np.where(data.test_labels == 1, 19.5, -19.5).reshape(-1, 1, 1, 1)  # 0.15 of [-1, 1]
+    images = np.broadcast_to(margin + 127.5, (24, 8, 8, 1)).astype(np.uint8)
+    object.__setattr__(data, "test_images", images)
+    context = Context(linear_model((8, 8, 1), np.repeat([[-1.0, 1]], 64, axis=0)), data)
+    scores = robustness.evaluate(context)
+    for strength, accuracy in ((0.02, 1), (0.05, 1), (0.1, 0)):
+        assert scores[f"adversarial_{strength}_probe_accuracy"] == accuracy
+        assert scores[f"adversarial_{strength}_rmse"] == pytest.approx(255 * strength, rel=1e-4)
+    assert set(scores) == set(robustness.SCORES)
+    clean, first, *_ = robustness.curves(context)["adversarial"]
+    assert clean == (0, 0, pytest.approx(0, abs=1e-4), 1)
+    assert first.input_rmse == pytest.approx(255 * 0.02, rel=1e-4)
+
+
+def test_the_figure_of_robustness_has_one_curve_a_corruption(data):
+    (figure,) = robustness.draw(Context(Pixels(data.image_shape), data)).values()
+    (ax,) = figure.axes
+    *curves, diagonal = ax.get_lines()
+    assert len(curves) == 4  # no probe, and nothing adversarial
+    model = linear_model(data.image_shape, np.ones((32 * 32, 3)))
+    (figure,) = robustness.draw(Context(model, data)).values()
+    assert [len(ax.get_lines()) for ax in figure.axes] == [6, 5]
+    for curve in curves:  # pixels are reconstructed as they are
+        np.testing.assert_allclose(curve.get_ydata(), curve.get_xdata(), rtol=1e-5)
+        assert max(curve.get_xdata()) <= max(diagonal.get_xdata()) <= ax.get_xlim()[1]
 
 
 def test_robustness_holds_images_in_parts(data, monkeypatch):
@@ -366,7 +440,35 @@ def test_robustness_holds_images_in_parts(data, monkeypatch):
     assert parts == {name: pytest.approx(value, rel=0.02) for name, value in whole.items()}
 
 
-# The pixel baseline.
+# The map.
+
+
+def test_a_map_has_umap_where_it_is_installed(data, monkeypatch):
+    """The same codes, the library's defaults, and a fixed seed."""
+
+    class UMAP:
+        def __init__(self, **options):
+            assert options == {"random_state": 0}
+
+        def fit_transform(self, codes):
+            np.testing.assert_allclose(codes.std(0), 1, rtol=1e-4)
+            return codes[:, :2]
+
+    installed = types.ModuleType("umap")
+    installed.UMAP, installed.__spec__ = UMAP, ModuleSpec("umap", None)
+    few = dataset_of(test=12)
+    for module, dataset, tsne, titles in (
+        (installed, data, True, ["t-SNE", "UMAP"]),
+        (installed, data, False, []),
+        (installed, few, True, ["t-SNE"]),  # fewer images than UMAP's neighbors
+        (None, data, True, ["t-SNE"]),  # not installed
+    ):
+        monkeypatch.setitem(sys.modules, "umap", module)
+        (figure,) = map.draw(Context(Pixels(dataset.image_shape), dataset), tsne=tsne).values()
+        assert [ax.get_title() for ax in figure.axes][1:] == titles
+
+
+# Baselines.
 
 
 def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
@@ -393,6 +495,46 @@ def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
     assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == again
 
 
+def test_the_untrained_baseline_is_measured_once_for_an_architecture(tmp_path):
+    digits = dataset_of(train=100, shape=(16, 16, 1))
+
+    def scores(**settings):
+        settings = {"depth": 2, "latent": 2, "latent_width": 4, "model": "baseline", **settings}
+        model = build_model(Config(**settings), digits.image_shape, 3)
+        return untrained_baseline.evaluate(Context(model, digits, cache=tmp_path))
+
+    first = scores()
+    assert set(first) < set(untrained_baseline.SCORES)
+    assert {name.split("_")[1] for name in first} == {"linear", "neighbours", "clustering"}
+    assert first["untrained_clustering_n_init"] == 50
+    assert scores(seed=7, lr=1.0, regularizers="mmd") == first
+    assert len(list(tmp_path.iterdir())) == 1
+    deeper, vae, vqvae = scores(depth=3), scores(model="vae"), scores(model="vqvae", z_log_size=3)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert first != deeper
+    assert first != vae  # its code is mu
+    assert first == vqvae  # its code is the encoder's output
+
+
+def test_the_untrained_baseline_is_that_of_the_initial_weights(data):
+    config = Config(model="baseline", depth=2, latent=2)
+    seed_weights(0)
+    own = Context(build_model(config, data.image_shape, 3), data)
+    expected = neighbours.evaluate(own) | clustering.evaluate(own, n_init=50)
+    model = build_model(config, data.image_shape, 3)
+    found = untrained_baseline.evaluate(Context(model, data))
+    assert {f"untrained_{k}": v for k, v in expected.items()}.items() <= found.items()
+
+
+def test_without_settings_there_is_no_untrained_baseline(data):
+    for model in (Pixels(data.image_shape), linear_model(data.image_shape, np.ones((1024, 3)))):
+        with pytest.raises(CannotEvaluate, match="settings"):
+            untrained_baseline.evaluate(Context(model, data))
+    model.config = Config(model="not_installed:Model")
+    with pytest.raises(CannotEvaluate, match="not_installed"):
+        untrained_baseline.evaluate(Context(model, data))
+
+
 # What cannot be evaluated says why.
 
 
@@ -400,7 +542,7 @@ def evaluators(*which):
     return pytest.mark.parametrize("evaluator", which, ids=lambda e: e.__name__.split(".")[-1])
 
 
-@evaluators(linear, neighbours, clustering, pixel_baseline, transitions)
+@evaluators(linear, neighbours, clustering, transitions)
 def test_without_classes(evaluator):
     data = dataset_of(classes=1)
     with pytest.raises(CannotEvaluate, match="noise has no classes"):

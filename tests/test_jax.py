@@ -77,11 +77,12 @@ def without_tensorflow(tmp_path):
 
 
 def test_golden_numbers():
-    """Of ACAI (the slow tests: of all), and the outputs of the original's checkpoint."""
-    files = ["tests/test_golden.py", "tests/test_original.py"]
+    """Of ACAI (the slow tests: of all), the original's checkpoint, and gradients by the image."""
+    files = [f"tests/test_{name}.py" for name in ("golden", "original", "evaluators")]
     others = [*(name for name in MODELS if name != "acai"), "straightforward"]
     which = f"(test_golden and not eager and not ({' or '.join(others)})) or gives_its_outputs"
-    assert pytest_on_jax(*files, "-k", which, "-m", "not slow", flags=QUICKLY) == 5 + 1
+    which += " or fast_gradient"
+    assert pytest_on_jax(*files, "-k", which, "-m", "not slow", flags=QUICKLY) == 5 + 1 + 2
 
 
 @pytest.mark.parametrize("file", [False, pytest.param(True, marks=pytest.mark.slow)])

@@ -27,8 +27,9 @@ EVALUATORS = {
     name: f"acai_tf.evaluation.{name}"
     for name in (
         *("sheets", "curves", "reconstruction", "similarity", "probe", "critic", "lines"),
-        *("realism", "transitions", "robustness", "map", "neighbours", "linear"),
-        *("pixel_baseline", "clustering"),
+        *("realism", "transitions", "generation", "robustness", "map", "information"),
+        *("neighbours", "linear"),
+        *("pixel_baseline", "untrained_baseline", "clustering"),
     )
 }
 AT_REPORTS = ("reconstruction", "probe", "critic", "lines")  # quick enough to run during training

@@ -64,6 +64,11 @@ def probabilities(model: keras.Sequential, images: np.ndarray) -> np.ndarray:
     return ops.convert_to_numpy(ops.softmax(logits))
 
 
+def features(model: keras.Sequential) -> keras.Model:
+    """From images [B, h, w, C] to its last convolution, averaged over places: [B, 128]."""
+    return keras.Model(model.inputs, ops.mean(model.get_layer("conv2").output, axis=(1, 2)))
+
+
 def _input_shape(dataset: Dataset) -> tuple[int, int, int]:
     height, width, colors = dataset.image_shape
     return *shrunk_size(height, width), colors

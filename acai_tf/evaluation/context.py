@@ -16,6 +16,7 @@ from acai_tf.files import replacing
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
+    from acai_tf.models.samplers import Sampler
 
 TRAIN_CODES = 60_000  # of section 4.2; all of MNIST and CIFAR-10
 PAIRS, STEPS = 256, 16  # interpolations between test images, and images of each
@@ -99,7 +100,14 @@ class Context:
                 f"the model's probe has {logits.shape[1]} classes,"
                 f" {self.dataset.name} has {self.dataset.classes}"
             )
-        return _finite(logits, "outputs of the probe")
+        return finite(logits, "outputs of the probe")
+
+    @functools.cached_property
+    def sampler(self) -> "Sampler":
+        """What new images are drawn from: the model's own sampler, or one fitted to the codes of
+        training images."""
+        model = self.model
+        return model.sampler or model.fit_sampler(self._train[0])
 
     @property
     def pairs(self) -> int:
@@ -132,11 +140,11 @@ class Context:
             path = interpolate(images[start:stop], images[pairs + start : pairs + stop])
             small = shrunk(path.reshape(-1, *path.shape[2:]))
             parts.append(small.reshape(STEPS, stop - start, *small.shape[1:]).swapaxes(0, 1))
-        return _finite(np.concatenate(parts), "interpolated images")
+        return finite(np.concatenate(parts), "interpolated images")
 
     def _codes(self, images, which: str) -> np.ndarray:
         codes = self.model.compiled_method("encode")(images)
-        return _finite(codes.reshape(len(codes), -1), f"codes of {which} images")
+        return finite(codes.reshape(len(codes), -1), f"codes of {which} images")
 
 
 def shared(function: Callable) -> Callable:
@@ -173,7 +181,8 @@ def shrunk_size(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def _finite(values: np.ndarray, what: str) -> np.ndarray:
+def finite(values: np.ndarray, what: str) -> np.ndarray:
+    """Values [N, ...] as they are; raises CannotEvaluate if some are not finite."""
     bad = int(np.sum(~np.isfinite(values.reshape(len(values), -1)).all(axis=1)))
     if bad:
         raise CannotEvaluate(f"{bad:,} of {len(values):,} {what} are not finite")

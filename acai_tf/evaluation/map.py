@@ -1,5 +1,8 @@
 """Map of the codes: test images in two dimensions."""
 
+import importlib.util
+import warnings
+
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
@@ -9,13 +12,15 @@ from acai_tf.evaluation.linear import standardise
 
 CODES = 2000  # test codes, at most
 PERPLEXITY = 30
+NEIGHBORS = 15  # of UMAP, its default
 SEED = 0
 
 
 def draw(context: Context, tsne: bool = True) -> dict:
     """Codes of up to 2,000 test images, colored by class: their first two principal components,
-    and t-SNE (van der Maaten and Hinton 2008), which keeps neighbours together. Each dimension is
-    first scaled to a standard deviation of 1.
+    t-SNE (van der Maaten and Hinton 2008), which keeps neighbours together, and, where umap-learn
+    is installed, UMAP (McInnes et al. 2018), which also keeps some of the distances between
+    groups. Each dimension is first scaled to a standard deviation of 1.
     """
     from sklearn.decomposition import PCA  # takes seconds to import
     from sklearn.manifold import TSNE
@@ -37,6 +42,8 @@ def draw(context: Context, tsne: bool = True) -> dict:
         start = points / points[:, 0].std() * 1e-4
         tsne = TSNE(perplexity=perplexity, init=start, random_state=SEED)
         maps["t-SNE"] = tsne.fit_transform(codes)
+        if importlib.util.find_spec("umap") and len(codes) > NEIGHBORS:
+            maps["UMAP"] = _umap(codes)
     figure, axes = plots.panels(*maps, width=4.6, height=4.6)
     names = context.dataset.class_names
     for ax, points in zip(axes, maps.values(), strict=True):
@@ -50,3 +57,11 @@ def draw(context: Context, tsne: bool = True) -> dict:
     if 1 < len(names) <= plots.FEW:
         axes[-1].legend(markerscale=3, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return {"map": figure}
+
+
+def _umap(codes: np.ndarray) -> np.ndarray:
+    from umap import UMAP  # optional
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "n_jobs")  # one thread, as a fixed seed requires
+        return UMAP(random_state=SEED).fit_transform(codes)

@@ -8,7 +8,9 @@ from PIL import Image
 from acai_tf.files import replacing
 from acai_tf.lazy import plt
 
-MODEL, BLEND, REAL = "#1f77b4", "#d95f02", "#444444"  # distinct to color-blind eyes too
+# Distinct to color-blind eyes too; SERIES are those of Okabe and Ito (2008).
+MODEL, BLEND, REAL = "#1f77b4", "#d95f02", "#444444"
+SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#000000")
 WIDTH, HEIGHT = 3.6, 2.9  # of a panel, inches
 FEW = 20  # classes that fit into a matrix with numbers, or a legend
 

@@ -17,8 +17,10 @@ from acai_tf.files import write_atomically
 TEMPLATE = pathlib.Path(__file__).with_name("report.html.jinja")
 HEADLINES = (
     *("line_distance", "line_smoothness", "probe_accuracy", "linear_accuracy_100"),
-    *("clustering_accuracy", "neighbours_accuracy", "realism", "test_rmse", "test_ssim"),
+    *("clustering_accuracy", "neighbours_accuracy", "realism", "fitted_fd"),
+    *("test_rmse", "test_ssim"),
 )
+BASELINES = {"pixels": "raw pixels", "untrained": "untrained"}  # prefix of their scores: column
 
 
 def write(results: Results, class_names: tuple[str, ...]) -> pathlib.Path:
@@ -46,12 +48,13 @@ def _section(name: str, results: Results, scores: dict[str, float]) -> dict:
     # A module that eval.json names is code: it is not imported for that.
     unknown = sys.modules.get(name, types.ModuleType(name, ""))
     evaluator = load_evaluator(name) if name in EVALUATORS else unknown
-    known, rows = getattr(evaluator, "SCORES", {}), []
-    for score in entry.get("scores", {}):
+    own, known, rows = entry.get("scores", {}), getattr(evaluator, "SCORES", {}), []
+    prefixes = [p for p in BASELINES if any(f"{p}_{score}" in scores for score in own)]
+    for score in own:
         shown, better = known.get(score, (score, ""))
-        values = scores[score], scores.get(f"pixels_{score}")
+        values = [scores.get(name) for name in (score, *(f"{p}_{score}" for p in prefixes))]
         values = ["" if value is None else format_score(value, shown) for value in values]
-        rows.append((shown, *values, better, score))
+        rows.append((shown, values, better, score))
     protocol = getattr(evaluator, "evaluate", getattr(evaluator, "draw", None))
     figures = {figure: results.figure(figure) for figure in entry.get("figures", [])}
     return {
@@ -61,7 +64,7 @@ def _section(name: str, results: Results, scores: dict[str, float]) -> dict:
         "left_out": entry.get("left_out"),
         "seconds": entry.get("seconds"),
         "rows": rows,
-        "baseline": any(row[2] for row in rows),
+        "columns": ["value", *(BASELINES[p] for p in prefixes)],
         "figures": {figure: _embedded(file) for figure, file in figures.items() if file.is_file()},
     }
 

@@ -1,5 +1,6 @@
 """Evaluates a run, an export or raw pixels, and writes the results."""
 
+import importlib.util
 import math
 import time
 import timeit
@@ -8,6 +9,7 @@ import traceback
 import numpy as np
 import threadpoolctl
 
+from acai_tf import registry
 from acai_tf.errors import AcaiError, CannotEvaluate
 from acai_tf.evaluation import (
     EVALUATORS,
@@ -23,8 +25,8 @@ from acai_tf.evaluation.results import Results, open_results, scores
 from acai_tf.evaluation.target import open_target
 from acai_tf.files import DISK_TROUBLE, expanded
 
-SLOW = ("transitions", "pixel_baseline")  # left out by `quick`
-LABELED = (*SLOW, "neighbours", "linear", "clustering")  # left out without classes
+SLOW = ("transitions", "generation", "pixel_baseline", "untrained_baseline")  # left out by `quick`
+LABELED = ("transitions", "neighbours", "linear", "clustering")  # left out without classes
 N_INIT, QUICK_N_INIT = 1000, 50  # restarts of k-means
 
 
@@ -40,6 +42,7 @@ def evaluate_run(
     out: str | None = None,
     again: bool = False,
     quick: bool = False,
+    features: str | None = None,
 ) -> dict:
     """Evaluate a run's newest checkpoint, an exported model, or raw pixels.
 
@@ -58,8 +61,10 @@ def evaluate_run(
         out: the folder to write to; None: the run's own, evaluation/ in an export's, or
             runs/<dataset>/pixels.
         again: measure again even what could be reused.
-        quick: no pixel baseline and no classifier (transitions) unless named in `evaluators`,
-            principal components only in the map, and 50 restarts of k-means.
+        quick: no baselines, no `generation` and no `transitions`, which train a classifier, unless
+            named in `evaluators`; principal components only in the map; 50 restarts of k-means.
+        features: "module:function" from images [N, H, W, C] uint8 to features [N, f], for
+            `generation`; None: its own.
 
     Returns:
         {"step", score: value}, all that is now in eval.json.
@@ -73,9 +78,13 @@ def evaluate_run(
     changes = {name: value for name, value in changes.items() if value is not None}
     context, about, own_folder = open_target(run_dir, changes, raw_pixels)
     full = {"clustering": {"n_init": n_init or N_INIT, "seed": seed}, "map": {"tsne": True}}
+    if features:
+        registry.find("features", features, {})  # before anything is measured
+        full["generation"] = {"features": features}
     options, n_init = full, n_init or (QUICK_N_INIT if quick else N_INIT)
     if quick:
-        options = {"clustering": {"n_init": n_init, "seed": seed}, "map": {"tsne": False}}
+        clustering = {"n_init": n_init, "seed": seed}
+        options = {**full, "clustering": clustering, "map": {"tsne": False}}
     todo, failed = [], []
     with open_results(expanded(out) if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
@@ -108,15 +117,19 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
     test, pixels = len(data.test_images), math.prod(data.image_shape)
     train = min(TRAIN_CODES, len(getattr(data, "train_images", range(TRAIN_CODES))))
     fit, search = 1e-7 * train * data.classes, 1e-10 * train * test  # of each number of a code
+    restart = 0.03 + 7e-9 * train * code**1.56  # of k-means
     seconds = {  # on a machine where the product of matrices below takes a millisecond
         "similarity": 6e-7 * test * pixels,
         "realism": 8,
         "transitions": 50,
-        "map": 10 if tsne else 1,
+        "generation": 50 + 4e-9 * 8 * min(10_000, test) ** 2 + 8e-7 * test * pixels,
+        "map": (40 if importlib.util.find_spec("umap") else 10) if tsne else 1,
+        "information": 1e-8 * min(10_000, test) ** 2 + 1e-9 * train * code,
         "neighbours": search * (code + 100),
         "linear": 6 + 3 * fit * (code + 100),
         "pixel_baseline": 2 + (fit + search) * (pixels + 100),
-        "clustering": n_init * (0.03 + 7e-9 * train * code**1.56),
+        "untrained_baseline": 5 + (fit + search) * (code + 100) + 50 * restart,
+        "clustering": n_init * restart,
     }
     if data.classes < 2:
         names = [name for name in names if name not in LABELED]

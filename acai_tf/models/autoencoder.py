@@ -214,7 +214,10 @@ class Autoencoder(Sampling, keras.Model):
         key = (name, *sorted(options.items()))
         if key not in self._compiled_methods:
             check = functools.partial(self.reconstruction.check, shape=self.image_shape)
-            function = backend.compiled(self, name, **options)
+            # A partial for each method: TensorFlow identifies functions by their code, and would
+            # retrace one function shared by all methods.
+            call = functools.partial(getattr(self, name), **options)
+            function = backend.compiled(self, call)
             self._compiled_methods[key] = in_parts(
                 function, check, self.image_shape, name, **options
             )

@@ -132,8 +132,8 @@ class Mixture(Sampler):
                 max_iter=ITERATIONS,
                 random_state=seed,
             )
-            # Several threads wait for each other when the machine is busy.
-            with warnings.catch_warnings(), threadpool_limits(1):
+            # One thread: several wait for each other longer than they work.
+            with threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # ITERATIONS are enough
                 try:
                     mixture.fit(rest)

@@ -29,10 +29,11 @@ def _define(values: absl_flags.FlagValues) -> None:
     text("data_dir", "Where tfds keeps its data; default: as in training.")
     text("cache_dir", "Where decoded images are kept; default: as in training.")
     text("dataset", "Dataset to evaluate on; default: as in training.")
+    text("features", "Generation: my_module:function, images [N, H, W, C] uint8 -> [N, f].")
     text("out", "Folder to write to; default: the run's own.")
     switch("raw_pixels", "Evaluate raw pixels in place of codes: the pixel baseline.")
     switch("again", "Measure again even what could be reused.")
-    switch("quick", "No pixel baseline, classifier or t-SNE; 50 restarts of k-means.")
+    switch("quick", "No baselines, classifier, t-SNE or UMAP; 50 restarts of k-means.")
     number("n_init", None, "Clustering: restarts of k-means; default: 1000, 50 if --quick.", 1)
     number("seed", 0, "Seed of the evaluation.", 0, 2**32 - 1)
 

@@ -1,0 +1,207 @@
+"""Generation: are new images like those of the data, and as varied?"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from acai_tf import registry
+from acai_tf.errors import CannotEvaluate
+from acai_tf.evaluation import classifier, figures, realism
+from acai_tf.evaluation.context import Context, finite, shrunk
+from acai_tf.evaluation.pixels import to_float
+
+IMAGES = 10_000  # test images, and samples, at most
+DRAWS = 3  # from a sampler, each with a seed
+K = 5  # neighbors
+PART = 500  # rows of the table of distances in memory
+MEASURES = {
+    "fd": ("Frechet distance", "lower"),
+    "fd_std": ("its std over 3 draws", ""),
+    "precision": ("precision, 0..1", "higher"),
+    "recall": ("recall, 0..1", "higher"),
+    "density": ("density, to about 1", "higher"),
+    "coverage": ("coverage, 0..1", "higher"),
+}
+SETS = {  # of images: (name for people, what is measured of them)
+    "fitted": ("samples of a fitted density", tuple(MEASURES)),
+    "prior": ("samples of N(0, I)", tuple(MEASURES)),
+    "middle": ("halfway between classes", ("fd", "density")),
+    "reconstruction": ("reconstructions", ("fd", "density")),
+    "blend": ("pixel blends halfway", ("fd", "density")),
+    "train": ("training images", ("fd", "precision", "recall", "density", "coverage")),
+    "noise": ("random pixels", ("fd", "density")),
+}
+OF_DATA = ("blend", "train", "noise")  # the same for all models
+SCORES = {
+    f"{which}_{measure}": (
+        f"{shown}: {MEASURES[measure][0]}",
+        "" if which in OF_DATA else MEASURES[measure][1],
+    )
+    for which, (shown, measures) in SETS.items()
+    for measure in measures
+}
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Squared Frechet distance of two normal distributions (Heusel et al. 2017, FID).
+
+    |m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)), with the means and covariances of features
+    [N, f] and [M, f].
+    """
+    c_a, c_b = (np.cov(x, rowvar=False).reshape(x.shape[1], -1) for x in (a, b))
+    # The eigenvalues of C_a C_b are those of the symmetric R C_b R with R = C_a^(1/2).
+    values, vectors = np.linalg.eigh(c_a)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    both = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ c_b @ root), 0)).sum()
+    return float(np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(c_a) + np.trace(c_b) - 2 * both)
+
+
+class Balls:
+    """Features [N, f] and the balls around them that reach to the k-th neighbor.
+
+    Raises CannotEvaluate unless N > k.
+    """
+
+    def __init__(self, features: np.ndarray, k: int = K):
+        if len(features) <= k:
+            raise CannotEvaluate(f"{len(features)} images are too few for {k} neighbors")
+        self.features, self.k = features.astype(np.float32), k
+        starts = range(0, len(features), PART)
+        # The 0-th neighbor is the feature itself.
+        near = (np.partition(self.distances(i, self.features), k, axis=1)[:, k] for i in starts)
+        self.radius = np.concatenate(list(near))  # squared, as all distances here
+
+    def distances(self, start: int, others: np.ndarray) -> np.ndarray:
+        """Squared distances of the features from `start` on to others [M, f]: [500, M]."""
+        some = self.features[start : start + PART]
+        squares = np.sum(some**2, axis=1)[:, None] + np.sum(others**2, axis=1)
+        return np.maximum(squares - 2 * some @ others.T, 0)
+
+
+def precision_recall(real: Balls, fake: Balls) -> dict[str, float]:
+    """{"precision", "recall", "density", "coverage"} (Kynkaanniemi et al. 2019; Naeem et al. 2020).
+
+    Precision: the share of fakes in some real ball. Recall: of real ones in some fake ball.
+    Density: the number of real balls that a fake is in, over k, on average. Coverage: the share of
+    real balls with a fake in them.
+    """
+    inside, covered, recalled = np.zeros(len(fake.features), int), [], []
+    for start in range(0, len(real.features), PART):
+        distance = real.distances(start, fake.features)
+        in_ball = distance < real.radius[start : start + PART, None]
+        inside += in_ball.sum(0)
+        covered.append(in_ball.any(1))
+        recalled.append((distance < fake.radius).any(1))
+    return {
+        "precision": float(np.mean(inside > 0)),
+        "recall": float(np.mean(np.concatenate(recalled))),
+        "density": float(np.mean(inside) / real.k),
+        "coverage": float(np.mean(np.concatenate(covered))),
+    }
+
+
+def extractor(context: Context, features: str | None = None) -> Callable:
+    """The function from images [N, H, W, C], uint8 or about [-1, 1], to features [N, f].
+
+    The default, None: of a dataset with classes, the last convolution of the classifier that
+    `transitions` trains, averaged over places; of others, oriented gradients as in `realism`.
+    """
+    if features:
+        function = registry.find("features", features, {})
+        return lambda images: function(
+            figures.to_uint8(images) if images.dtype != np.uint8 else images
+        )
+    if context.dataset.classes > 1:
+        network = classifier.features(classifier.trained(context))
+        return lambda images: network.predict(np.clip(shrunk(images), -1, 1), 500, verbose=0)
+    return lambda images: realism.feature(np.clip(shrunk(images), -1, 1))
+
+
+class Judge:
+    """Measures of sets of images against a context's test images."""
+
+    def __init__(self, context: Context, features: str | None):
+        self.extract = extractor(context, features)
+        self.real = self.features(context.dataset.test_images[:IMAGES], "test images")
+        if np.all(self.real.std(0) < 1e-9):
+            raise CannotEvaluate("all test images have the same features")
+        self.balls = Balls(self.real)
+
+    def features(self, images, what: str) -> np.ndarray:
+        """Features of images; raises CannotEvaluate unless they are finite numbers [N, f]."""
+        found = np.asarray(self.extract(finite(images, what)), np.float64)
+        if found.ndim != 2 or len(found) != len(images):
+            shape = list(found.shape)
+            raise CannotEvaluate(f"features of {len(images)} images must be [N, f], got {shape}")
+        return finite(found, f"features of {what}")
+
+    def measures(self, which: str, *draws: np.ndarray) -> dict[str, float]:
+        """The scores of a set of images, the mean over draws."""
+        shown, measures = SETS[which]
+        found = []
+        for images in draws:
+            features = self.features(images, shown)
+            near = precision_recall(self.balls, Balls(features))
+            found.append({"fd": frechet_distance(self.real, features), **near})
+        scores = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
+        scores["fd_std"] = float(np.std([one["fd"] for one in found]))
+        return {f"{which}_{measure}": scores[measure] for measure in measures}
+
+
+def evaluate(context: Context, features: str | None = None) -> dict[str, float]:
+    """New images, and images halfway between classes, against the test images.
+
+    Sets of as many images as there are test images, at most 10,000, each compared with those:
+    samples decoded from N(0, I); samples decoded from a density fitted to the codes of 20,000
+    training images (a Gaussian mixture; a VQ-VAE: a chain of its codebook's indices), 3 draws of
+    each, of which the mean is given; test images halfway, in the code, to one of another class, and
+    the blends of their pixels; reconstructions of test images; training images, the best that can
+    be expected; random pixels, the worst.
+
+    The Frechet distance compares mean and covariance of features, precision and density how many
+    samples are near real images, recall and coverage how many real images are near samples (5
+    neighbors). Features are those of the classifier of `transitions`, which is trained on this
+    dataset: values cannot be compared with published FID, nor between datasets. Without classes,
+    they are oriented gradients, as in `realism`.
+
+    Halfway images complete `realism`, which prefers smooth pictures.
+    """
+    if not hasattr(context.model, "sample"):
+        raise CannotEvaluate("raw pixels have no decoder")
+    judge, images = Judge(context, features), context.dataset.test_images[:IMAGES]
+    scores, count, call = {}, len(images), context.model.compiled_method
+    for which, sampler in (("fitted", context.sampler), ("prior", "prior")):
+        draws = [context.model.sample(count, sampler, seed) for seed in range(DRAWS)]
+        scores |= judge.measures(which, *draws)
+    start, end = pairs(context.dataset.test_labels[:IMAGES])
+    middle = (context.test_codes[start] + context.test_codes[end]) / 2
+    middle = call("decode")(middle.reshape(-1, *context.model.latent_shape))
+    scores |= judge.measures("middle", middle)
+    scores |= judge.measures("reconstruction", call("reconstruct")(images))
+
+    def of_data():
+        noise = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
+        train = context.dataset.train_once(count)[0]
+        pixels = to_float(images)
+        sets = {"blend": (pixels[start] + pixels[end]) / 2, "train": train, "noise": noise}
+        found = (judge.measures(which, set_of) for which, set_of in sets.items())
+        return {name: value for scores in found for name, value in scores.items()}
+
+    of_data = of_data() if features else context.cached("generation", "generation", of_data)
+    return scores | {name: float(value) for name, value in of_data.items()}
+
+
+def pairs(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of random pairs of images, of different classes if there are several, from [N]."""
+    other = np.random.default_rng(0).permutation(len(label))
+    several = len(np.unique(label)) > 1
+    kept = label != label[other] if several else other != np.arange(len(label))
+    return np.flatnonzero(kept), other[kept]
+
+
+def draw(context: Context, features: str | None = None) -> dict:
+    """New images, decoded from the fitted density."""
+    rows, columns = figures.layout(*context.dataset.image_shape[:2])
+    images = context.model.sample(rows * columns, context.sampler)
+    sheet = figures.grid(images.reshape(rows, columns, *images.shape[1:]))
+    return {"new images": figures.captioned(sheet, "decoded from a fitted density, none is real")}
