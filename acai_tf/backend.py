@@ -243,7 +243,8 @@ def compiled(model, function: Callable) -> Callable:
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        function = tf.function(function, reduce_retracing=True)  # the last part is smaller
+        # reduce_retracing: the last part is smaller; autograph would wrap our exceptions.
+        function = tf.function(function, autograph=False, reduce_retracing=True)
         return lambda *tensors: function(*tensors).numpy()
     if backend == "jax":
         variables = model.variables
@@ -282,6 +283,13 @@ def use_xla() -> bool:
 def fuse_upsampling() -> bool:
     """Whether a transposed convolution beats upsampling; XLA on CPU pads it with zeros."""
     return keras.backend.backend() != "jax" or jax.default_backend() != "cpu"
+
+
+def argmin(x, axis: int):
+    """keras.ops.argmin; on TensorFlow without its care for negative zeros, which is not in ONNX."""
+    if keras.backend.backend() == "tensorflow":
+        return tf.argmin(x, axis, output_type="int32")
+    return keras.ops.argmin(x, axis)
 
 
 def leaky_relu(x, slope: float):

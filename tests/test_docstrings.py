@@ -21,6 +21,7 @@ def test_examples_run(name):
     around = {
         "acai_tf": acai_tf,
         "keras": keras,
+        "np": np,
         "images": np.random.default_rng(0).integers(0, 256, (16, *SHAPE), np.uint8),
         "encoder": keras.Sequential([keras.Input(SHAPE), layers.Flatten(), layers.Dense(6)]),
         "decoder": keras.Sequential([keras.Input((6,)), layers.Dense(64), layers.Reshape(SHAPE)]),

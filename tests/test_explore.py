@@ -80,6 +80,19 @@ def test_the_page_is_used_by_keyboard_and_upload(url, tmp_path):
             page.get_by_role("tab", name=name).click()
             image = page.locator("img:visible").last
             playwright.expect(image).to_be_visible(timeout=60_000)
+
+        # New images, of the prior, of another seed, and of a sampler that is fitted now.
+        page.get_by_role("tab", name="New images").click()
+        playwright.expect(page.locator("text=It is fitted when it is first chosen")).to_be_visible()
+        sheet = page.locator("img:visible")
+        for use in (
+            lambda: None,
+            page.get_by_role("button", name="Others").click,
+            page.get_by_label("fitted", exact=True).click,
+        ):
+            before = sheet.last.get_attribute("src") if sheet.count() else ""
+            use()
+            playwright.expect(sheet.last).not_to_have_attribute("src", before, timeout=60_000)
         page.screenshot(path=pathlib.Path(tmp_path) / "page.png")
         assert errors == []
         assert all(address.startswith((url, "data:", "blob:")) for address in elsewhere)

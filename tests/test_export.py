@@ -171,7 +171,15 @@ def methods_of(model, shape):
     z = np.asarray(model.encode(images))
     pair = {"images_0": images, "images_1": other, "t": t}
     logits = np.asarray(model.classify(images))
+    own = {}
+    if model.discrete:
+        index = np.asarray(model.encode_indices(images), np.int32)
+        own["encode_indices"] = {"images": images}, {"indices": index}
+        own["decode_indices"] = {"indices": index}, {"images": model.decode_indices(index)}
+    if model.critic:
+        own["estimate"] = {"images": images}, {"alpha": model.estimate(images)}
     return {
+        **own,
         "encode": ({"images": images}, {"latents": z}),
         "decode": ({"latents": z}, {"images": model.decode(z)}),
         "reconstruct": ({"images": images}, {"reconstructions": model.reconstruct(images)}),
@@ -181,15 +189,20 @@ def methods_of(model, shape):
             {"images": images},
             {"logits": logits, "probabilities": keras.ops.softmax(logits)},
         ),
-        "estimate": ({"images": images}, {"alpha": model.estimate(images)}),
     }
 
 
+@pytest.fixture(params=["acai", "vqvae"])
+def converted(request):
+    golden = Golden(request.param)
+    return build_model(golden.config, golden.shape, 10)
+
+
 @pytest.mark.slow
-def test_onnx_gives_the_models_numbers(formats, tmp_path):
+def test_onnx_gives_the_models_numbers(converted, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
-    folder, model = tmp_path / "export", formats[1]
-    export(model, folder, ("onnx",), critic=True)
+    folder, model = tmp_path / "export", converted
+    export(model, folder, ("onnx",), critic=bool(model.critic))
     for name, (inputs, outputs) in methods_of(model, model.image_shape).items():
         session = onnxruntime.InferenceSession(folder / f"{name}.onnx")
         names = [output.name for output in session.get_outputs()]
@@ -202,10 +215,10 @@ def test_onnx_gives_the_models_numbers(formats, tmp_path):
 
 
 @pytest.mark.slow
-def test_litert_gives_the_models_numbers(formats, tmp_path):
+def test_litert_gives_the_models_numbers(converted, tmp_path):
     litert = pytest.importorskip("ai_edge_litert.interpreter")
-    folder, model = tmp_path / "export", formats[1]
-    export(model, folder, ("litert",), critic=True)
+    folder, model = tmp_path / "export", converted
+    export(model, folder, ("litert",), critic=bool(model.critic))
     interpreter = litert.Interpreter(model_path=str(folder / "model.tflite"))
     methods = methods_of(model, model.image_shape)
     assert set(interpreter.get_signature_list()) == set(methods)

@@ -125,7 +125,7 @@ def test_a_run_resumes_on_the_other_backend(tmp_path, cache):
 @pytest.mark.slow
 def test_the_kit():
     files = ("models", "noise", "losses", "interpolation", "networks", "checkpoints", "golden")
-    files += ("evaluation", "npz", "registry", "original")
+    files += ("evaluation", "npz", "registry", "original", "samplers")
     passed = pytest_on_jax(*(f"tests/test_{name}.py" for name in files), "-m", "not slow")
     assert passed > 200
 

@@ -100,6 +100,24 @@ def test_interpolation_begins_and_ends_at_the_reconstructions(name):
         np.testing.assert_allclose(path[-1], model.reconstruct(last), atol=1e-5)
 
 
+def test_new_images(name):
+    """From the prior, and from a sampler fitted to codes."""
+    model = make(name)
+    with pytest.raises(UsageError, match="fit_sampler"):
+        model.sample(2, "fitted")
+    prior = model.sample(4)
+    assert prior.shape == (4, *SHAPE)
+    model.fit_sampler(batch_of(12)["image"])
+    for kind in ("prior", "fitted"):
+        images = model.sample(4, kind)
+        assert images.dtype == np.float32
+        assert np.isfinite(images).all()
+        np.testing.assert_array_equal(images, model.sample(4, kind))
+        assert not np.array_equal(images, model.sample(4, kind, seed=1))
+    np.testing.assert_array_equal(model.sample(4), images)
+    np.testing.assert_array_equal(model.sample(4, "prior"), prior)
+
+
 def test_each_variable_has_one_player(name):
     model = make(name)
     paths = [v.path for variables in model.players().values() for v in variables]

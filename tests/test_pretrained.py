@@ -40,6 +40,9 @@ def test_each_loads_and_says_what_it_is(name):
     assert (config.run_dir, config.data_dir, config.cache_dir) == ("", "", "")
     images = np.zeros((2, *model.image_shape), np.uint8)
     assert np.isfinite(model.reconstruct(images)).all()
+    new = model.sample(2, "fitted")
+    assert new.shape == images.shape
+    assert np.isfinite(new).all()
     folder = pretrained.FOLDER / name
     text = (folder / tool.CARD).read_text()
     (command,) = (line for line in text.splitlines() if line.startswith("python train.py"))
@@ -124,6 +127,7 @@ def test_a_run_becomes_one(tiny, tmp_path, monkeypatch, capsys):
         kept = {name: weights[name].dtype for name in weights.files}
     assert kept["encoder/conv0/kernel"] == np.float16
     assert not any("adam" in name for name in kept)
+    assert loaded.sample(2, "fitted").shape == images[:2].shape
     about = json.loads((folder / "acai_tf.json").read_text())
     assert {"test_rmse", "probe_accuracy", "clustering_accuracy"} <= set(about["scores"])
     assert "line_distance" not in about["scores"]  # digits have no true interpolations

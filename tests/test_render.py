@@ -2,6 +2,7 @@
 
 import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,12 +11,13 @@ from PIL import Image
 from acai_tf import cli
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
+from acai_tf.models import samplers
 from acai_tf.tools import explore, render
 
 GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)])
 
 
-class Blend(Pixels):
+class Blend(samplers.Sampling, Pixels):
     """Raw pixels with an autoencoder's inference methods."""
 
     critic = True
@@ -111,6 +113,36 @@ def test_the_command(tmp_path, monkeypatch, capsys):
         assert strip.size == (64, 32)
 
 
+@pytest.mark.parametrize("kind", samplers.NAMES)
+def test_new_images_on_the_path(model, kind, tmp_path, monkeypatch, capsys):
+    """The command fits a sampler to the training images if it needs one and there is none."""
+    fitted = Blend((8, 8, 1))
+    context = SimpleNamespace(model=fitted, dataset=SimpleNamespace(train_once=lambda n: [GREY]))
+    monkeypatch.setattr(render, "load", lambda path: model)
+    monkeypatch.setattr(render, "open_model", lambda arguments: (context, {}, None))
+    out = tmp_path / "new.png"
+    words = ["--run_dir=R", f"--out={out}", "--paths=2", "--images=3", "--steps=1", "--zoom=1"]
+    monkeypatch.setattr(sys, "argv", ["render", *words, f"--sampler={kind}", "--seed=4"])
+    assert cli.run(render.main) == 0
+    assert ("fitting a sampler" in capsys.readouterr().out) == (kind == "fitted")
+    source = fitted if kind == "fitted" else model
+    expected = np.clip(source.sample(6, kind, seed=4), -1, 1)
+    with Image.open(out) as strip:
+        assert strip.size == (24, 16)
+        rows = np.asarray(strip, float).reshape(2, 8, 3, 8).swapaxes(1, 2)
+    np.testing.assert_allclose(rows.reshape(6, 8, 8, 1) / 127.5 - 1, expected, atol=0.01)
+
+    # With a sampler of the model's own no images are read.
+    monkeypatch.setattr(render, "open_model", lambda arguments: pytest.fail("images are read"))
+    model.fit_sampler(GREY)
+    out.unlink()
+    assert cli.run(render.main) == 0
+    out.unlink()
+    monkeypatch.setattr(sys, "argv", [*sys.argv, "--files", "a.png"])
+    assert cli.run(render.main) == 2
+    assert "not both" in capsys.readouterr().err
+
+
 def test_transparent_pictures(explorer, tmp_path):
     clear = Image.new("RGBA", (20, 20))
     clear.save(tmp_path / "clear.png")
@@ -182,3 +214,20 @@ def test_a_path_through_the_classes(explorer):
 def test_a_model_without_a_critic_says_nothing(explorer, monkeypatch):
     monkeypatch.setattr(explorer.model, "critic", False)
     assert explorer.between(explorer.picture(0), explorer.picture(1), 0.5)[1] == ""
+
+
+def test_a_sheet_of_new_images(explorer):
+    """The sampler is fitted once, and not for the prior."""
+    asked = []
+    explorer.train_images = lambda: asked.append(1) or GREY
+    prior = explorer.new("prior", 0)
+    assert prior.size == (2 * 8 * explore.NEW,) * 2
+    assert not asked
+    sheets = [explorer.new("fitted", seed) for seed in (0, 0, 1, None)]
+    assert asked == [1]
+    same = [sheet.tobytes() == sheets[0].tobytes() for sheet in sheets]
+    assert same == [True, True, False, True]
+    found = np.asarray(sheets[0].convert("L"), float)[8::16, 8::16]
+    assert len({0, 120, 240} & set(np.round(found.ravel(), -1))) == 2  # one is held out
+    with pytest.raises(UsageError, match="seed"):
+        explorer.new("prior", -1)

@@ -14,6 +14,7 @@ from acai_tf.lazy import tf
 from acai_tf.models import samplers
 from acai_tf.models.inference import (
     check_images,
+    check_indices,
     check_latents,
     check_path,
     even_positions,
@@ -93,11 +94,16 @@ class Exported(samplers.Sampling):
 
     def encode_indices(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> indices of their codes in a VQ-VAE's codebook [B, num_latents]."""
+        self._check_discrete()
         return self._call("encode_indices", "indices", images=images)
 
     def decode_indices(self, indices) -> np.ndarray:
         """Indices of a VQ-VAE's codebook [B, num_latents] -> images [B, H, W, C]."""
-        return self._call("decode_indices", "images", indices=np.asarray(indices, np.int32))
+        self._check_discrete()
+        indices = np.asarray(indices)
+        (_, inputs) = self._loaded.signatures["decode_indices"].structured_input_signature
+        check_indices(indices, inputs["indices"].shape[1])
+        return self._call("decode_indices", "images", indices=indices.astype(np.int32))
 
     def reconstruct(self, images) -> np.ndarray:
         """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""
@@ -134,6 +140,10 @@ class Exported(samplers.Sampling):
 
         check = functools.partial(check_images, image_shape=self.image_shape)
         return in_parts(call, check, self.image_shape, name, **options)
+
+    def _check_discrete(self) -> None:
+        if not self.discrete:
+            raise UsageError(f"{self.path} has no codebook, or is to be exported again to have it")
 
     def _call(self, name: str, output: str, **inputs) -> np.ndarray:
         images = {k: np.asarray(v) for k, v in inputs.items() if k.startswith("images")}

@@ -18,7 +18,13 @@ from acai_tf import backend
 from acai_tf.errors import UsageError
 from acai_tf.models import interpolation, losses, networks, shared_pass
 from acai_tf.models.bottlenecks import Bottleneck, Deterministic
-from acai_tf.models.inference import check_latents, check_path, even_positions, in_parts
+from acai_tf.models.inference import (
+    check_indices,
+    check_latents,
+    check_path,
+    even_positions,
+    in_parts,
+)
 from acai_tf.models.noise import StepSeed
 from acai_tf.models.optimizer import adam
 from acai_tf.models.reconstruction import Reconstruction, SquaredError
@@ -140,7 +146,7 @@ class Autoencoder(Sampling, keras.Model):
         """Indices of a VQ-VAE's codebook [B, num_latents] -> images [B, H, W, C]."""
         if not self.discrete:
             raise UsageError("the model has no codebook")
-        check_latents(indices, (self.bottleneck.num_latents,))
+        check_indices(indices, self.bottleneck.num_latents, self.bottleneck.size)
         return self.reconstruction.image(self.decoder(self.bottleneck.from_indices(indices)))
 
     def reconstruct(self, images):

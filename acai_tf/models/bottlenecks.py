@@ -219,7 +219,7 @@ class Codebook(layers.Layer):
     def nearest(self, x):
         """Index of the code nearest to each vector, [N, d] -> [N]."""
         squares = ops.sum(ops.square(self.means), axis=1)  # |x|^2 is the same for all codes
-        return ops.argmin(squares - 2 * ops.matmul(x, ops.transpose(self.means)), axis=1)
+        return backend.argmin(squares - 2 * ops.matmul(x, ops.transpose(self.means)), axis=1)
 
     def update(self, x, index):
         """Update averages and codes with vectors x [N, d], whose nearest codes are `index` [N].

@@ -60,6 +60,21 @@ def check_latents(latents, latent_shape: tuple[int, ...]) -> None:
         raise UsageError(f"the model decodes latents {_batch(latent_shape)}, got {list(shape)}")
 
 
+def check_indices(indices, count: int, size: float = math.inf) -> None:
+    """Check that indices are [B, count] integers below a codebook's size, or raise UsageError.
+
+    Only the shape of a tensor is checked.
+    """
+    shape = tuple(getattr(indices, "shape", ()))
+    fit = shape[1:] == (count,) and shape[0] != 0
+    if fit and isinstance(indices, np.ndarray):
+        fit = np.issubdtype(indices.dtype, np.integer)
+        fit = fit and indices.min() >= 0 and indices.max() < size
+    if not fit:
+        got = f"{indices.dtype} {list(shape)}" if shape else repr(indices)
+        raise UsageError(f"the model decodes indices {_batch((count,))} of its codebook, got {got}")
+
+
 def check_path(images_0, images_1, t, method: str) -> None:
     """Check the arguments of `interpolate_at`; only the shape of a tensor t is checked.
 

@@ -5,18 +5,19 @@ A draw is a function of noise, so that an exported TensorFlow graph can make it 
 
 import pathlib
 import warnings
-import zipfile
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from acai_tf.errors import UsageError
+from acai_tf.files import read_npz
 from acai_tf.lazy import keras
 
 CODES = 20_000  # training images that a sampler is fitted to, at most
 HELD_OUT = 0.1  # of their codes, to choose a mixture
 COVARIANCES = ("full", "diag")  # of a mixture's components
 ITERATIONS = 50  # of expectation-maximization, at most
+LARGEST = 2**30  # bytes of a file's arrays
 
 
 class Sampler:
@@ -25,6 +26,14 @@ class Sampler:
     Attributes:
         decodes: the inference method that makes images of what is drawn.
         uniforms, normals: how many numbers ~ U(0, 1) and ~ N(0, 1) a draw takes.
+
+    Examples:
+        >>> class UnitSphere(acai_tf.Sampler):
+        ...     normals = 6
+        ...     def draw(self, uniform, normal):
+        ...         return keras.ops.normalize(normal)
+        >>> acai_tf.Baseline(encoder, decoder).sample(3, UnitSphere()).shape
+        (3, 8, 8, 1)
     """
 
     decodes = "decode"
@@ -115,7 +124,7 @@ class Mixture(Sampler):
         scaler = StandardScaler().fit(flat)
         flat = scaler.transform(flat)[np.random.default_rng(seed).permutation(len(flat))]
         held_out = max(1, round(HELD_OUT * len(flat)))
-        rest, candidates = flat[held_out:], []
+        rest, candidates = flat[held_out:] if len(flat) > 2 else flat, []
         for kind in COVARIANCES:
             mixture = GaussianMixture(
                 min(components, len(rest)),
@@ -178,10 +187,7 @@ class Codebook(Sampler):
 
     def draw(self, uniform, normal):
         count = len(self.index)
-        first, last = (
-            keras.ops.zeros_like(uniform[:, 0], "int32"),
-            count,
-        )  # rows that fit, and their end
+        first, last = keras.ops.zeros_like(uniform[:, 0], "int32"), count  # of the rows that fit
         order, drawn = np.arange(count, dtype=np.int32), []
         for position in range(self.index.shape[1]):
             row = first + keras.ops.cast(
@@ -200,6 +206,7 @@ class Codebook(Sampler):
         return {"index": self.index}
 
 
+NAMES = ("prior", "fitted")  # that `sample` knows
 KINDS = {kind.__name__: kind for kind in (Prior, Mixture, Codebook)}
 
 
@@ -248,10 +255,12 @@ class Sampling:
             [n, H, W, C] float32, about [-1, 1].
 
         Raises:
-            UsageError: n below 1, an unknown sampler, or none that is fitted.
+            UsageError: n below 1, a negative seed, an unknown sampler, or none that is fitted.
         """
         if not isinstance(n, (int, np.integer)) or n < 1:
             raise UsageError(f"n must be a whole number, at least 1, got {n!r}")
+        if seed < 0:
+            raise UsageError(f"the seed must be at least 0, got {seed}")
         if sampler is None:
             sampler = self.sampler or "prior"
         if sampler == "fitted" and self.sampler is None:
@@ -273,8 +282,9 @@ def load(path: pathlib.Path) -> Sampler | None:
     if not path.exists():
         return None
     try:
-        with np.load(path) as file:
-            arrays = dict(file)
-        return KINDS[str(arrays.pop("kind"))](**arrays)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path, most=LARGEST)
+        sampler = KINDS[str(arrays.pop("kind"))](**arrays)
+        sampler.sample(1)  # shapes may not fit together
+        return sampler
+    except Exception as error:  # zipfile, zlib, numpy and Keras raise many kinds
         raise UsageError(f"{path} cannot be read ({error})") from error

@@ -1,7 +1,8 @@
 """Pretrained models in the package: acai_tf.load("acai/mnist-d32").
 
-Each is a folder with weights.npz (float16), acai_tf.json (settings, step, scores of these weights)
-and README.md, its card. `acai-tf pretrained` lists them.
+Each is a folder with weights.npz (float16), acai_tf.json (settings, step, scores of these weights),
+sampler.npz (what new images are drawn from) and README.md, its card; `acai-tf pretrained` lists
+them.
 """
 
 import pathlib

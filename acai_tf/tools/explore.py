@@ -1,7 +1,8 @@
 """Explore interpolations in a browser: acai-tf explore --run_dir=R
 
 Serves a page to this machine only (--host=0.0.0.0: to others too): choose test images or upload
-pictures, and move between their codes. Needs Gradio: pip install "acai_tf[explore]"
+pictures, move between their codes, and draw new images. Needs Gradio:
+pip install "acai_tf[explore]"
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import importlib.util
 import os
 import signal
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,17 +22,23 @@ from acai_tf.config import Config
 from acai_tf.data.square import WHITE, middle
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import to_float
-from acai_tf.models import inference
+from acai_tf.models import inference, samplers
 from acai_tf.tools.render import add_model_options, closed_path, enlarged, open_model
 from acai_tf.training import preemption
 
 SIDE = 5  # rows and columns of the four-corner grid
+NEW = 8  # rows and columns of new images
 CLASS_STEPS = 6  # images from one class to the next
 SHOWN = 200  # pixels of an image on the page
 UPLOAD, PIXELS = "5mb", 40_000_000  # limits; a small file can decode to any number of pixels
 CLEANED, KEPT = 3600, 86_400  # seconds: how often old pictures are deleted, and at which age
 METHODS = (*inference.METHODS, "pixel blend")
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
+
+NEW_TEXT = """\
+Decoded from codes drawn at random: from the prior N(0, I), which codes of a VAE or an AAE follow,
+or from a distribution fitted to codes of training images."""
+FIRST_TEXT = " It is fitted when it is first chosen, which can take a minute."
 
 Picture = Image.Image | str | None  # or the path of an upload
 
@@ -45,6 +53,7 @@ class Explorer:
         labels: their classes, int [N].
         class_names: names of the classes.
         background: (red, green, blue), 0..255, behind transparent uploads.
+        train_images: returns training images, for a model that has no sampler.
     """
 
     model: Any
@@ -52,6 +61,7 @@ class Explorer:
     labels: np.ndarray
     class_names: tuple[str, ...]
     background: tuple[int, int, int] = WHITE
+    train_images: Callable[[], np.ndarray] | None = None
 
     def first_pair(self) -> tuple[int, int]:
         """The first test image, and one of a class a third of all classes further.
@@ -99,6 +109,13 @@ class Explorer:
         visited = [self.images[own[int(number) % len(own)]] for own in by_class if len(own)]
         path = closed_path(self.model, np.stack(visited), CLASS_STEPS)
         return _picture(path.reshape(-1, CLASS_STEPS, *path.shape[1:]), zoom=2)
+
+    def new(self, sampler: str, seed: int) -> Image.Image:
+        """A sheet of new images; for "fitted", the first call fits a sampler if there is none."""
+        if sampler == "fitted" and self.model.sampler is None:
+            self.model.fit_sampler(self.train_images())
+        images = self.model.sample(NEW**2, sampler, int(seed or 0))
+        return _picture(images.reshape(NEW, NEW, *images.shape[1:]), zoom=2)
 
     def estimate(self, image: np.ndarray) -> str:
         """The critic's estimate for an image [1, H, W, C], as text; "" without a critic."""
@@ -186,6 +203,20 @@ def page(explorer: Explorer, title: str):
                 which = gradio.Slider(0, 30, 0, step=1, label="which image of each class")
                 path = gradio.Image(label="one row from each class to the next")
                 show(explorer.classes, [which], path)
+        with gradio.Tab("New images") as tab:
+            fitted = explorer.model.sampler is not None
+            gradio.Markdown(NEW_TEXT + ("" if fitted else FIRST_TEXT))
+            with gradio.Row():
+                start = samplers.NAMES[fitted]
+                sampler = gradio.Radio(
+                    list(samplers.NAMES), value=start, label="distribution of codes"
+                )
+                seed = gradio.Number(0, label="seed", precision=0, minimum=0)
+                more = gradio.Button("Others")
+            sheet = gradio.Image(label="new images")
+            more.click(lambda number: int(number or 0) + 1, seed, seed, show_progress="hidden")
+            for changes in (tab.select, sampler.change, seed.change):
+                changes(safely(explorer.new), [sampler, seed], sheet)
     return blocks
 
 
@@ -215,7 +246,12 @@ def main() -> None:
     data, config = context.dataset, context.model.config or Config()
     background = background or config.background_rgb
     explorer = Explorer(
-        context.model, data.test_images, data.test_labels, data.class_names, background
+        context.model,
+        data.test_images,
+        data.test_labels,
+        data.class_names,
+        background,
+        lambda: data.train_once(samplers.CODES)[0],
     )
     import gradio  # an extra
 

@@ -1,6 +1,7 @@
 """List the pretrained models with their scores, or add one: acai-tf pretrained [--add=RUN_DIR]
 
---add exports the weights of a run's newest checkpoint in 16 bits, evaluates them and writes a card.
+--add exports the weights of a run's newest checkpoint in 16 bits, evaluates them, fits a sampler to
+codes of the training images, and writes a card.
 """
 
 import contextlib
@@ -19,9 +20,10 @@ from acai_tf.data import DATASETS
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import all_scores, figures, format_score, load_evaluator
 from acai_tf.evaluation.target import open_target
-from acai_tf.export import ABOUT
+from acai_tf.export import ABOUT, SAMPLER
 from acai_tf.export.write import export_run
 from acai_tf.files import expanded
+from acai_tf.models import samplers
 from acai_tf.training.run_folder import RunFolder
 
 EVALUATORS = ["reconstruction", "probe", "lines", "clustering"]
@@ -114,6 +116,8 @@ def _add(arguments, model: str, folder: pathlib.Path) -> None:
             for score, value in evaluator.evaluate(context, **options).items():
                 about["scores"][score] = float(f"{value:.6g}") if np.isfinite(value) else None
     (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    sampler = context.model.fit_sampler(context.dataset.train_once(samplers.CODES)[0])
+    samplers.save(sampler, folder / SAMPLER)
     sheets = figures.sheets(context.model, context.dataset.test_images)
     figures.save_png(sheets["lerp"], folder / PICTURE)
     config = context.model.config

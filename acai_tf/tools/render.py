@@ -1,7 +1,7 @@
 """Animated interpolations: acai-tf render --run_dir=R --out=digits.gif
 
-Closed paths through the codes of test images, or of your own pictures, as an animation (.gif,
-.webp), or as one row of images per path (.png).
+Closed paths through the codes of test images, of new images (--sampler), or of your own pictures
+(--files), as an animation (.gif, .webp), or as one row of images per path (.png).
 """
 
 import argparse
@@ -19,6 +19,7 @@ from acai_tf.evaluation.figures import grid
 from acai_tf.evaluation.target import open_target
 from acai_tf.files import expanded, new_file, replacing
 from acai_tf.loading import load
+from acai_tf.models import samplers
 from acai_tf.models.inference import METHODS
 
 KINDS = (".gif", ".webp", ".png")
@@ -130,6 +131,20 @@ def open_model(arguments: argparse.Namespace):
     return open_target(arguments.run_dir, changes, raw_pixels=False)
 
 
+def new_images(arguments: argparse.Namespace, count: int) -> tuple:
+    """A model and new images of it, [count, H, W, C] in [-1, 1].
+
+    Where the model has no fitted sampler, and --sampler asks for one, it is fitted first.
+    """
+    model = load(arguments.run_dir)
+    if arguments.sampler == "fitted" and model.sampler is None:
+        print("fitting a sampler to the training images, which can take a minute", flush=True)
+        context, _, _ = open_model(arguments)
+        model = context.model
+        model.fit_sampler(context.dataset.train_once(samplers.CODES)[0])
+    return model, np.clip(model.sample(count, arguments.sampler, arguments.seed), -1, 1)
+
+
 def main() -> None:
     """The command line.
 
@@ -141,10 +156,16 @@ def main() -> None:
     add, default = parser.add_argument, "(default: %(default)s)"
     add("--out", required=True, help=f"the file to write: {', '.join(KINDS)}")
     add("--files", nargs="+", help="pictures on the path; default: test images")
-    add("--images", type=int, default=5, help=f"test images per path {default}")
+    add(
+        "--sampler",
+        choices=samplers.NAMES,
+        help="new images on the path, decoded from codes of the prior N(0, I), or of a distribution"
+        " fitted to codes of training images",
+    )
+    add("--images", type=int, default=5, help=f"images per path {default}")
     add("--paths", type=int, default=6, help=f"paths side by side {default}")
     add("--ways", type=int, help=argparse.SUPPRESS)  # the old name of --paths
-    add("--seed", type=int, default=0, help=f"which test images {default}")
+    add("--seed", type=int, default=0, help=f"which images {default}")
     add("--steps", type=int, default=12, help=f"frames from one image to the next {default}")
     add("--method", choices=METHODS, default="lerp", help=default)
     add("--zoom", type=int, default=3, help=f"magnification {default}")
@@ -159,12 +180,17 @@ def main() -> None:
     for name in ("seed", "images", "paths", "steps", "zoom", "fps"):
         if (value := getattr(arguments, name)) < (least := int(name != "seed")):
             raise UsageError(f"--{name} must be at least {least}, got {value}")
+    if arguments.files and arguments.sampler:
+        raise UsageError("give --files or --sampler, not both")
     background = arguments.background and Config(background=arguments.background).background_rgb
     cli.load_backend()
     if arguments.files:
         model = load(arguments.run_dir)
         background = background or (model.config or Config()).background_rgb
         visited = [read_pictures(arguments.files, model.image_shape, background)]
+    elif arguments.sampler:
+        model, images = new_images(arguments, arguments.paths * arguments.images)
+        visited = np.split(images, arguments.paths)
     else:
         context, _, _ = open_model(arguments)
         model, test = context.model, context.dataset.test_images
