@@ -243,7 +243,7 @@ def test_without_classes_there_is_no_score_that_needs_them(lines_model):
     object.__setattr__(dataset, "class_names", ())
     values = run_evaluators(build_model(config, (32, 32, 1), 1), dataset, EVALUATORS)
     assert "realism" in values
-    needs_labels = ("probe", "transition", "linear", "neighbours", "clustering", "pixels")
+    needs_labels = ("probe", "transition", "linear", "neighbours", "clustering")
     assert not [name for name in values if any(word in name for word in needs_labels)]
 
 

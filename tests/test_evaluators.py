@@ -24,6 +24,7 @@ from acai_tf.evaluation import (
     context,
     critic,
     fast_gradient,
+    information,
     linear,
     lines,
     map,
@@ -479,6 +480,7 @@ def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
     assert set(first) == {
         *("pixels_linear_accuracy_100", "pixels_linear_information_bits"),
         "pixels_neighbours_accuracy",
+        *(f"pixels_{score}" for score in information.SCORES),
     }
     assert first["pixels_linear_accuracy_100"] > 0.5  # chance is a third
 
@@ -487,6 +489,7 @@ def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(linear, "evaluate", measure)
     monkeypatch.setattr(neighbours, "evaluate", lambda context: {"neighbours_accuracy": 0.25})
+    monkeypatch.setattr(information, "evaluate", lambda context: {})
     assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == first
     again = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
     assert pixel_baseline.evaluate(Context(None, digits)) == again
@@ -505,7 +508,9 @@ def test_the_untrained_baseline_is_measured_once_for_an_architecture(tmp_path):
 
     first = scores()
     assert set(first) < set(untrained_baseline.SCORES)
-    assert {name.split("_")[1] for name in first} == {"linear", "neighbours", "clustering"}
+    assert {name.split("_")[1] for name in first} == {
+        *("linear", "neighbours", "clustering", "information")
+    }
     assert first["untrained_clustering_n_init"] == 50
     assert scores(seed=7, lr=1.0, regularizers="mmd") == first
     assert len(list(tmp_path.iterdir())) == 1
