@@ -13,7 +13,7 @@ from acai_tf.evaluation.pixels import to_float
 IMAGES = 10_000  # test images, and samples, at most
 DRAWS = 3  # from a sampler, each with a seed
 K = 5  # neighbors
-PART = 500  # rows of the table of distances in memory
+PART = 500  # images, or rows of the table of distances, in memory
 MEASURES = {
     "fd": ("Frechet distance", "lower"),
     "fd_std": ("its std over 3 draws", ""),
@@ -113,34 +113,42 @@ def extractor(context: Context, features: str | None = None) -> Callable:
         )
     if context.dataset.classes > 1:
         network = classifier.features(classifier.trained(context))
-        return lambda images: network.predict(np.clip(shrunk(images), -1, 1), 500, verbose=0)
+        return lambda images: network.predict_on_batch(np.clip(shrunk(images), -1, 1))
     return lambda images: realism.feature(np.clip(shrunk(images), -1, 1))
 
 
 class Judge:
-    """Measures of sets of images against a context's test images."""
+    """Measures of sets of images against a context's test images.
+
+    A set is a function that makes its images in a slice, so that large ones are never in memory.
+    """
 
     def __init__(self, context: Context, features: str | None):
         self.extract = extractor(context, features)
-        self.real = self.features(context.dataset.test_images[:IMAGES], "test images")
+        images = context.dataset.test_images[:IMAGES]
+        self.real = self.features(images.__getitem__, len(images), "test images")
         if np.all(self.real.std(0) < 1e-9):
             raise CannotEvaluate("all test images have the same features")
         self.balls = Balls(self.real)
 
-    def features(self, images, what: str) -> np.ndarray:
-        """Features of images; raises CannotEvaluate unless they are finite numbers [N, f]."""
-        found = np.asarray(self.extract(finite(images, what)), np.float64)
-        if found.ndim != 2 or len(found) != len(images):
-            shape = list(found.shape)
-            raise CannotEvaluate(f"features of {len(images)} images must be [N, f], got {shape}")
-        return finite(found, f"features of {what}")
+    def features(self, make: Callable, count: int, what: str) -> np.ndarray:
+        """Features of a set [count, f]; raises CannotEvaluate unless they are finite numbers."""
+        found = []
+        for start in range(0, count, PART):
+            images = finite(make(slice(start, min(start + PART, count))), what)
+            part = np.asarray(self.extract(images), np.float64)
+            if part.ndim != 2 or len(part) != len(images):
+                shape = f"of {len(images)} images have shape {list(part.shape)}"
+                raise CannotEvaluate(f"features {shape}, they must be [N, f]")
+            found.append(part)
+        return finite(np.concatenate(found), f"features of {what}")
 
-    def measures(self, which: str, *draws: np.ndarray) -> dict[str, float]:
-        """The scores of a set of images, the mean over draws."""
+    def measures(self, which: str, count: int, *draws: Callable) -> dict[str, float]:
+        """The scores of a set of `count` images, the mean over draws of it."""
         shown, measures = SETS[which]
         found = []
-        for images in draws:
-            features = self.features(images, shown)
+        for make in draws:
+            features = self.features(make, count, shown)
             near = precision_recall(self.balls, Balls(features))
             found.append({"fd": frechet_distance(self.real, features), **near})
         scores = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
@@ -169,23 +177,35 @@ def evaluate(context: Context, features: str | None = None) -> dict[str, float]:
     if not hasattr(context.model, "sample"):
         raise CannotEvaluate("raw pixels have no decoder")
     judge, images = Judge(context, features), context.dataset.test_images[:IMAGES]
-    scores, count, call = {}, len(images), context.model.compiled_method
+    model, count, scores = context.model, len(images), {}
+
+    def drawn(sampler, draw):
+        def make(some):
+            return model.sample(some.stop - some.start, sampler, draw * IMAGES + some.start)
+
+        return make
+
     for which, sampler in (("fitted", context.sampler), ("prior", "prior")):
-        draws = [context.model.sample(count, sampler, seed) for seed in range(DRAWS)]
-        scores |= judge.measures(which, *draws)
-    start, end = pairs(context.dataset.test_labels[:IMAGES])
-    middle = (context.test_codes[start] + context.test_codes[end]) / 2
-    middle = call("decode")(middle.reshape(-1, *context.model.latent_shape))
-    scores |= judge.measures("middle", middle)
-    scores |= judge.measures("reconstruction", call("reconstruct")(images))
+        scores |= judge.measures(which, count, *(drawn(sampler, n) for n in range(DRAWS)))
+    first, second = pairs(context.dataset.test_labels[:IMAGES])
+    codes = (context.test_codes[first] + context.test_codes[second]) / 2
+    codes = codes.reshape(-1, *model.latent_shape)
+    decode, reconstruct = model.compiled_method("decode"), model.compiled_method("reconstruct")
+    scores |= judge.measures("middle", len(codes), lambda some: decode(codes[some]))
+    scores |= judge.measures("reconstruction", count, lambda some: reconstruct(images[some]))
 
     def of_data():
-        noise = np.random.default_rng(0).integers(0, 256, images.shape, np.uint8)
-        train = context.dataset.train_once(count)[0]
-        pixels = to_float(images)
-        sets = {"blend": (pixels[start] + pixels[end]) / 2, "train": train, "noise": noise}
-        found = (judge.measures(which, set_of) for which, set_of in sets.items())
-        return {name: value for scores in found for name, value in scores.items()}
+        rng, train = np.random.default_rng(0), context.dataset.train_once(count)[0]
+
+        def blend(some):
+            return (to_float(images[first[some]]) + to_float(images[second[some]])) / 2
+
+        def noise(some):
+            return rng.integers(0, 256, (some.stop - some.start, *images.shape[1:]), np.uint8)
+
+        found = judge.measures("blend", len(first), blend)
+        found |= judge.measures("train", len(train), train.__getitem__)
+        return found | judge.measures("noise", count, noise)
 
     of_data = of_data() if features else context.cached("generation", "generation", of_data)
     return scores | {name: float(value) for name, value in of_data.items()}
