@@ -4,7 +4,7 @@ from sklearn.cluster import KMeans
 
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
-from acai_tf.data.lines import draw_lines
+from acai_tf.data.lines import LINES, draw_lines
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import EVALUATORS, clustering, context, linear, neighbours, run_evaluators
 from acai_tf.evaluation import lines as line_benchmark
@@ -20,7 +20,7 @@ REFERENCE = np.load(FOLDER / "evaluation.npz")
 
 def test_closest_lines_equal_the_originals():
     interpolations = REFERENCE["interpolations"]
-    distance, angle = line_benchmark.closest_line(interpolations)
+    distance, angle = LINES.nearest(interpolations)
     np.testing.assert_allclose(distance, REFERENCE["closest_distance"], rtol=1e-5, atol=1e-6)
     # Where two lines are equally near (mirror images), the original's choice was rounding noise:
     # the reference's line must then be as near as ours.
@@ -42,7 +42,7 @@ def test_smoothness_equals_the_originals():
 
 
 def line_scores(interpolations):
-    return line_benchmark.line_scores(*line_benchmark.closest_line(interpolations))
+    return line_benchmark.scores(*LINES.nearest(interpolations))
 
 
 def test_line_scores_equal_the_originals():
@@ -75,7 +75,7 @@ def test_whitening_equals_the_originals():
 
 def test_true_lines_have_no_distance_and_their_own_angle():
     angles = np.linspace(0, 2 * np.pi, 50, endpoint=False)
-    distance, angle = line_benchmark.closest_line(draw_lines(angles))
+    distance, angle = LINES.nearest(draw_lines(angles))
     assert distance.max() < 1e-6
     np.testing.assert_allclose(angle, angles, atol=2 * np.pi / 10_000)
 

@@ -21,14 +21,18 @@ class Dataset:
 
     Attributes:
         name: its registered name.
-        image_shape: (height, width, colors).
+        image_shape: of an element: (height, width, colors) of an image, (length, channels) of a
+            signal.
         class_names: names of label 0, 1, ...; fewer than two where there are no classes.
-        test_images: [M, H, W, C], uint8, or float32 in [-1, 1].
+        test_images: [M, H, W, C], uint8, or float32 in [-1, 1]; signals [M, T, C].
         test_labels: integers [M].
+        templates: all elements of one factor, where that is what the dataset consists of.
     """
 
+    templates = None
+
     name: str
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     test_images: np.ndarray
     test_labels: np.ndarray

@@ -6,12 +6,14 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
+from acai_tf.data.templates import Templates
 
 SIZE = 32
 LENGTH = SIZE / 2 - 1  # pixels
 THICKNESS = 2
 CLASSES = 10
 TEST_IMAGES = 5000
+TEMPLATES = 10_000
 _TEST_STREAM = 2**32 - 1  # a step that no training run reaches
 
 
@@ -63,9 +65,15 @@ def line_class(angles: np.ndarray) -> np.ndarray:
     return np.minimum(CLASSES * angles / (2 * np.pi - 1e-6), CLASSES - 1).astype(np.int64)
 
 
+ANGLES = np.linspace(0, 2 * np.pi - 2 * np.pi / TEMPLATES, TEMPLATES)
+LINES = Templates("line", ANGLES, draw_lines)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Lines(Dataset):
     """Endless lines at uniformly random angles."""
+
+    templates = LINES
 
     def describe(self):
         return f"{self.name}: endless {SIZE}x{SIZE}x1 images, {CLASSES} classes, drawn on the fly"

@@ -1,0 +1,63 @@
+"""Templates: all elements of one factor, which say what a correct interpolation is."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+TIE = 1e-12
+PART = 512  # elements compared at a time
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Elements drawn from one factor of variation: an angle, a frequency.
+
+    Attributes:
+        name: of one, which the scores' names begin with.
+        factor: its values in order, [K].
+        draw: values [K] -> elements [K, ...] in float64: neighbors differ by less than float32
+            resolves.
+        period: after which the factor repeats; None: it does not.
+    """
+
+    name: str
+    factor: np.ndarray
+    draw: Callable[[np.ndarray], np.ndarray]
+    period: float | None = 2 * np.pi
+
+    @functools.cached_property
+    def unit(self) -> np.ndarray:
+        """The templates, flat and scaled to unit length, [K, size]."""
+        flat = self.draw(self.factor).reshape(len(self.factor), -1)
+        return flat / np.linalg.norm(flat, axis=1, keepdims=True)
+
+    def nearest(self, elements: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cosine distance of each element to the nearest template, and that template's factor.
+
+        Elements [..., *shape] -> distances [...] in 0..2 (NaN if all values are 0), factors [...].
+        """
+        count = self.unit.shape[1]
+        flat = elements.reshape(-1, count)
+        distances, nearest = [], []
+        for part in np.array_split(flat, max(1, len(flat) // PART)):
+            part = part.astype(np.float64)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                part /= np.linalg.norm(part, axis=1, keepdims=True)
+            cosine = part @ self.unit.T
+            # Mirror images tie up to rounding, so the smallest factor is taken.
+            index = np.argmax(cosine >= cosine.max(axis=1, keepdims=True) - TIE, axis=1)
+            distances.append(1 - cosine[np.arange(len(part)), index])
+            nearest.append(self.factor[index])
+        shape = elements.shape[: elements.ndim - len(self.shape)]
+        return np.concatenate(distances).reshape(shape), np.concatenate(nearest).reshape(shape)
+
+    @functools.cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of an element."""
+        return self.draw(self.factor[:1]).shape[1:]
+
+    def unwrapped(self, factor: np.ndarray) -> np.ndarray:
+        """Factors along the last axis without jumps of a period."""
+        return factor if self.period is None else np.unwrap(factor, period=self.period)
