@@ -22,6 +22,8 @@ DEFAULTS = {
     ("", ""): {"depth": 64, "latent": 16, "latent_width": 4, "total_kimg": 1 << 14, "dropout": 0.5},
     ("lines", ""): {"depth": 16, "latent_width": 2},
     ("lines", "vqvae"): {"latent_width": 4},  # the original's VQ-VAE alone has a wider latent map
+    ("pulses", ""): {"depth": 16, "total_kimg": 256},
+    ("tones", ""): {"depth": 16, "total_kimg": 256},
     ("digits", ""): {"depth": 16, "latent": 2, "total_kimg": 1024},  # 730 epochs
     ("mnist", ""): {"depth": 16, "latent": 2},
     ("cifar10", "dropout"): {"dropout": 0.75},
@@ -41,6 +43,7 @@ _training = functools.partial(_setting, "training")
 _networks = functools.partial(_setting, "networks")
 _execution = functools.partial(_setting, "where and how to run it")  # changes no results
 _specific = functools.partial(_setting, "settings of some models only")  # acai_tf.models.MODELS
+SIGNALS = ("pulses", "tones")  # datasets of shape (length, channels)
 _RESIZED = ("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder")
 
 
@@ -58,7 +61,9 @@ class Config:
         "acai", "baseline, denoising, dropout, vae, aae, vqvae, acai, lrae, miae or midrae"
     )
     dataset: str = _subject(
-        "lines", "lines, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or tfds:NAME"
+        "lines",
+        "lines, pulses, tones, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or"
+        " tfds:NAME",
     )
     image_size: int = _subject(32, "resize images to this size", 16, 256, datasets=_RESIZED)
     background: str = _subject(
@@ -80,10 +85,12 @@ class Config:
         choices=("float32", "mixed_bfloat16"),
     )
 
-    # The code size is d = latent * latent_width**2.
+    # The code size is d = latent * latent_width**2, of signals d = latent * latent_width.
     depth: int = _networks(None, "channels of the first convolution", 1, 2**12)
     latent: int = _networks(None, "channels of the latent map", 1, 2**16)
-    latent_width: int = _networks(None, "height and width of the latent map", 1, 2**12)
+    latent_width: int = _networks(
+        None, "height and width of the latent map; of signals, its length", 1, 2**12
+    )
     networks: str = _networks("paper", "encoder and decoder: paper, residual or large")
     regularizers: str = _networks("", "regularizers to add to the model's: NAME(KEY=VALUE), ...")
     corruption: str = _networks(
@@ -189,7 +196,7 @@ class Config:
     @property
     def code_size(self) -> int:
         """The paper's d: the number of values in a code."""
-        return self.latent * self.latent_width**2
+        return self.latent * self.latent_width ** (1 if self.dataset in SIGNALS else 2)
 
     @property
     def layer_sizes(self) -> list[int]:
@@ -221,10 +228,15 @@ class Config:
 def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
     """Number of 2x poolings from an image to a latent map whose shorter side is `latent_width`.
 
+    Args:
+        image_shape: (height, width, ...), or (length, channels) of a signal.
+        latent_width: as in `Config`.
+
     Raises:
         UsageError: there is no such number.
     """
-    short, common = min(image_shape[:2]), math.gcd(*image_shape[:2])
+    sides = image_shape[:1] if len(image_shape) == 2 else image_shape[:2]
+    short, common = min(sides), math.gcd(*sides)
     widths = [short >> n for n in range(common.bit_length()) if not common % (1 << n)]
     if latent_width not in widths:
         raise UsageError(

@@ -52,14 +52,14 @@ def test_sheets_of_every_width(width, rows, columns):
 
 
 def test_sheets_of_images_that_are_not_square():
-    assert figures.layout(16, 24) == (16, 16)
-    assert figures.layout(256, 64) == (2, 16)
-    assert figures.layout(64, 256) == (5, 8)
+    assert figures.layout((16, 24, 1)) == (16, 16)
+    assert figures.layout((256, 64, 3)) == (2, 16)
+    assert figures.layout((64, 256, 1)) == (5, 8)
 
 
 def test_every_width_has_rows_that_pairs_fill_and_few_pixels():
     for width in range(1, 257):
-        rows, columns = figures.layout(width, width)
+        rows, columns = figures.layout((width, width, 1))
         assert columns % 2 == 0
         assert 8 <= columns <= 16
         assert 2 <= rows <= 16

@@ -406,7 +406,7 @@ def test_a_run_on_large_pictures_without_classes(size, tmp_path):
     assert "probe_accuracy" not in record
     for name in ("reconstruction", "lerp", "slerp", "prior"):
         with Image.open(folder.sheets / f"{name}-000001.png") as sheet:
-            rows, columns = figures.layout(size, size)
+            rows, columns = figures.layout((size, size, 3))
             assert sheet.size == (columns * size, rows * size + figures.CAPTION)
     values = evaluate_run(config.run_dir, ["reconstruction", "realism", "map", "clustering"])
     assert values["test_rmse"] == pytest.approx(record["test_rmse"], rel=1e-6)

@@ -14,6 +14,8 @@ from acai_tf.errors import UsageError
 # `acai_tf.train` takes.
 DATASETS = {
     "lines": "acai_tf.data.lines:load",
+    "pulses": "acai_tf.data.signals:pulses",
+    "tones": "acai_tf.data.signals:tones",
     "digits": "acai_tf.data.digits:load",
     "mnist": "acai_tf.data.images:mnist",
     "svhn": "acai_tf.data.images:svhn",

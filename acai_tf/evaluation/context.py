@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import pathlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -43,6 +44,11 @@ class Context:
     ):
         self.model, self.dataset, self.records, self.cache = model, dataset, records, cache
         self.shared = {}
+
+    def check_images(self) -> None:
+        """Raises CannotEvaluate if the dataset holds signals."""
+        if len(self.dataset.image_shape) != 3:
+            raise CannotEvaluate(f"{self.dataset.name} are signals, not images")
 
     def check_classes(self) -> None:
         """Raises CannotEvaluate if the dataset has no classes."""
@@ -132,8 +138,8 @@ class Context:
     def _paths(self, model) -> np.ndarray:
         interpolate = model.compiled_method("interpolate", steps=STEPS)
         images, pairs = self.dataset.test_images, self.pairs
-        height, width, _ = self.dataset.image_shape
-        size = max(1, PAIRS * SIZE**2 // (height * width))  # paths in memory at full size
+        pixels = math.prod(self.dataset.image_shape[:-1])
+        size = max(1, PAIRS * SIZE**2 // pixels)  # paths in memory at full size
         parts = []
         for start in range(0, pairs, size):
             stop = min(start + size, pairs)
@@ -163,10 +169,12 @@ def shared(function: Callable) -> Callable:
 def shrunk(images: np.ndarray) -> np.ndarray:
     """Images [N, H, W, C], uint8 or float in [-1, 1], as float32 in [-1, 1] of `shrunk_size`.
 
-    Larger ones are resized bilinearly, with antialiasing.
+    Larger ones are resized bilinearly, with antialiasing; signals [N, T, C] are not.
     """
     from keras import ops  # takes seconds to import
 
+    if images.ndim != 4:
+        return to_float(images)
     size = shrunk_size(*images.shape[1:3])
     if size == tuple(images.shape[1:3]):
         return to_float(images)

@@ -6,12 +6,13 @@ from PIL import Image, ImageDraw
 from acai_tf.evaluation.pixels import to_float
 from acai_tf.evaluation.plots import save as save_png
 
-__all__ = ["captioned", "grid", "layout", "save_png", "sheets", "to_uint8"]
+__all__ = ["captioned", "curves", "grid", "layout", "save_png", "sheets", "to_uint8"]
 SIDE = 16  # images in a row, and rows; fewer where they are large
 FEWEST = 2, 8  # rows and columns
 WIDTH = 1024  # pixels of a sheet's width where more images than the fewest fit
 PIXELS = 640 * 1024  # in a sheet, so that the four of a report take 2 or 3 MB for photographs
 CAPTION = 14  # pixels
+CURVE = 32, 128  # height and most columns of a signal's picture
 CAPTIONS = {  # at most 42 letters: sheets are 256 pixels wide at least
     "reconstruction": "real images left, reconstructions right",
     "lerp": "both ends are reconstructions, not real",
@@ -25,8 +26,29 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.round(127.5 + 127.5 * images), 0, 255).astype(np.uint8)
 
 
+def curves(signals: np.ndarray) -> np.ndarray:
+    """Signals [..., T, C], about [-1, 1], as images of their curves [..., 32, up to 128, 1].
+
+    A column shows the range of the samples that it stands for, and of the way to the next one; all
+    channels lie over each other.
+    """
+    length = signals.shape[-2]
+    width, top = min(length, CURVE[1]), CURVE[0] - 1
+    y = (1 - np.clip(signals, -1, 1)) / 2 * (top - 1) + 0.5  # row 0 is the highest value
+    starts = np.arange(width) * length // width
+    ends = np.minimum((np.arange(width) + 1) * length // width, length - 1)
+    low = np.minimum(np.minimum.reduceat(y, starts, axis=-2), y[..., ends, :])
+    high = np.maximum(np.maximum.reduceat(y, starts, axis=-2), y[..., ends, :])
+    row = np.arange(CURVE[0])[:, None, None]
+    low, high = low[..., None, :, :] - 0.5, high[..., None, :, :] + 0.5
+    cover = np.clip(np.minimum(row + 0.5, high) - np.maximum(row - 0.5, low), 0, 1)
+    return 1 - 2 * cover.max(-1, keepdims=True)
+
+
 def grid(images: np.ndarray) -> np.ndarray:
-    """[rows, columns, H, W, C] -> one image [rows * H, columns * W, C] uint8."""
+    """[rows, columns, H, W, C] -> one image [rows * H, columns * W, C] uint8; signals [rows,
+    columns, T, C] become pictures of their curves."""
+    images = curves(images) if images.ndim == 4 else images
     rows, columns, height, width, colors = images.shape
     image = to_uint8(images).transpose(0, 2, 1, 3, 4)
     return image.reshape(rows * height, columns * width, colors)
@@ -40,9 +62,10 @@ def captioned(image: np.ndarray, text: str) -> np.ndarray:
     return np.concatenate([image, line])
 
 
-def layout(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of a sheet for images of a size: from 16 x 16, as in the original, down to
+def layout(image_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows and columns of a sheet for images of a shape: from 16 x 16, as in the original, down to
     2 x 8. Columns are even: images are next to their reconstructions."""
+    height, width = image_shape[:2] if len(image_shape) == 3 else CURVE
     columns = min(SIDE, max(FEWEST[1], WIDTH // width // 2 * 2))
     return min(SIDE, max(FEWEST[0], PIXELS // (columns * height * width))), columns
 
@@ -52,7 +75,7 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
 
     Args:
         model: an `Autoencoder`.
-        images: test images [N, H, W, C]; repeated if fewer than a sheet has.
+        images: test images [N, H, W, C], or signals [N, T, C]; repeated if fewer than a sheet has.
 
     Returns:
         {"reconstruction": pairs of an image and its reconstruction,
@@ -61,7 +84,7 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
     """
     import keras  # takes seconds
 
-    rows, columns = layout(*images.shape[1:3])
+    rows, columns = layout(images.shape[1:])
     pairs = rows * columns // 2
     if len(images) < pairs:
         images = np.resize(images, (pairs, *images.shape[1:]))

@@ -176,6 +176,7 @@ def evaluate(context: Context, features: str | None = None) -> dict[str, float]:
     """
     if not hasattr(context.model, "sample"):
         raise CannotEvaluate("raw pixels have no decoder")
+    context.check_images()
     judge, images = Judge(context, features), context.dataset.test_images[:IMAGES]
     model, count, scores = context.model, len(images), {}
 
@@ -221,7 +222,7 @@ def pairs(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def draw(context: Context, features: str | None = None) -> dict:
     """New images, decoded from the fitted density."""
-    rows, columns = figures.layout(*context.dataset.image_shape[:2])
+    rows, columns = figures.layout(context.dataset.image_shape)
     images = context.model.sample(rows * columns, context.sampler)
     sheet = figures.grid(images.reshape(rows, columns, *images.shape[1:]))
     return {"new images": figures.captioned(sheet, "decoded from a fitted density, none is real")}

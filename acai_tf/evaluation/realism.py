@@ -49,6 +49,7 @@ def distance_to_nearest(features: np.ndarray, others: np.ndarray) -> np.ndarray:
 @shared
 def distances(context: Context) -> dict[str, np.ndarray]:
     """Of "path" and "blend" [pairs, 16]; of the ends, "reconstruction" and "real" [2 pairs]."""
+    context.check_images()
     images, pairs = context.dataset.test_images, context.pairs
     others = feature(shrunk(images[2 * pairs : 2 * pairs + OTHERS]))
     ends = images[: 2 * pairs]

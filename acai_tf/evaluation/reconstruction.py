@@ -17,7 +17,8 @@ PART = 500 * 32 * 32  # pixels of the images in memory at a time
 def evaluate(context: Context) -> dict[str, float]:
     """Squared error over all test images, on the 0..255 scale of pixels.
 
-    RMSE is the root of the mean over every pixel of every image. PSNR, 10 log10(255^2 / MSE), is
+    RMSE is the root of the mean over every pixel of every image. (Signals, whose values are in
+    [-1, 1], have the same scale.) PSNR, 10 log10(255^2 / MSE), is
     that of each image, then their mean; an image's MSE counts as 1e-4 at least.
     """
     mse = squared_errors(context, context.dataset.test_images, context.dataset.test_images)
@@ -28,13 +29,15 @@ def evaluate(context: Context) -> dict[str, float]:
 
 
 def squared_errors(context: Context, images: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Mean squared errors, [N] on the 0..255 scale, of reconstructed images [N, H, W, C] against
-    `truth` [N, H, W, C]."""
+    """Mean squared errors, [N] on the 0..255 scale, of reconstructed images [N, ...] against
+    `truth` [N, ...]."""
     reconstruct = context.model.compiled_method("reconstruct")
     errors = []
-    size = max(1, PART // math.prod(images.shape[1:3]))
+    size = max(1, PART // math.prod(images.shape[1:-1]))
     for start in range(0, len(images), size):
         part = slice(start, start + size)
         error = reconstruct(images[part]) - to_float(truth[part])
-        errors.append(np.mean(np.square(error, dtype=np.float64), axis=(1, 2, 3)))
+        errors.append(
+            np.mean(np.square(error, dtype=np.float64), axis=tuple(range(1, images.ndim)))
+        )
     return np.concatenate(errors) * 127.5**2

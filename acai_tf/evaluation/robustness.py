@@ -84,6 +84,7 @@ class Point(NamedTuple):
 @shared
 def curves(context: Context) -> dict[str, list[Point]]:
     """The strengths of each corruption that applies, the first one 0: clean images."""
+    context.check_images()
     clean = _point(context)
     found = {name: [clean] for name in CORRUPTIONS}
     conditions = [(name, s) for name, (_, strengths) in CORRUPTIONS.items() for s in strengths]

@@ -23,6 +23,7 @@ def evaluate(context: Context) -> dict[str, float]:
     """
     from skimage.metrics import structural_similarity  # takes seconds to import
 
+    context.check_images()
     reconstruct, images = context.model.compiled_method("reconstruct"), context.dataset.test_images
     if (side := min(images.shape[1:3])) < WINDOW:
         raise CannotEvaluate(f"images of {side} pixels are smaller than the window of SSIM")

@@ -44,6 +44,7 @@ def along_paths(context: Context) -> tuple[np.ndarray, np.ndarray, float]:
     """Class probabilities along `context.paths` and `.blends`, and the classifier's accuracy."""
     from acai_tf.evaluation import classifier  # imports keras, which takes seconds
 
+    context.check_images()
     model = classifier.trained(context)
 
     def probabilities(paths):

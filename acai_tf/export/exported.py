@@ -35,7 +35,7 @@ def read_about(path: str) -> dict:
             raise ValueError(f"version {about['version']}, not {VERSION}")
         for name in ("image_shape", "latent_shape"):
             about[name] = tuple(operator.index(length) for length in about[name])
-        if len(about["image_shape"]) != 3 or min(about["image_shape"]) < 1:
+        if len(about["image_shape"]) not in (2, 3) or min(about["image_shape"]) < 1:
             raise ValueError(f"image_shape {about['image_shape']}")
         for name in ("step", "classes"):
             about[name] = operator.index(about.get(name, 0))

@@ -1,8 +1,10 @@
 """Networks: the paper's encoder and decoder, probe and discriminator; residual networks.
 
-Images are NHWC float32 in [-1, 1]; codes are maps [B, w, w, latent] with w = H >> scales.
+Images are NHWC float32 in [-1, 1]; codes are maps [B, w, w, latent] with w = H >> scales. The
+paper's networks take signals [B, T, C] too, with the layers of one dimension.
 """
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -13,14 +15,23 @@ from acai_tf.errors import UsageError
 from acai_tf.models.fused import Network
 
 SLOPE = 0.2  # of leaky ReLUs
+CONVOLUTION = {1: layers.Conv1D, 2: layers.Conv2D}  # by the number of dimensions
+POOLING = {1: layers.AveragePooling1D, 2: layers.AveragePooling2D}
 
 
 def _convolution(
-    channels: int, fan_in: int, name: str, *, size: int = 3, linear: bool = False, dtype=None
-) -> layers.Conv2D:
+    sides: int,
+    channels: int,
+    fan_in: int,
+    name: str,
+    *,
+    size: int = 3,
+    linear: bool = False,
+    dtype=None,
+) -> layers.Layer:
     """A convolution with the original's initializer N(0, 1 / ((1 + SLOPE**2) * fan_in))."""
-    std = ((1 + SLOPE**2) * size * size * fan_in) ** -0.5
-    return layers.Conv2D(
+    std = ((1 + SLOPE**2) * size**sides * fan_in) ** -0.5
+    return CONVOLUTION[sides](
         channels,
         size,
         padding="same",
@@ -32,7 +43,7 @@ def _convolution(
 
 
 def encoder(
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     scales: int,
     depth: int,
     latent: int,
@@ -40,23 +51,25 @@ def encoder(
     fused: bool = True,
 ) -> Network:
     """The paper's encoder, images [B, H, W, C] -> [B, H >> scales, W >> scales, latent]."""
-    first = _convolution(depth, image_shape[-1], "conv0", size=1, linear=True)
+    convolution = functools.partial(_convolution, len(image_shape) - 1)
+    pooling = POOLING[len(image_shape) - 1]
+    first = convolution(depth, image_shape[-1], "conv0", size=1, linear=True)
     stack = [keras.Input(image_shape), first]
     channels, index = depth, 1
     for scale in range(scales):
         for _ in range(2):
-            stack.append(_convolution(depth << scale, channels, f"conv{index}"))
+            stack.append(convolution(depth << scale, channels, f"conv{index}"))
             channels, index = depth << scale, index + 1
-        stack.append(layers.AveragePooling2D(2, name=f"pool{scale}"))
-    stack.append(_convolution(depth << scales, channels, f"conv{index}"))
+        stack.append(pooling(2, name=f"pool{scale}"))
+    stack.append(convolution(depth << scales, channels, f"conv{index}"))
     # The last layer of encoder and decoder is float32 under any dtype policy.
     last = f"conv{index + 1}"
-    stack.append(_convolution(latent, depth << scales, last, linear=True, dtype="float32"))
+    stack.append(convolution(latent, depth << scales, last, linear=True, dtype="float32"))
     return Network(stack, name=name, fused=fused)
 
 
 def decoder(
-    latent_shape: tuple[int, int, int],
+    latent_shape: tuple[int, ...],
     scales: int,
     depth: int,
     colors: int,
@@ -64,21 +77,25 @@ def decoder(
     fused: bool = True,
 ) -> Network:
     """The paper's decoder, codes [B, h, w, latent] -> [B, h << scales, w << scales, colors]."""
+    convolution = functools.partial(_convolution, len(latent_shape) - 1)
     stack = [keras.Input(latent_shape)]
     channels, index = latent_shape[-1], 0
     for scale in reversed(range(scales)):
         for _ in range(2):
-            stack.append(_convolution(depth << scale, channels, f"conv{index}"))
+            stack.append(convolution(depth << scale, channels, f"conv{index}"))
             channels, index = depth << scale, index + 1
-        stack.append(layers.UpSampling2D(2, interpolation="nearest", name=f"up{scale}"))
-    stack.append(_convolution(depth, channels, f"conv{index}"))
+        if len(latent_shape) == 2:
+            stack.append(layers.UpSampling1D(2, name=f"up{scale}"))
+        else:
+            stack.append(layers.UpSampling2D(2, interpolation="nearest", name=f"up{scale}"))
+    stack.append(convolution(depth, channels, f"conv{index}"))
     last = f"conv{index + 1}"
-    stack.append(_convolution(colors, depth, last, linear=True, dtype="float32"))
+    stack.append(convolution(colors, depth, last, linear=True, dtype="float32"))
     return Network(stack, name=name, fused=fused)
 
 
 def paper(
-    image_shape: tuple[int, int, int],
+    image_shape: tuple[int, ...],
     depth: int,
     latent: int,
     latent_width: int,
@@ -87,7 +104,7 @@ def paper(
     """The paper's encoder and decoder.
 
     Args:
-        image_shape: (height, width, channels).
+        image_shape: (height, width, channels), or (length, channels) of a signal.
         depth: channels of the first convolution; they double at every pooling.
         latent: channels of the code.
         latent_width: shorter side of the code.
@@ -96,9 +113,9 @@ def paper(
     Raises:
         UsageError: latent_width is not the image's shorter side / 2**n.
     """
-    height, width, colors = image_shape
+    *sides, colors = image_shape
     scales = poolings(image_shape, latent_width)
-    latent_shape = (height >> scales, width >> scales, latent)
+    latent_shape = (*(side >> scales for side in sides), latent)
     return (
         encoder(image_shape, scales, depth, latent, fused=fused),
         decoder(latent_shape, scales, depth, colors, fused=fused),
@@ -130,6 +147,8 @@ def residual(
         UsageError: the image cannot be divided into patches, or latent_width does not fit.
     """
     *sides, colors = image_shape
+    if len(sides) != 2:
+        raise UsageError(f"residual networks take images, not signals {image_shape}")
     if any(side % patch for side in sides):
         raise UsageError(f"images of {sides} pixels cannot be divided into patches of {patch}")
     height, width = (side // patch for side in sides)

@@ -60,7 +60,7 @@ def _statistics(images: np.ndarray) -> str:
 
 def samples(dataset: Dataset) -> np.ndarray:
     """The first training images, a sheet [rows * H, columns * W, C] uint8."""
-    rows, columns = figures.layout(*dataset.image_shape[:2])
+    rows, columns = figures.layout(dataset.image_shape)
     images, _ = dataset.train_once(rows * columns)
     images = np.resize(images, (rows, columns, *dataset.image_shape))  # few images are repeated
     return figures.grid(to_float(images))

@@ -244,6 +244,8 @@ def main() -> None:
     cli.load_backend()
     context, about, _ = open_model(arguments)
     data, config = context.dataset, context.model.config or Config()
+    if len(data.image_shape) != 3:
+        raise UsageError(f"explore shows images; {data.name} are signals")
     background = background or config.background_rgb
     explorer = Explorer(
         context.model,

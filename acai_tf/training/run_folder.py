@@ -70,16 +70,16 @@ class RunFolder:
         return self.saved().get("images")
 
     def shapes(self) -> tuple[tuple[int, ...], int] | None:
-        """The images' shape [H, W, C] and the number of classes; None: an older run, which did not
-        record them. Raises as `config`."""
+        """The images' shape, as in `Dataset`, and the number of classes; None: an older run, which
+        did not record them. Raises as `config`."""
         saved = self.saved()
         if "image_shape" not in saved:
             return None
         try:
-            height, width, channels = (int(length) for length in saved["image_shape"])
-            if min(height, width, channels) < 1:
+            shape = tuple(int(length) for length in saved["image_shape"])
+            if len(shape) not in (2, 3) or min(shape) < 1:
                 raise ValueError(f"image_shape {saved['image_shape']}")
-            return (height, width, channels), len(saved["class_names"])
+            return shape, len(saved["class_names"])
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise UsageError(f"{self._config} cannot be read ({error})") from error
 
@@ -158,7 +158,7 @@ class RunFolder:
             config: the run's settings.
             images: the training images' fingerprint.
             class_names: of the labels.
-            image_shape: [H, W, C].
+            image_shape: [H, W, C], or [T, C] of signals.
         """
         from acai_tf.training import distribution  # imports keras, which takes seconds
 
