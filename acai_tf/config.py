@@ -69,6 +69,12 @@ class Config:
     background: str = _subject(
         "white", "color behind transparent images: a name or #rrggbb", datasets=("tfds", "folder")
     )
+    scale_signals: str = _subject(
+        "minmax",
+        "signals for the networks: minmax (to [-1, 1]), standard (mean 0, deviation 1) or none",
+        choices=("minmax", "standard", "none"),
+        datasets=("npz", "arrays"),
+    )
     svhn_extra: bool = _subject(True, "SVHN: use the extra training images", datasets=("svhn",))
     init: str = _subject("", "start from the weights of a run, an export or a pretrained model")
     original: str = _subject("", "resume this run folder of the original TensorFlow 1 program")

@@ -27,9 +27,11 @@ class Dataset:
         test_images: [M, H, W, C], uint8, or float32 in [-1, 1]; signals [M, T, C].
         test_labels: integers [M].
         templates: all elements of one factor, where that is what the dataset consists of.
+        units: of signals, (offset [C], factor [C]): what networks see is (x - offset) / factor.
     """
 
     templates = None
+    units = None
 
     name: str
     image_shape: tuple[int, ...]
@@ -86,14 +88,16 @@ class ArrayDataset(Dataset):
     train_images: np.ndarray
     train_labels: np.ndarray
     where: str = "in memory"
+    units: tuple[np.ndarray, np.ndarray] | None = None
 
     def describe(self):
-        height, width, colors = self.image_shape
         size = (self.train_images.nbytes + self.test_images.nbytes) / 1e6
         kinds = f", {len(self.class_names)} classes" if self.classes > 1 else ", no classes"
+        what = "images" if len(self.image_shape) == 3 else "signals"
+        shape = "x".join(map(str, self.image_shape))
         return (
             f"{self.name}: {len(self.train_images):,} training and {len(self.test_images):,} test"
-            f" images of {height}x{width}x{colors}{kinds}, {self.where} ({size:,.0f} MB)"
+            f" {what} of {shape}{kinds}, {self.where} ({size:,.0f} MB)"
         )
 
     def fingerprint(self):
@@ -130,15 +134,18 @@ def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(count)
 
 
-def from_arrays(data: tuple | dict, name: str, source: str = "data") -> ArrayDataset:
+def from_arrays(
+    data: tuple | dict, name: str, source: str = "data", scale: str = "minmax"
+) -> ArrayDataset:
     """A dataset of the user's arrays.
 
     Args:
         data: (train_images, train_labels, test_images, test_labels), or a dict with these names.
-            Images are uint8 [N, H, W, C] or [N, H, W], C = 1 or 3; labels are integers [N] or
-            [N, 1], or absent (None) where there are no classes.
+            Images are uint8 [N, H, W, C] or [N, H, W], C = 1 or 3; signals are floats [N, T, C] or
+            [N, T]; labels are integers [N] or [N, 1], or absent (None) where there are no classes.
         name: of the dataset.
         source: where the arrays are from, for messages.
+        scale: of signals, as --scale_signals.
 
     Raises:
         UsageError: an array is missing, or has a wrong type, shape or range.
@@ -158,7 +165,21 @@ def from_arrays(data: tuple | dict, name: str, source: str = "data") -> ArrayDat
         raise UsageError(f"{source}: training images are {shape}, test images differ")
     classes = 1 + int(max(checked["train_labels"].max(), checked["test_labels"].max()))
     class_names = tuple(map(str, range(classes))) if classes > 1 else ()
-    return ArrayDataset(name, shape, class_names, **checked)
+    units = _units(checked["train_images"], scale) if len(shape) == 2 else None
+    return ArrayDataset(name, shape, class_names, **checked, units=units)
+
+
+def _units(signals: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """The offset and the factor of each channel; constant channels have factor 1."""
+    flat = signals.reshape(-1, signals.shape[-1])
+    if scale == "standard":
+        offset, factor = flat.mean(0, dtype=np.float64), flat.std(0, dtype=np.float64)
+    elif scale == "minmax":
+        low, high = flat.min(0), flat.max(0)
+        offset, factor = (high + low) / 2, (high - low) / 2
+    else:
+        offset, factor = np.zeros(flat.shape[1]), np.ones(flat.shape[1])
+    return offset, np.where(factor > 0, factor, 1)
 
 
 def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> np.ndarray:
@@ -166,6 +187,8 @@ def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> n
     if name not in arrays:
         raise UsageError(f"{source} has no {name}; it has: {', '.join(arrays) or 'nothing'}")
     images = arrays[name]
+    if np.issubdtype(images.dtype, np.floating):
+        return _checked_signals(images, name, source)
     if images.ndim == 3:
         images = images[..., None]
     wrong = images.dtype != np.uint8 or images.ndim != 4 or not images.size
@@ -175,6 +198,20 @@ def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> n
             f" not {images.dtype} {images.shape}"
         )
     return images
+
+
+def _checked_signals(signals: np.ndarray, name: str, source: str) -> np.ndarray:
+    if signals.ndim == 2:
+        signals = signals[..., None]
+    if signals.ndim != 3 or not signals.size:
+        raise UsageError(
+            f"{source}: {name} must be signals [N, T] or [N, T, C] with N > 0, or images as uint8"
+            f" (0..255), not {signals.dtype} {signals.shape}"
+        )
+    bad = int(np.sum(~np.isfinite(signals).all(axis=(1, 2))))
+    if bad:
+        raise UsageError(f"{source}: {bad:,} of {len(signals):,} {name} have NaN or infinity")
+    return signals.astype(np.float32)
 
 
 def _checked_labels(arrays: dict, split: str, count: int, source: str) -> np.ndarray:

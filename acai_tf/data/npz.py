@@ -1,11 +1,13 @@
-"""Images in one .npz file: your own, or any dataset's, for a machine without TensorFlow.
+"""Images or signals in one .npz file: your own, or any dataset's, for a machine without TensorFlow.
 
-train_images, test_images  [N, H, W, C] or [N, H, W] uint8, C = 1 or 3
+train_images, test_images  [N, H, W, C] or [N, H, W] uint8, C = 1 or 3; signals [N, T, C] or [N, T],
+                           floats in any unit
 train_labels, test_labels  integers [N]; absent where there are no classes
 
 `acai-tf data mnist --npz=mnist.npz` writes such a file.
 """
 
+import contextlib
 import os
 import pathlib
 
@@ -33,7 +35,18 @@ def load(config: Config) -> ArrayDataset:
         arrays = read_npz(path, most=free_memory())
     except Exception as error:  # zipfile and numpy raise many kinds
         raise UsageError(f"{path} is not a readable .npz ({error})") from error
-    return from_arrays(arrays, config.dataset, str(path))
+    return from_arrays(arrays, config.dataset, str(path), config.scale_signals)
+
+
+def holds_signals(path: str) -> bool:
+    """Whether the training elements in a file are signals, from its header; False if unreadable."""
+    with contextlib.suppress(Exception), np.load(path) as file:
+        with file.zip.open("train_images.npy") as member:
+            version = np.lib.format.read_magic(member)
+            reads = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+            _, _, dtype = reads[version[0] - 1](member)
+            return np.issubdtype(dtype, np.floating)
+    return False
 
 
 def save(dataset: ArrayDataset, path: pathlib.Path) -> None:

@@ -28,7 +28,9 @@ def estimates(context: Context) -> tuple[np.ndarray, np.ndarray]:
     pairs, images = min(PAIRS, context.pairs), context.dataset.test_images
     interpolate = context.model.compiled_method("interpolate", steps=STEPS)
     path = interpolate(images[:pairs], images[pairs : 2 * pairs])  # [16, pairs, ...]
-    flat = np.clip(path.reshape(-1, *path.shape[2:]), -FLOAT_LIMIT, FLOAT_LIMIT)
+    flat = path.reshape(-1, *path.shape[2:])
+    if flat.ndim == 4:  # images
+        flat = np.clip(flat, -FLOAT_LIMIT, FLOAT_LIMIT)
     estimate = context.model.compiled_method("estimate")(flat).reshape(STEPS, -1).T
     t = np.linspace(0, 1, STEPS)
     return np.minimum(t, 1 - t), estimate

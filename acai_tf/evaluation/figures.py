@@ -30,10 +30,10 @@ def curves(signals: np.ndarray) -> np.ndarray:
     """Signals [..., T, C], about [-1, 1], as images of their curves [..., 32, up to 128, 1].
 
     A column shows the range of the samples that it stands for, and of the way to the next one; all
-    channels lie over each other.
+    channels lie over each other. The last column is blank.
     """
     length = signals.shape[-2]
-    width, top = min(length, CURVE[1]), CURVE[0] - 1
+    width, top = min(length, CURVE[1] - 1), CURVE[0] - 1
     y = (1 - np.clip(signals, -1, 1)) / 2 * (top - 1) + 0.5  # row 0 is the highest value
     starts = np.arange(width) * length // width
     ends = np.minimum((np.arange(width) + 1) * length // width, length - 1)
@@ -42,7 +42,8 @@ def curves(signals: np.ndarray) -> np.ndarray:
     row = np.arange(CURVE[0])[:, None, None]
     low, high = low[..., None, :, :] - 0.5, high[..., None, :, :] + 0.5
     cover = np.clip(np.minimum(row + 0.5, high) - np.maximum(row - 0.5, low), 0, 1)
-    return 1 - 2 * cover.max(-1, keepdims=True)
+    image = 1 - 2 * cover.max(-1, keepdims=True)
+    return np.concatenate([image, np.ones_like(image[..., :1, :])], axis=-2)
 
 
 def grid(images: np.ndarray) -> np.ndarray:
@@ -96,5 +97,8 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
         path = path(images[:rows], images[rows : 2 * rows])
         made[method] = path.swapaxes(0, 1)  # a row for each pair
     made["prior"] = call("decode")(keras.random.normal(prior, seed=0))
+    if real.ndim == 3:  # signals in any unit
+        low, high = real.min((0, 1)), real.max((0, 1))
+        made = {n: 2 * (x - low) / np.maximum(high - low, 1e-9) - 1 for n, x in made.items()}
     shape = rows, columns, *images.shape[1:]
     return {name: captioned(grid(x.reshape(shape)), CAPTIONS[name]) for name, x in made.items()}

@@ -150,7 +150,7 @@ class Exported(samplers.Sampling):
         for value in images.values():
             check_images(value, self.image_shape)
         if any(value.dtype != np.uint8 for value in images.values()):
-            name += FLOAT
+            name += FLOAT if len(self.image_shape) == 3 else ""
             for key, value in images.items():
                 floats = value.astype(np.float32)
                 images[key] = floats * (2 / 255) - 1 if value.dtype == np.uint8 else floats

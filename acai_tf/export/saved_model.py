@@ -14,30 +14,33 @@ from acai_tf.models.autoencoder import Autoencoder
 
 
 def write(model: Autoencoder, folder: pathlib.Path, critic: bool) -> None:
-    """Write saved_model.pb and its variables; signatures take uint8 or (_float) float32 images.
+    """Write saved_model.pb and its variables; signatures take uint8 or (_float) float32 images, or
+    float32 signals.
 
     Raises:
         UsageError: Keras runs on another backend than TensorFlow.
         OSError: the disk is full.
     """
+    images = len(model.image_shape) == 3
     methods = inference_methods(model, critic)
     if model.sampler:
         methods["sample"] = _sample(model)
-    signatures = trace(methods)
-    floats = inference_methods(model, critic, image_dtype="float32")
-    floats = {name: floats[name] for name in floats if not name.startswith("decode")}
+    signatures, floats = trace(methods), {}
+    if images:  # signals are floats anyway
+        floats = inference_methods(model, critic, image_dtype="float32")
+        floats = {name: floats[name] for name in floats if not name.startswith("decode")}
     save(signatures | {name + FLOAT: f for name, f in trace(floats).items()}, folder)
 
 
 def inference_methods(
-    model: Autoencoder, critic: bool, image_dtype: str = "uint8", batch: int | None = None
+    model: Autoencoder, critic: bool, image_dtype: str | None = None, batch: int | None = None
 ) -> dict[str, tuple]:
     """A model's inference methods as functions from named tensors to named tensors.
 
     Args:
         model: an `Autoencoder`.
         critic: include `estimate`.
-        image_dtype: "uint8" or "float32".
+        image_dtype: "uint8" or "float32"; None: uint8 for images, float32 for signals.
         batch: the number of images, and of points of a path; None: any.
 
     Returns:
@@ -51,6 +54,8 @@ def inference_methods(
 
     def spec(name, *shape, dtype="float32"):
         return tf.TensorSpec((batch, *shape), dtype, name)
+
+    image_dtype = image_dtype or ("uint8" if len(model.image_shape) == 3 else "float32")
 
     def image(name):
         return spec(name, *model.image_shape, dtype=image_dtype)

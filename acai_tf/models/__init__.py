@@ -145,7 +145,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
 
     Args:
         config: the run's settings.
-        image_shape: (height, width, channels).
+        image_shape: (height, width, channels), or (length, channels) of signals.
         classes: number of classes of the probe; with fewer than two there is no probe.
 
     Raises:
@@ -156,6 +156,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
     from acai_tf.models.corruption import Corruption
     from acai_tf.models.networks import like
     from acai_tf.models.regularizers import Regularizer
+    from acai_tf.models.units import Units
 
     def argument(setting):
         value = getattr(config, setting)
@@ -181,6 +182,8 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
     encoder, decoder = build_networks(config, image_shape, config.depth)
     parts = registry.parse_list(config.regularizers)
     options = {}  # without a corruption, the model's own
+    if len(image_shape) == 2:  # signals
+        options["units"] = Units(image_shape[-1])
     if config.corruption:
         part = registry.parse(config.corruption)
         options["corruption"] = make("corruption", Corruption, part)

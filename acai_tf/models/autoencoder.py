@@ -30,8 +30,9 @@ from acai_tf.models.optimizer import adam
 from acai_tf.models.reconstruction import Reconstruction, SquaredError
 from acai_tf.models.regularizers import Forward, Regularizer
 from acai_tf.models.samplers import Sampling
+from acai_tf.models.units import Units
 
-_PARTS = ("encoder", "decoder", "bottleneck", "reconstruction", "corruption")
+_PARTS = ("encoder", "decoder", "bottleneck", "reconstruction", "corruption", "units")
 
 
 @keras.saving.register_keras_serializable("acai_tf")
@@ -47,6 +48,7 @@ class Autoencoder(Sampling, keras.Model):
         bottleneck: from h to the code; None for `Deterministic`, the code is h.
         reconstruction: what y means, and the loss; None for `SquaredError`.
         corruption: a Keras layer that the encoder's input passes in training.
+        units: the scale of inputs that are not images, `acai_tf.Units`; None: they are in [-1, 1].
         regularizers: terms added to the loss. Those with weights are players.
         classes: number of classes that a linear probe on the code learns to classify; 0 for no
             probe, and no labels.
@@ -81,6 +83,7 @@ class Autoencoder(Sampling, keras.Model):
         bottleneck: Bottleneck | None = None,
         reconstruction: Reconstruction | None = None,
         corruption: layers.Layer | None = None,
+        units: Units | None = None,
         regularizers: Sequence[Regularizer] = (),
         classes: int = 0,
         seed: int = 0,
@@ -91,7 +94,7 @@ class Autoencoder(Sampling, keras.Model):
         self.encoder, self.decoder = encoder, decoder
         self.bottleneck = bottleneck or Deterministic()
         self.reconstruction = reconstruction or SquaredError()
-        self.corruption = corruption
+        self.corruption, self.units = corruption, units
         self.regularizers = list(regularizers)
         self.classes, self.seed, self.shared_backward = classes, seed, shared_backward
         self.rollbacks = 0  # to earlier checkpoints, after a loss that was not finite
@@ -129,7 +132,7 @@ class Autoencoder(Sampling, keras.Model):
     def decode(self, latents):
         """Codes [B, ...] -> images [B, H, W, C], about [-1, 1]."""
         check_latents(latents, self.latent_shape)
-        return self.reconstruction.image(self.decoder(self.bottleneck.latent(latents)))
+        return self._restored(self.decoder(self.bottleneck.latent(latents)))
 
     @property
     def discrete(self) -> bool:
@@ -147,7 +150,7 @@ class Autoencoder(Sampling, keras.Model):
         if not self.discrete:
             raise UsageError("the model has no codebook")
         check_indices(indices, self.bottleneck.num_latents, self.bottleneck.size)
-        return self.reconstruction.image(self.decoder(self.bottleneck.from_indices(indices)))
+        return self._restored(self.decoder(self.bottleneck.from_indices(indices)))
 
     def reconstruct(self, images):
         """Images [B, H, W, C] -> their reconstructions [B, H, W, C]."""
@@ -226,7 +229,16 @@ class Autoencoder(Sampling, keras.Model):
     def _prepared(self, images):
         """Images as the networks take them; UsageError if they do not fit the model."""
         self.reconstruction.check(images, self.image_shape)
-        return self.reconstruction.prepare(images)
+        return self._scaled(images)
+
+    def _scaled(self, images):
+        x = self.reconstruction.prepare(images)
+        return x if self.units is None else self.units.scaled(x)
+
+    def _restored(self, y):
+        """The decoder's output as images, in their units."""
+        images = self.reconstruction.image(y)
+        return images if self.units is None else self.units.restored(images)
 
     # Players.
 
@@ -362,7 +374,7 @@ class Autoencoder(Sampling, keras.Model):
             {name: mean since the metrics were reset}.
         """
         images, label = self._unpacked(data)
-        x = self.reconstruction.prepare(images)
+        x = self._scaled(images)
         seed = StepSeed(self.current_seed, self.optimizer.iterations)
         noise = backend.share(self.noise(seed, backend.replicas() * ops.shape(x)[0]))
         _, logs, gradients = backend.player_gradients(self, x, label, noise)
@@ -378,7 +390,7 @@ class Autoencoder(Sampling, keras.Model):
     def measure(self, data) -> dict:
         """Reconstruction loss and probe on one batch, without noise; as `step`, without updates."""
         images, label = self._unpacked(data)
-        x = self.reconstruction.prepare(images)
+        x = self._scaled(images)
         h = self.encoder(x, training=False)
         y = self.decoder(self.bottleneck(h), training=False)
         logs = self.reconstruction.logs(self.reconstruction.loss(x, y))

@@ -14,7 +14,8 @@ FLOAT_LIMIT = 2.0  # of float images: decoders and noise exceed [-1, 1]
 
 
 def check_images(images, image_shape: tuple[int, ...]) -> None:
-    """Check that images are [B, *image_shape], uint8 or float in [-1, 1].
+    """Check that images are [B, *image_shape], uint8 or float in [-1, 1]; signals [B, T, C] are
+    floats of any size.
 
     Warns once per process if all values are in [0, 1].
 
@@ -41,6 +42,8 @@ def check_images(images, image_shape: tuple[int, ...]) -> None:
     largest = max(-low, high)
     if not math.isfinite(largest):
         raise UsageError("the images have values that are not finite")
+    if len(image_shape) != 3:
+        return
     if largest > FLOAT_LIMIT:
         raise UsageError(
             f"float images must be in [-1, 1], these reach {largest:g}; pass 0..255 as uint8"

@@ -237,15 +237,16 @@ class RunFolder:
             write_atomically(self._metrics, "".join(kept))
 
 
-def default_run_dir(config: Config) -> str:
-    """runs/<dataset>/<model>-d<code size>-seed<seed>."""
+def default_run_dir(config: Config, signals: bool = False) -> str:
+    """runs/<dataset>/<model>-d<code size>-seed<seed>; `signals`: the data are, if nobody knows."""
+    size = config.latent * config.latent_width if signals else config.code_size
     parts = [config.model, *filter(None, (config.regularizers, config.corruption))]
     if config.networks != "paper":
         parts.append(config.networks)
     if config.init:
         parts.append(f"from-{os.path.basename(config.init)}")
     name = re.sub(r"[^\w.=+-]+", "-", "+".join(parts)).strip("-")
-    return f"runs/{short_name(config.dataset)}/{name}-d{config.code_size}-seed{config.seed}"
+    return f"runs/{short_name(config.dataset)}/{name}-d{size}-seed{config.seed}"
 
 
 def _versions() -> dict[str, str]:

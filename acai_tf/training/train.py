@@ -12,6 +12,7 @@ from acai_tf.backend import BACKENDS
 from acai_tf.config import KIMG, Config, changed_settings, configured, specific_settings
 from acai_tf.data import ARRAYS, canonical_name, load_dataset, settings_unread
 from acai_tf.data.dataset import Dataset
+from acai_tf.data.npz import holds_signals
 from acai_tf.data.pipeline import pipeline
 from acai_tf.errors import DivergedError, UsageError
 from acai_tf.export.exported import read_about
@@ -79,6 +80,8 @@ def train(
         run.check(config, images)
         if weights:
             _start_from(config.init, weights, model)
+        if dataset.units:
+            model.units.set(*dataset.units)
         step = _restore(model, config, run)
         if chief:
             run.begin(config, images, dataset.class_names, dataset.image_shape)
@@ -104,7 +107,9 @@ def _resolve(config: Config | None, data, init, settings: dict) -> Config:
         if (path := getattr(config, name)) and "://" not in path
     }
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset), **paths)
-    config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config))
+    source, _, file = config.dataset.partition(":")
+    signals = holds_signals(file) if source == "npz" else data is not None and np.ndim(data[0]) < 4
+    config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config, signals))
     if config.init not in ("", A_MODEL):
         name = config.init.rstrip("/")
         if not pretrained.is_pretrained(pretrained.resolve(config.init)):
