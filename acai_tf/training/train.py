@@ -108,7 +108,9 @@ def _resolve(config: Config | None, data, init, settings: dict) -> Config:
     }
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset), **paths)
     source, _, file = config.dataset.partition(":")
-    signals = holds_signals(file) if source == "npz" else data is not None and np.ndim(data[0]) < 4
+    signals = source == "npz" and holds_signals(file)
+    if isinstance(data, (tuple, list)) and len(data):
+        signals = np.issubdtype(np.asarray(data[0]).dtype, np.floating)
     config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config, signals))
     if config.init not in ("", A_MODEL):
         name = config.init.rstrip("/")
