@@ -10,8 +10,16 @@ from acai_tf.data import load_dataset, npz, signals
 from acai_tf.data.dataset import from_arrays
 from acai_tf.data.lines import LINES
 from acai_tf.errors import CannotEvaluate, UsageError
-from acai_tf.evaluation import figures, generation, lines, realism, reconstruction
-from acai_tf.evaluation import robustness, similarity, transitions
+from acai_tf.evaluation import (
+    figures,
+    generation,
+    lines,
+    realism,
+    reconstruction,
+    robustness,
+    similarity,
+    transitions,
+)
 from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.run import evaluate_run
@@ -81,7 +89,7 @@ def test_what_is_right_and_what_is_a_blend_of_tones():
     assert right["tone_distance"] == pytest.approx(0, abs=1e-5)
     assert right["tone_smoothness_mean"] < 0.01
     blend = lines.scores(*signals.TONES.nearest(paths(signals.TONES, True)), signals.TONES)
-    assert blend["tone_distance"] > 0.05
+    assert blend["tone_distance"] > 0.04
     assert blend["tone_smoothness_mean"] > 0.5
 
 
@@ -104,7 +112,12 @@ def test_batches_are_functions_of_seed_and_step(pulses):
 # Models.
 
 
-@pytest.mark.parametrize("name", MODELS)
+FAST = ("acai", "vae", "vqvae")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
+)
 def test_every_model_trains_on_signals(pulses, name):
     settings = {"z_log_size": 4} if name == "vqvae" else {}
     config = Config(model=name, dataset="pulses", batch=16, **SMALL, **settings)
@@ -114,26 +127,29 @@ def test_every_model_trains_on_signals(pulses, name):
     before = [np.array(v) for v in model.trainable_variables]
     logs = model.train_on_batch(batch["image"], batch["label"], return_dict=True)
     assert all(np.isfinite(value) for value in logs.values())
-    assert any(not np.array_equal(a, b) for a, b in zip(before, model.trainable_variables))
+    pairs = zip(before, model.trainable_variables, strict=True)
+    assert any(not np.array_equal(a, b) for a, b in pairs)
     assert model.latent_shape == (8, 2)
     path = model.interpolate(batch["image"][:2], batch["image"][2:4], steps=3)
     assert tuple(path.shape) == (3, 2, 64, 1)
     assert model.sample(3).shape == (3, 64, 1)
 
 
-def test_networks_of_one_dimension_are_those_of_two(pulses):
-    """On images that are the same in every column, columns of a kernel can be added up."""
+def test_networks_of_one_dimension_are_those_of_two():
+    """On images whose columns are all the same, the columns of a kernel add up."""
     flat = build_model(Config(model="baseline", **SMALL), (16, 1), 0)
-    square = build_model(Config(model="baseline", **SMALL), (16, 16, 1), 0)
-    for of_flat, of_square in zip(flat.encoder.weights, square.encoder.weights, strict=True):
-        value = np.array(of_square)
-        of_flat.assign(value.sum(1) if value.ndim == 4 else value)
+    wide = build_model(Config(model="baseline", **SMALL), (16, 64, 1), 0)
+    for network in ("encoder", "decoder"):
+        pairs = zip(getattr(flat, network).weights, getattr(wide, network).weights, strict=True)
+        for of_flat, of_wide in pairs:
+            value = np.array(of_wide)
+            of_flat.assign(value.sum(1) if value.ndim == 4 else value)
     x = np.random.default_rng(0).uniform(-1, 1, (2, 16, 1)).astype(np.float32)
-    wide = np.repeat(x[:, :, None], 16, axis=2)
-    middle = square.encode(wide)[:, :, 4]  # where the border is not seen
-    width = square.encode(np.concatenate([wide] * 8, axis=2)[:, :, :16])[:, :, 4]
-    np.testing.assert_allclose(middle, width)
-    assert flat.encode(x).shape == (2, 8, 2)
+    images = np.repeat(x[:, :, None], 64, axis=2)
+    middle = slice(31, 33)  # where the borders are not seen
+    np.testing.assert_allclose(flat.encode(x), wide.encode(images)[:, :, 16], atol=1e-6)
+    for column in np.moveaxis(np.array(wide.reconstruct(images))[:, :, middle], 2, 0):
+        np.testing.assert_allclose(flat.reconstruct(x), column, atol=1e-6)
 
 
 def test_units_are_those_of_the_data():
@@ -172,7 +188,8 @@ def test_a_run_on_a_file_of_signals(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     x = series(80)
     names = ("train_images", "test_images", "train_labels", "test_labels")
-    np.savez("mine.npz", **dict(zip(names, (x, x[:20], np.arange(80) % 2, np.arange(20) % 2))))
+    arrays = (x, x[:20], np.arange(80) % 2, np.arange(20) % 2)
+    np.savez("mine.npz", **dict(zip(names, arrays, strict=True)))
     assert npz.holds_signals("mine.npz")
     assert not npz.holds_signals("no.npz")
     settings = {"batch": 16, "total_kimg": 1, "report_kimg": 1, **SMALL}
