@@ -97,7 +97,7 @@ def test_the_originals_names_are_accepted(name):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--dataset=imagenet"], "imagenet.*known: lines, digits, mnist"),
+        (["--dataset=imagenet"], "imagenet.*known: lines, pulses, tones, digits"),
         (["--model=gan"], "gan.*known: baseline, denoising"),
         (["--latnt=3"], "latnt.*Did you mean: latent"),
         (["--lr=fast"], "lr=fast"),

@@ -246,6 +246,7 @@ def test_bad_signals():
     for bad, word in (
         (np.where(x > 970, np.nan, x), "NaN"),
         (x[..., None], r"signals \[N, T\]"),
+        (x[:, :2], "uint8"),  # as many samples as channels: more likely grey images
         (x[:0], "N > 0"),
     ):
         with pytest.raises(UsageError, match=word):

@@ -203,10 +203,10 @@ def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> n
 def _checked_signals(signals: np.ndarray, name: str, source: str) -> np.ndarray:
     if signals.ndim == 2:
         signals = signals[..., None]
-    if signals.ndim != 3 or not signals.size:
+    if signals.ndim != 3 or not signals.size or signals.shape[1] == signals.shape[2] > 1:
         raise UsageError(
-            f"{source}: {name} must be signals [N, T] or [N, T, C] with N > 0, or images as uint8"
-            f" (0..255), not {signals.dtype} {signals.shape}"
+            f"{source}: {name} must be uint8 (0..255) images, or floats that are signals [N, T] or"
+            f" [N, T, C] with N > 0 and T other than C, not {signals.dtype} {signals.shape}"
         )
     bad = int(np.sum(~np.isfinite(signals).all(axis=(1, 2))))
     if bad:

@@ -40,12 +40,15 @@ def load(config: Config) -> ArrayDataset:
 
 def holds_signals(path: str) -> bool:
     """Whether the training elements in a file are signals, from its header; False if unreadable."""
-    with contextlib.suppress(Exception), np.load(path) as file:
-        with file.zip.open("train_images.npy") as member:
-            version = np.lib.format.read_magic(member)
-            reads = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
-            _, _, dtype = reads[version[0] - 1](member)
-            return np.issubdtype(dtype, np.floating)
+    with (
+        contextlib.suppress(Exception),
+        np.load(path) as file,
+        file.zip.open("train_images.npy") as member,
+    ):
+        version = np.lib.format.read_magic(member)
+        reads = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+        _, _, dtype = reads[version[0] - 1](member)
+        return np.issubdtype(dtype, np.floating)
     return False
 
 
