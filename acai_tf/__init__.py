@@ -8,7 +8,7 @@ Models of any Keras networks:
     SquaredError, Bernoulli, Categorical: reconstructions
     InterpolationCritic, PriorMixes, MMD, PriorDiscriminator, Information, Cycle, PathSmoothness,
         TwoViews: regularizers; subclass Regularizer for your own
-    Prior, Mixture, Codebook: samplers, from which `model.sample(n)` draws new images
+    Prior, Mixture, IndexChain: samplers, from which `model.sample(n)` draws new images
     GaussianNoise, DroppedPixels, Blur, Occlusion: corruptions; subclass Corruption for your own
 
 Runs:
@@ -73,7 +73,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from acai_tf.models.regularizers.prior_discriminator import PriorDiscriminator
     from acai_tf.models.regularizers.prior_mixes import PriorMixes
     from acai_tf.models.regularizers.two_views import TwoViews
-    from acai_tf.models.samplers import Codebook, Mixture, Prior, Sampler
+    from acai_tf.models.samplers import IndexChain, Mixture, Prior, Sampler
     from acai_tf.models.units import Units
     from acai_tf.original.checkpoint import load as load_original
     from acai_tf.training.train import train
@@ -104,7 +104,7 @@ _MODULES = {
     "models.regularizers.prior_discriminator": ["PriorDiscriminator"],
     "models.regularizers.prior_mixes": ["PriorMixes"],
     "models.regularizers.two_views": ["TwoViews"],
-    "models.samplers": ["Codebook", "Mixture", "Prior", "Sampler"],
+    "models.samplers": ["IndexChain", "Mixture", "Prior", "Sampler"],
     "models.units": ["Units"],
     "training.train": ["train"],
     "training.transformer": ["LatentTransformer"],

@@ -45,9 +45,9 @@ def path(kind: str, name: str, registered: dict[str, str]) -> str:
     """
     found = registered.get(name, name)
     if ":" not in found:
+        known = f"known: {', '.join(registered)}, or a dotted path" if registered else "use a path"
         raise UsageError(
-            f"unknown {kind} {name!r}; known: {', '.join(registered)}, or a dotted path such as"
-            f" my_package.my_module:My{kind.title()}"
+            f"unknown {kind} {name!r}; {known} such as my_package.my_module:My{kind.title()}"
         )
     return found
 

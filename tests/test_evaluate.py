@@ -128,7 +128,7 @@ def test_everything_of_a_run(run_dir, quick, capsys):
     assert set(HEADLINES) - {"line_distance", "line_smoothness"} <= set(values)
     # Tables compare with the baselines that have such a score.
     columns = re.findall(r'<th class="number">([a-z ]+)</th>', text)
-    assert columns.count("raw pixels") == 3  # information, linear and neighbours
+    assert columns.count("raw pixels") == 3  # linear, neighbours and information
     assert columns.count("untrained") == 4  # and clustering
 
 

@@ -24,7 +24,6 @@ from acai_tf.evaluation import (
     context,
     critic,
     fast_gradient,
-    information,
     linear,
     lines,
     map,
@@ -480,7 +479,6 @@ def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
     assert set(first) == {
         *("pixels_linear_accuracy_100", "pixels_linear_information_bits"),
         "pixels_neighbours_accuracy",
-        *(f"pixels_{score}" for score in information.SCORES),
     }
     assert first["pixels_linear_accuracy_100"] > 0.5  # chance is a third
 
@@ -489,7 +487,6 @@ def test_the_pixel_baseline_is_measured_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(linear, "evaluate", measure)
     monkeypatch.setattr(neighbours, "evaluate", lambda context: {"neighbours_accuracy": 0.25})
-    monkeypatch.setattr(information, "evaluate", lambda context: {})
     assert pixel_baseline.evaluate(Context(None, digits, cache=tmp_path)) == first
     again = {"pixels_linear_accuracy_100": 0.5, "pixels_neighbours_accuracy": 0.25}
     assert pixel_baseline.evaluate(Context(None, digits)) == again
@@ -547,7 +544,7 @@ def evaluators(*which):
     return pytest.mark.parametrize("evaluator", which, ids=lambda e: e.__name__.split(".")[-1])
 
 
-@evaluators(linear, neighbours, clustering, transitions)
+@evaluators(linear, neighbours, clustering, pixel_baseline, transitions)
 def test_without_classes(evaluator):
     data = dataset_of(classes=1)
     with pytest.raises(CannotEvaluate, match="noise has no classes"):

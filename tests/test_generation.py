@@ -1,6 +1,7 @@
 """The measures of generation and information, by hand, against definitions, and on known cases."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -14,13 +15,13 @@ from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.generation import Balls, frechet_distance, precision_recall
 from acai_tf.evaluation.pixels import Pixels, to_float
 from acai_tf.evaluation.run import evaluate_run
-from acai_tf.models.samplers import Prior
+from acai_tf.training.train import train
 
 
 class Model(Pixels):
-    """Raw pixels, with new images from two given sets: for the fitted density and the prior."""
+    """Raw pixels, with new images from two given sets: for the fitted mixture and the prior."""
 
-    sampler = Prior((1,))
+    discrete = False
 
     def __init__(self, fitted, prior=None):
         super().__init__(fitted.shape[1:])
@@ -29,6 +30,12 @@ class Model(Pixels):
     def sample(self, n, sampler, seed=0):
         images = self.sets["prior" if sampler == "prior" else "fitted"]
         return np.roll(np.resize(to_float(images), (n, *self.image_shape)), seed, axis=0)
+
+
+def judged(model, dataset, **options):
+    context = Context(model, dataset, **options)
+    context.sampler = "fitted"  # a mixture of raw pixels takes long
+    return context
 
 
 @pytest.fixture(scope="module")
@@ -123,13 +130,15 @@ def test_known_cases_are_ordered(digits, short, monkeypatch):
     train, rng = to_float(digits.train_images), np.random.default_rng(0)
     rolled = sum(np.roll(train, (i, j), (1, 2)) for i in range(-3, 4) for j in range(-3, 4)) / 49
     noise = rng.uniform(-1, 1, train.shape).astype(np.float32)
-    a = generation.evaluate(Context(Model(train, rolled), digits))
-    b = generation.evaluate(Context(Model(np.repeat(train[:10], 50, 0), noise), digits))
-    assert set(a) == set(generation.SCORES)
+    a = generation.evaluate(judged(Model(train, rolled), digits))
+    b = generation.evaluate(judged(Model(np.repeat(train[:10], 50, 0), noise), digits))
+    expected = {n for n in generation.SCORES if not n.startswith(("own_", "chain_"))}
+    assert set(a) == expected
     assert a["train_fd"] < 2 * a["fitted_fd"] < a["prior_fd"] < b["prior_fd"]
     assert b["prior_fd"] == pytest.approx(a["noise_fd"], rel=0.1)
     assert a["blend_fd"] > a["reconstruction_fd"] == pytest.approx(0, abs=1e-6)
     assert a["middle_fd"] == pytest.approx(a["blend_fd"], rel=1e-3)  # of raw pixels
+    assert not any("density" in name for name in a if name.startswith(("middle", "blend")))
     # A model that has learned ten images by heart.
     assert b["fitted_precision"] > 0.7
     assert b["fitted_recall"] < 0.2 < 0.7 < a["fitted_recall"]
@@ -145,7 +154,7 @@ def test_features_of_ones_own_and_draws(digits, monkeypatch):
 
     monkeypatch.setattr("acai_tf.registry.find", lambda kind, name, known: features)
     model = Model(digits.train_images)
-    scores = generation.evaluate(Context(model, digits), features="mine:features")
+    scores = generation.evaluate(judged(model, digits), features="mine:features")
     assert set(seen) == {np.dtype(np.uint8)}
     count, label = len(digits.test_images), digits.test_labels
     real, alone = features(digits.test_images), []
@@ -153,21 +162,45 @@ def test_features_of_ones_own_and_draws(digits, monkeypatch):
         images = model.sample(count, "prior", draw * generation.IMAGES)
         drawn = features(np.round(127.5 * images + 127.5).astype(np.uint8))
         alone.append(frechet_distance(real, drawn))
-    assert scores["prior_fd"] == pytest.approx(np.mean(alone))
-    assert scores["prior_fd_std"] == pytest.approx(np.std(alone), abs=1e-9)
+    assert scores["own_prior_fd"] == pytest.approx(np.mean(alone))
+    assert scores["own_prior_fd_std"] == pytest.approx(np.std(alone), abs=1e-9)
     monkeypatch.setattr(generation, "PART", 100)
-    parts = generation.evaluate(Context(model, digits), features="mine:features")
-    same = [f"{which}_fd" for which in ("middle", "reconstruction", "blend", "train", "noise")]
+    parts = generation.evaluate(judged(model, digits), features="mine:features")
+    same = [f"own_{which}_fd" for which in ("middle", "reconstruction", "blend", "train", "noise")]
     assert [parts[name] for name in same] == pytest.approx([scores[name] for name in same])
     start, end = generation.pairs(label)
+    np.testing.assert_array_equal(start, np.arange(count))
     assert (label[start] != label[end]).all()
-    assert len(start) > 0.8 * count
+    assert len(np.unique(end)) > count / 2
 
 
-def test_pairs_without_classes():
+def test_every_image_has_a_partner():
+    few = np.array([0] * 7 + [1])
+    start, end = generation.pairs(few)
+    assert (few[start] != few[end]).all()
+    assert len(start) == 8
     start, end = generation.pairs(np.zeros(50, int))
     assert (start != end).all()
-    assert len(start) >= 45
+    assert len(start) == 50
+
+
+def test_parts_are_different_images(digits, monkeypatch):
+    """All samples are drawn, not one part again and again."""
+    monkeypatch.setattr(generation, "PART", 100)
+    monkeypatch.setattr(
+        "acai_tf.registry.find",
+        lambda *_: lambda images: images[:, ::5, ::5, 0].reshape(len(images), -1),
+    )
+    seeds = []
+    model = Model(digits.train_images)
+    monkeypatch.setattr(
+        model,
+        "sample",
+        lambda n, sampler, seed: seeds.append((sampler, n, seed)) or digits.train_images[:n],
+    )
+    generation.evaluate(judged(model, digits), features="mine:features")
+    assert len(set(seeds)) == len(seeds) == 2 * 3 * 4
+    assert sum(n for sampler, n, _ in seeds if sampler == "prior") == 3 * 360
 
 
 def test_without_classes_features_are_gradients():
@@ -180,39 +213,86 @@ def test_without_classes_features_are_gradients():
 @pytest.mark.parametrize(
     ("features", "word"),
     [
-        (lambda images: np.ones((len(images), 3)), "same features"),
+        (lambda images: np.ones((len(images), 3)), "the same features"),
         (lambda images: np.ones((3, 3)), r"\[N, f\]"),
         (lambda images: np.full((len(images), 3), np.nan), "not finite"),
+        (lambda images: np.full((len(images), 3), "a"), r"\[N, f\]"),
     ],
 )
 def test_features_that_cannot_be_compared(digits, monkeypatch, features, word):
     monkeypatch.setattr("acai_tf.registry.find", lambda *_: features)
     with pytest.raises(CannotEvaluate, match=word):
-        generation.evaluate(Context(Model(digits.train_images), digits), features="mine:features")
+        generation.evaluate(judged(Model(digits.train_images), digits), features="mine:features")
 
 
 def test_samples_that_are_not_finite(digits, short):
     images = np.full((3, 32, 32, 1), np.nan, np.float32)
-    with pytest.raises(CannotEvaluate, match="samples of a fitted density are not finite"):
-        generation.evaluate(Context(Model(images), digits))
+    with pytest.raises(CannotEvaluate, match="samples, fitted mixture are not finite"):
+        generation.evaluate(judged(Model(images), digits))
 
 
 def test_too_few_images_and_no_decoder(digits, short):
     images, labels = digits.test_images[:5], digits.test_labels[:5]
     few = dataclasses.replace(digits, test_images=images, test_labels=labels)
-    with pytest.raises(CannotEvaluate, match="5 images are too few"):
-        generation.evaluate(Context(Model(images), few))
+    with pytest.raises(CannotEvaluate, match="5 test images are too few"):
+        generation.evaluate(judged(Model(images), few))
     with pytest.raises(CannotEvaluate, match="no decoder"):
         generation.evaluate(Context(Pixels((32, 32, 1)), digits))
 
 
-def test_unknown_features_are_refused_before_anything_is_measured():
-    with pytest.raises(UsageError, match="features"):
-        evaluate_run("acai/lines-d64", ["generation"], features="no_such_module:function")
+@pytest.mark.parametrize(
+    ("features", "evaluators", "word"),
+    [
+        ("no_such_module:function", ["generation"], "no_such_module"),
+        ("nothing", ["generation"], "my_package"),
+        ("math:pi", ["generation"], "not a function"),
+        ("math:floor", ["linear"], "generation"),
+    ],
+)
+def test_features_are_checked_before_anything_is_measured(features, evaluators, word):
+    with pytest.raises(UsageError, match=word):
+        evaluate_run("acai/lines-d64", evaluators, features=features)
+
+
+def test_own_features_are_read_and_measured_again_when_they_change(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(classifier, "trained", None)  # it is not needed
+    train(dataset="digits", depth=2, total_kimg=1, report_kimg=1, batch=16, export=False)
+    found = []
+    for number, factor in enumerate((1, 3)):
+        name = f"mine{number}"
+        code = f"def f(x):\n    return x[:, ::9, ::9, 0].reshape(len(x), -1) * ({factor} / 255)\n"
+        (tmp_path / f"{name}.py").write_text(code)
+        found.append(
+            evaluate_run("runs/digits/acai-d32-seed0", ["generation"], features=f"{name}:f")
+        )
+    assert found[1]["own_train_fd"] == pytest.approx(9 * found[0]["own_train_fd"])
+    assert found[1]["own_fitted_coverage"] == pytest.approx(
+        found[0]["own_fitted_coverage"], abs=0.02
+    )
+    options = generation_options(tmp_path)
+    (tmp_path / "mine1.py").write_text(code + "# changed\n")
+    evaluate_run("runs/digits/acai-d32-seed0", ["generation"], features="mine1:f")
+    assert generation_options(tmp_path) != options
+
+
+def generation_options(folder):
+    saved = json.loads((folder / "runs/digits/acai-d32-seed0/eval.json").read_text())
+    return saved["evaluators"]["generation"]["options"]
+
+
+def test_codes_that_are_not_finite_are_left_out(digits, short):
+    model = Model(digits.train_images)
+    nan = {"encode": lambda images: np.full((len(images), 2), np.nan)}
+    plain = model.compiled_method
+    model.compiled_method = lambda name, **options: nan.get(name) or plain(name, **options)
+    with pytest.raises(CannotEvaluate, match="not finite"):
+        generation.evaluate(Context(model, digits))
 
 
 def test_the_sheet_is_of_new_images(digits):
-    sheet = generation.draw(Context(Model(digits.train_images), digits))["new images"]
+    sheet = generation.draw(judged(Model(digits.train_images), digits))["new images"]
     np.testing.assert_array_equal(sheet[:32, :32], digits.train_images[0])
 
 
@@ -255,16 +335,26 @@ def test_whitening():
     assert information.whitened(codes[:, :1], codes[:, :1]).shape == (500, 1)
 
 
-def test_information_does_not_see_linear_maps_but_without_whitening_scale(digits):
+def test_whitening_is_with_the_training_codes():
+    train = normal(500, 3) * [1, 10, 100]
+    np.testing.assert_allclose(information.whitened(train, 2 * train).std(0), 2, rtol=0.1)
+    np.testing.assert_allclose(information.scaled(train, 2 * train).var(0).sum(), 12, rtol=0.01)
+
+
+def test_information_and_its_scale(digits):
     def encoded(scale):
         model = Pixels(digits.image_shape)
         model.compiled_method = lambda name: lambda x: to_float(x)[:, ::5, ::5, 0] * scale
         return information.evaluate(Context(model, digits))
 
     even, uneven = encoded(1), encoded(np.array([1, 1, 1, 10, 1, 1, 1]))
-    assert even["information_bits"] == pytest.approx(uneven["information_bits"], rel=0.05)
-    assert uneven["information_bits_scaled"] < 0.9 * even["information_bits_scaled"]
+    whitened = [scores["information_bits_whitened"] for scores in (even, uneven)]
+    assert whitened[0] == pytest.approx(whitened[1], rel=0.05)
+    assert uneven["information_bits"] < 0.9 * even["information_bits"]
+    assert encoded(1000)["information_bits"] == pytest.approx(even["information_bits"], rel=1e-3)
     assert even["information_bits"] < even["information_bits_limit"] == np.log2(360)
+    # Principal components keep the variance, and so more than every fifth pixel.
+    assert even["pixels_information_bits"] == pytest.approx(uneven["pixels_information_bits"])
 
 
 def test_information_of_constant_codes(digits):

@@ -81,7 +81,7 @@ def test_covariances_follow_the_likelihood():
 
 def test_a_chain_of_indices_by_hand():
     """Of rows 0, 1 and 3, which begin with 0, the middle third of [0, 1) is row 1; and so on."""
-    codebook = acai_tf.Codebook(INDEX)
+    codebook = acai_tf.IndexChain(INDEX)
     uniform = [[0, 0, 0], [0.3, 0.34, 0.5], [0.5, 0.9, 0.9], [0.99, 0.67, 0.51], [1, 1, 1]]
     expected = [[0, 1, 5], [0, 2, 6], [3, 4, 5], [0, 1, 7], [0, 1, 7]]
     np.testing.assert_array_equal(draw(codebook, uniform), expected)
@@ -89,15 +89,15 @@ def test_a_chain_of_indices_by_hand():
 
 def test_pairs_of_indices_occur_in_training_as_often():
     index = np.random.default_rng(0).integers(0, 5, (40, 4)) ** 2
-    drawn = acai_tf.Codebook(index).sample(2000)
+    drawn = acai_tf.IndexChain(index).sample(2000)
     for i in range(3):
         seen = {tuple(pair) for pair in index[:, i : i + 2]}
         assert {tuple(pair) for pair in drawn[:, i : i + 2]} <= seen
-    drawn = acai_tf.Codebook(INDEX).sample(20_000)
+    drawn = acai_tf.IndexChain(INDEX).sample(20_000)
     found = [np.mean((drawn == row).all(1)) for row in ([0, 1, 5], [0, 1, 7], [0, 2, 6], [3, 4, 5])]
     # p(0) p(1 | 0) p(5 | 1) = 3/4 2/3 1/2, ...
     np.testing.assert_allclose(found, [1 / 4, 1 / 4, 1 / 4, 1 / 4], atol=0.015)
-    drawn = acai_tf.Codebook([[0, 1], [0, 1], [0, 2], [3, 4]]).sample(20_000)
+    drawn = acai_tf.IndexChain([[0, 1], [0, 1], [0, 2], [3, 4]]).sample(20_000)
     found = [np.mean((drawn == row).all(1)) for row in ([0, 1], [0, 2], [3, 4])]
     np.testing.assert_allclose(found, [1 / 2, 1 / 4, 1 / 4], atol=0.015)
 
@@ -112,7 +112,7 @@ def test_the_prior_is_a_unit_normal():
     "codes", [np.zeros((1, 4)), np.array([[0.0], [np.nan]]), np.array([[0.0], [np.inf]])]
 )
 def test_codes_that_give_no_mixture_are_refused(codes):
-    with pytest.raises(UsageError, match="at least 2 finite"):
+    with pytest.raises(UsageError, match="at least 2|finite"):
         acai_tf.Mixture.fit(codes)
 
 
@@ -124,9 +124,10 @@ def test_what_cannot_be_sampled_is_refused():
         ((2, "normal"), "unknown sampler 'normal'; known: prior, fitted"),
         ((2, 7), "unknown sampler 7"),
         ((2, "fitted"), "fit_sampler"),
-        ((2, acai_tf.Codebook(INDEX)), "no codebook"),
+        ((2, acai_tf.IndexChain(INDEX)), "no codebook"),
         ((2, acai_tf.Prior((3,))), "decodes latents"),
         ((2, None, -1), "seed"),
+        ((2, None, 1.5), "seed"),
     ):
         with pytest.raises(UsageError, match=says):
             model.sample(*words)
@@ -134,6 +135,24 @@ def test_what_cannot_be_sampled_is_refused():
         model.fit_sampler(batch_of(1)["image"])
     with pytest.raises(UsageError, match="no images"):
         model.fit_sampler(batch_of(1)["image"][:0])
+
+
+def test_training_removes_the_sampler():
+    """It is of the weights before."""
+    model = make("baseline")
+    images = batch_of(12)["image"]
+    model.fit_sampler(images)
+    model.fit(images, batch_of(12)["label"], batch_size=4, epochs=1, verbose=0)
+    assert model.sampler is None
+
+
+def test_a_sampler_of_ones_own_is_not_written(tmp_path):
+    class Mine(acai_tf.Sampler):
+        pass
+
+    with pytest.raises(UsageError, match="Mine"):
+        samplers.save(Mine(), tmp_path / "sampler.npz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_indices_decode_to_the_reconstruction():
@@ -165,7 +184,7 @@ def assert_same(one, other):
     [
         acai_tf.Prior((4, 4, 3)),
         acai_tf.Mixture([1], [[1, 2]], [[[1, 0], [2, 3]]], (1, 2)),
-        acai_tf.Codebook(INDEX),
+        acai_tf.IndexChain(INDEX),
     ],
     ids=lambda one: type(one).__name__,
 )
@@ -192,8 +211,8 @@ def test_a_file_gives_the_sampler_back(sampler, tmp_path):
         {"kind": "Prior"},
         {"kind": "Prior", "shape": [2], "index": [1]},
         {"kind": "Mixture", "weight": [1], "mean": [1, 2], "factor": [1], "shape": [2]},
-        {"kind": "Codebook", "index": np.zeros((0, 3), int)},
-        {"kind": "Codebook", "index": [1, 2]},
+        {"kind": "IndexChain", "index": np.zeros((0, 3), int)},
+        {"kind": "IndexChain", "index": [1, 2]},
     ],
 )
 def test_a_file_of_something_else_is_refused(arrays, tmp_path):
@@ -211,6 +230,8 @@ def exported(request, tmp_path_factory):
 
     model = make(request.param, compiled=False)
     model.fit_sampler(batch_of(12)["image"])
+    if request.param == "vqvae":
+        model.sampler = acai_tf.IndexChain(model.encode_indices(batch_of(12)["image"]))
     if request.param == "vae":
         model.sampler = acai_tf.Prior(model.latent_shape)
     formats = ("weights", "keras", *(["saved_model"] * (keras.backend.backend() == "tensorflow")))

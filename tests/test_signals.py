@@ -179,7 +179,7 @@ def test_units_are_those_of_the_data():
     [("minmax", [3, 5], [2, 1]), ("standard", [3, 5], [2, 1]), ("none", [0, 0], [1, 1])],
 )
 def test_scales(scale, offset, factor):
-    x = np.array([[[1.0, 5.0], [5.0, 5.0]]])  # the second channel is constant
+    x = np.array([[[1.0, 5], [5, 5], [1, 5], [5, 5]]])  # the second channel is constant
     found = from_arrays((x, None, x, None), "two", scale=scale).units
     np.testing.assert_allclose(found, [offset, factor])
 

@@ -14,7 +14,7 @@ def described(prefix: str, name: str, evaluators: Mapping[ModuleType, dict]) -> 
     return {
         f"{prefix}_{score}": (f"{name}: {shown}", "")
         for score, (shown, _) in scores.items()
-        if not score.endswith("_std")
+        if _counts(score)
     }
 
 
@@ -44,7 +44,12 @@ def baseline(
         for evaluator, options in evaluators.items():
             with contextlib.suppress(CannotEvaluate):
                 scores |= evaluator.evaluate(own, **options)
-        return {f"{prefix}_{k}": v for k, v in scores.items() if not k.endswith("_std")}
+        return {f"{prefix}_{k}": v for k, v in scores.items() if _counts(k)}
 
     found = context.cached(name, name + key, measure)
     return {name: float(value) for name, value in found.items()}
+
+
+def _counts(score: str) -> bool:
+    """Whether a baseline has this score of an evaluator: no spreads, no baselines of its own."""
+    return not (score.endswith("_std") or score.startswith("pixels_"))

@@ -17,7 +17,7 @@ from acai_tf.files import replacing
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
-    from acai_tf.models.samplers import Sampler
+    from acai_tf.models.samplers import Mixture
 
 TRAIN_CODES = 60_000  # of section 4.2; all of MNIST and CIFAR-10
 PAIRS, STEPS = 256, 16  # interpolations between test images, and images of each
@@ -109,11 +109,12 @@ class Context:
         return finite(logits, "outputs of the probe")
 
     @functools.cached_property
-    def sampler(self) -> "Sampler":
-        """What new images are drawn from: the model's own sampler, or one fitted to the codes of
-        training images."""
-        model = self.model
-        return model.sampler or model.fit_sampler(self._train[0])
+    def sampler(self) -> "Mixture":
+        """A mixture fitted to the codes of training images."""
+        from acai_tf.models import samplers  # imports scikit-learn's thread limits
+
+        codes = self.train_codes[: samplers.CODES]
+        return samplers.Mixture.fit(codes.reshape(-1, *self.model.latent_shape))
 
     @property
     def pairs(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
 
 from acai_tf import registry
@@ -9,6 +10,7 @@ from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import classifier, figures, realism
 from acai_tf.evaluation.context import Context, finite, shrunk
 from acai_tf.evaluation.pixels import to_float
+from acai_tf.models.samplers import CODES, IndexChain
 
 IMAGES = 10_000  # test images, and samples, at most
 DRAWS = 3  # from a sampler, each with a seed
@@ -19,26 +21,32 @@ MEASURES = {
     "fd_std": ("its std over 3 draws", ""),
     "precision": ("precision, 0..1", "higher"),
     "recall": ("recall, 0..1", "higher"),
-    "density": ("density, to about 1", "higher"),
+    "density": ("density, about 1 for real images", ""),
     "coverage": ("coverage, 0..1", "higher"),
 }
+ALL = tuple(MEASURES)
 SETS = {  # of images: (name for people, what is measured of them)
-    "fitted": ("samples of a fitted density", tuple(MEASURES)),
-    "prior": ("samples of N(0, I)", tuple(MEASURES)),
-    "middle": ("halfway between classes", ("fd", "density")),
-    "reconstruction": ("reconstructions", ("fd", "density")),
-    "blend": ("pixel blends halfway", ("fd", "density")),
-    "train": ("training images", ("fd", "precision", "recall", "density", "coverage")),
-    "noise": ("random pixels", ("fd", "density")),
+    "fitted": ("samples, fitted mixture", ALL),
+    "prior": ("samples, N(0, I)", ALL),
+    "chain": ("samples, chain of a VQ-VAE's indices", ALL),
+    "middle": ("halfway between classes", ("fd",)),
+    "reconstruction": ("reconstructions", ("fd",)),
+    "blend": ("pixel blends halfway", ("fd",)),
+    "train": ("training images", tuple(name for name in ALL if name != "fd_std")),
+    "noise": ("random pixels", ("fd",)),
 }
 OF_DATA = ("blend", "train", "noise")  # the same for all models
-SCORES = {
+OWN = "own_"  # scores with features of the user's own begin with this
+_SCORES = {
     f"{which}_{measure}": (
         f"{shown}: {MEASURES[measure][0]}",
         "" if which in OF_DATA else MEASURES[measure][1],
     )
     for which, (shown, measures) in SETS.items()
     for measure in measures
+}
+SCORES = _SCORES | {
+    OWN + name: (f"own features, {shown}", better) for name, (shown, better) in _SCORES.items()
 }
 
 
@@ -108,13 +116,16 @@ def extractor(context: Context, features: str | None = None) -> Callable:
     """
     if features:
         function = registry.find("features", features, {})
-        return lambda images: function(
-            figures.to_uint8(images) if images.dtype != np.uint8 else images
-        )
+        return lambda images: function(as_uint8(images))
     if context.dataset.classes > 1:
         network = classifier.features(classifier.trained(context))
         return lambda images: network.predict_on_batch(np.clip(shrunk(images), -1, 1))
     return lambda images: realism.feature(np.clip(shrunk(images), -1, 1))
+
+
+def as_uint8(images: np.ndarray) -> np.ndarray:
+    """Images, uint8 or about [-1, 1], as uint8."""
+    return images if images.dtype == np.uint8 else figures.to_uint8(images)
 
 
 class Judge:
@@ -124,23 +135,33 @@ class Judge:
     """
 
     def __init__(self, context: Context, features: str | None):
-        self.extract = extractor(context, features)
         images = context.dataset.test_images[:IMAGES]
+        if len(images) <= K:
+            raise CannotEvaluate(f"{len(images)} test images are too few for {K} neighbors")
+        self.extract = extractor(context, features)
         self.real = self.features(images.__getitem__, len(images), "test images")
-        if np.all(self.real.std(0) < 1e-9):
+        self.center, self.spread = self.real.mean(0), self.real.std()
+        if not self.spread > 1e-9:
             raise CannotEvaluate("all test images have the same features")
-        self.balls = Balls(self.real)
+        self.balls = self.around(self.real)
+
+    def around(self, features: np.ndarray) -> Balls:
+        """`Balls` of features, in the units of the test images'."""
+        return Balls((features - self.center) / self.spread)
 
     def features(self, make: Callable, count: int, what: str) -> np.ndarray:
         """Features of a set [count, f]; raises CannotEvaluate unless they are finite numbers."""
         found = []
         for start in range(0, count, PART):
             images = finite(make(slice(start, min(start + PART, count))), what)
-            part = np.asarray(self.extract(images), np.float64)
-            if part.ndim != 2 or len(part) != len(images):
-                shape = f"of {len(images)} images have shape {list(part.shape)}"
-                raise CannotEvaluate(f"features {shape}, they must be [N, f]")
-            found.append(part)
+            part = np.asarray(self.extract(images))
+            numbers = np.issubdtype(part.dtype, np.number) and part.ndim == 2
+            if not numbers or part.shape != (len(images), (found or [part])[0].shape[1]):
+                shape = f"{part.dtype} {list(part.shape)}"
+                raise CannotEvaluate(
+                    f"features of {len(images)} images must be [N, f], got {shape}"
+                )
+            found.append(part.astype(np.float64))
         return finite(np.concatenate(found), f"features of {what}")
 
     def measures(self, which: str, count: int, *draws: Callable) -> dict[str, float]:
@@ -149,30 +170,32 @@ class Judge:
         found = []
         for make in draws:
             features = self.features(make, count, shown)
-            near = precision_recall(self.balls, Balls(features))
-            found.append({"fd": frechet_distance(self.real, features), **near})
+            found.append({"fd": frechet_distance(self.real, features)})
+            if "recall" in measures:
+                found[-1] |= precision_recall(self.balls, self.around(features))
         scores = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
         scores["fd_std"] = float(np.std([one["fd"] for one in found]))
         return {f"{which}_{measure}": scores[measure] for measure in measures}
 
 
-def evaluate(context: Context, features: str | None = None) -> dict[str, float]:
+def evaluate(context: Context, features: str | None = None, version: str = "") -> dict[str, float]:
     """New images, and images halfway between classes, against the test images.
 
-    Sets of as many images as there are test images, at most 10,000, each compared with those:
-    samples decoded from N(0, I); samples decoded from a density fitted to the codes of 20,000
-    training images (a Gaussian mixture; a VQ-VAE: a chain of its codebook's indices), 3 draws of
-    each, of which the mean is given; test images halfway, in the code, to one of another class, and
-    the blends of their pixels; reconstructions of test images; training images, the best that can
-    be expected; random pixels, the worst.
+    Sets of as many images as there are test images, at most 10,000, are each compared with those:
+    samples decoded from N(0, I), and from a Gaussian mixture fitted to the codes of 20,000 training
+    images (of a VQ-VAE also from a chain of codebook indices), the mean of 3 draws of each; test
+    images halfway, in the code, to one of another class,
+    and the blends of their pixels; reconstructions of test images; training images, the best that
+    can be expected; random pixels, the worst.
 
     The Frechet distance compares mean and covariance of features, precision and density how many
     samples are near real images, recall and coverage how many real images are near samples (5
-    neighbors). Features are those of the classifier of `transitions`, which is trained on this
-    dataset: values cannot be compared with published FID, nor between datasets. Without classes,
-    they are oriented gradients, as in `realism`.
+    neighbors). Density is above 1 for images smoother than real ones. Features are those of the
+    classifier of `transitions`, which is trained on this dataset: values cannot be compared with
+    published FID, nor between datasets. Without classes, they are oriented gradients, as in
+    `realism`. With features of your own, scores are called own_...
 
-    Halfway images complete `realism`, which prefers smooth pictures.
+    The distance of halfway images is a second opinion on `realism`, which prefers smooth images.
     """
     if not hasattr(context.model, "sample"):
         raise CannotEvaluate("raw pixels have no decoder")
@@ -186,7 +209,11 @@ def evaluate(context: Context, features: str | None = None) -> dict[str, float]:
 
         return make
 
-    for which, sampler in (("fitted", context.sampler), ("prior", "prior")):
+    samplers = {"fitted": context.sampler, "prior": "prior"}
+    if model.discrete:
+        train = context.dataset.train_once(CODES)[0]
+        samplers["chain"] = IndexChain(model.compiled_method("encode_indices")(train))
+    for which, sampler in samplers.items():
         scores |= judge.measures(which, count, *(drawn(sampler, n) for n in range(DRAWS)))
     first, second = pairs(context.dataset.test_labels[:IMAGES])
     codes = (context.test_codes[first] + context.test_codes[second]) / 2
@@ -208,21 +235,27 @@ def evaluate(context: Context, features: str | None = None) -> dict[str, float]:
         found |= judge.measures("train", len(train), train.__getitem__)
         return found | judge.measures("noise", count, noise)
 
-    of_data = of_data() if features else context.cached("generation", "generation", of_data)
-    return scores | {name: float(value) for name, value in of_data.items()}
+    name = f"generation-{keras.backend.backend()}"
+    of_data = of_data() if features else context.cached("generation", name, of_data)
+    scores |= {name: float(value) for name, value in of_data.items()}
+    return {f"{OWN if features else ''}{name}": value for name, value in scores.items()}
 
 
 def pairs(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of random pairs of images, of different classes if there are several, from [N]."""
-    other = np.random.default_rng(0).permutation(len(label))
-    several = len(np.unique(label)) > 1
-    kept = label != label[other] if several else other != np.arange(len(label))
-    return np.flatnonzero(kept), other[kept]
+    """Indices of images and of random partners, of another class if there are several, [N] each."""
+    rng, partner = np.random.default_rng(0), np.empty(len(label), np.int64)
+    for one in np.unique(label):
+        same = label == one
+        others = np.flatnonzero(~same)
+        if not len(others):  # a single class
+            return np.arange(len(label)), np.roll(np.arange(len(label)), 1)
+        partner[same] = rng.choice(others, same.sum())
+    return np.arange(len(label)), partner
 
 
-def draw(context: Context, features: str | None = None) -> dict:
-    """New images, decoded from the fitted density."""
+def draw(context: Context, features: str | None = None, version: str = "") -> dict:
+    """New images, decoded from the fitted mixture."""
     rows, columns = figures.layout(context.dataset.image_shape)
     images = context.model.sample(rows * columns, context.sampler)
     sheet = figures.grid(images.reshape(rows, columns, *images.shape[1:]))
-    return {"new images": figures.captioned(sheet, "decoded from a fitted density, none is real")}
+    return {"new images": figures.captioned(sheet, "decoded from a fitted mixture, none is real")}

@@ -3,11 +3,12 @@
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation.context import Context
+from acai_tf.evaluation.context import Context, shrunk
 
 SCORES = {
     "information_bits": ("information about the image, bits", "higher"),
-    "information_bits_scaled": ("information without whitening, bits", "higher"),
+    "information_bits_whitened": ("the same of whitened codes, bits", ""),
+    "pixels_information_bits": ("the same of principal components of raw pixels, bits", ""),
     "information_bits_limit": ("highest value that can be measured, bits", ""),
 }
 CODES = 10_000  # test images, at most; also training images for the whitening
@@ -54,26 +55,53 @@ def whitened(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     return (test - mean) @ (directions[:, kept] / np.sqrt(variance[kept]))
 
 
+def scaled(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Codes [M, d], less the mean of `train` [N, d] and divided by one number, so that the mean
+    variance of `train` would be 1."""
+    scale = np.sqrt(train.var(0).mean())
+    if not scale > 0:
+        raise CannotEvaluate("all codes are the same")
+    return (test - train.mean(0)) / scale
+
+
+def principal(train: np.ndarray, test: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The first `count` principal components of flat images [N, p] and [M, p], fitted to `train`;
+    fewer where there are fewer images or pixels."""
+    from sklearn.decomposition import PCA  # takes seconds to import
+
+    pca = PCA(min(count, *train.shape), random_state=SEED).fit(train)
+    return pca.transform(train), pca.transform(test)
+
+
 def evaluate(context: Context) -> dict[str, float]:
     """A lower bound on the information of noisy codes about the image, on the test set.
 
-    Codes of up to 10,000 test images are whitened with the statistics of as many training images,
-    and Gaussian noise is added. InfoNCE then measures how well the image can be told from the other
-    ones by its noisy code. It is at most log2 of the number of images, 13.3 bits for 10,000. The
-    noise's variance, d / (2 ln N) in every direction, is the same for all models with d numbers in
-    a code: compare those, and an untrained encoder.
+    Codes of up to 10,000 test images are divided by one number, so that the mean variance of their
+    d values is 1, and Gaussian noise of variance d / (2 ln N) is added to each value. InfoNCE
+    measures how well the image can be told from the N - 1 others by its noisy code: at most log2 N,
+    13.3 bits for 10,000. It is low where few directions of the code have most of the variance, or
+    where codes form tight clusters. Compare models with codes of the same size, with the untrained
+    baseline, and with as many principal components of the pixels.
 
-    Whitening gives every direction of the code the same weight; codes in a Gaussian cloud then have
-    the most information, and codes in tight clusters little. Without it, codes are only divided by
-    one number, so that their mean variance is 1: information is lower where few directions have
-    most of the variance.
+    Whitened codes have the same variance in every direction. They tell only how close the codes are
+    to one Gaussian cloud, which has the most information; untrained encoders are about as close.
     """
     train, test = context.train_codes[:CODES], context.test_codes[:CODES]
     if min(len(train), len(test)) < 2:
         raise CannotEvaluate("information is measured among at least 2 images")
-    mean, scale = train.mean(0), np.sqrt(train.var(0).mean())
+
+    def bits(train, test, prepare=scaled):
+        return info_nce(prepare(train, test).astype(np.float32))
+
+    def of_pixels():
+        images = context.dataset.train_once(CODES)[0], context.dataset.test_images[:CODES]
+        flat = [shrunk(part).reshape(len(part), -1) for part in images]
+        return {"bits": bits(*principal(*flat, train.shape[1]))}
+
+    pixels = context.cached("information", f"information-{train.shape[1]}", of_pixels)
     return {
-        "information_bits": info_nce(whitened(train, test).astype(np.float32)),
-        "information_bits_scaled": info_nce(((test - mean) / max(scale, 1e-6)).astype(np.float32)),
+        "information_bits": bits(train, test),
+        "information_bits_whitened": bits(train, test, whitened),
+        "pixels_information_bits": float(pixels["bits"]),
         "information_bits_limit": float(np.log2(len(test))),
     }

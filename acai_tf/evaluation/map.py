@@ -16,7 +16,7 @@ NEIGHBORS = 15  # of UMAP, its default
 SEED = 0
 
 
-def draw(context: Context, tsne: bool = True) -> dict:
+def draw(context: Context, tsne: bool = True, umap: bool = True) -> dict:
     """Codes of up to 2,000 test images, colored by class: their first two principal components,
     t-SNE (van der Maaten and Hinton 2008), which keeps neighbours together, and, where umap-learn
     is installed, UMAP (McInnes et al. 2018), which also keeps some of the distances between
@@ -42,7 +42,7 @@ def draw(context: Context, tsne: bool = True) -> dict:
         start = points / points[:, 0].std() * 1e-4
         tsne = TSNE(perplexity=perplexity, init=start, random_state=SEED)
         maps["t-SNE"] = tsne.fit_transform(codes)
-        if importlib.util.find_spec("umap") and len(codes) > NEIGHBORS:
+        if umap and importlib.util.find_spec("umap") and len(codes) > NEIGHBORS:
             maps["UMAP"] = _umap(codes)
     figure, axes = plots.panels(*maps, width=4.6, height=4.6)
     names = context.dataset.class_names

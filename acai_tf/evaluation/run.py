@@ -1,7 +1,11 @@
 """Evaluates a run, an export or raw pixels, and writes the results."""
 
+import contextlib
+import hashlib
 import importlib.util
+import inspect
 import math
+import pathlib
 import time
 import timeit
 import traceback
@@ -10,7 +14,7 @@ import numpy as np
 import threadpoolctl
 
 from acai_tf import registry
-from acai_tf.errors import AcaiError, CannotEvaluate
+from acai_tf.errors import AcaiError, CannotEvaluate, UsageError
 from acai_tf.evaluation import (
     EVALUATORS,
     check_names,
@@ -73,18 +77,22 @@ def evaluate_run(
         UsageError: no run folder, no checkpoint yet, an unknown evaluator, missing data.
         AcaiError: an evaluator failed; the others' results are written.
     """
-    names = check_names(evaluators or [n for n in EVALUATORS if not (quick and n in SLOW)])
+    left_out = {*SLOW} - ({"generation"} if features else set()) if quick else ()
+    names = check_names(evaluators or [name for name in EVALUATORS if name not in left_out])
     changes = {"data_dir": data_dir, "cache_dir": cache_dir, "dataset": dataset}
     changes = {name: value for name, value in changes.items() if value is not None}
-    context, about, own_folder = open_target(run_dir, changes, raw_pixels)
-    full = {"clustering": {"n_init": n_init or N_INIT, "seed": seed}, "map": {"tsne": True}}
+    umap = importlib.util.find_spec("umap") is not None
+    full = {
+        "clustering": {"n_init": n_init or N_INIT, "seed": seed},
+        "map": {"tsne": True, "umap": umap},
+    }
     if features:
-        registry.find("features", features, {})  # before anything is measured
-        full["generation"] = {"features": features}
+        full["generation"] = {"features": features, **_checked_features(features, names)}
+    context, about, own_folder = open_target(run_dir, changes, raw_pixels)
     options, n_init = full, n_init or (QUICK_N_INIT if quick else N_INIT)
     if quick:
         clustering = {"n_init": n_init, "seed": seed}
-        options = {**full, "clustering": clustering, "map": {"tsne": False}}
+        options = {**full, "clustering": clustering, "map": {"tsne": False, "umap": False}}
     todo, failed = [], []
     with open_results(expanded(out) if out else own_folder, about) as results:
         step = f" at step {about['step']:,}" if "step" in about else ""
@@ -109,6 +117,22 @@ def evaluate_run(
     if failed:
         raise AcaiError(f"{', '.join(failed)} failed, see above; the others' results are written")
     return {"step": about.get("step", 0), **results.scores()}
+
+
+def _checked_features(features: str, names: list[str]) -> dict[str, str]:
+    """A hash of the module that `features` is in, as an option, so that a change is measured.
+
+    Raises UsageError if it is not a function, or no evaluator in `names` reads it.
+    """
+    if "generation" not in names:
+        raise UsageError("--features is read by generation, which is not among --evaluators")
+    function = registry.find("features", features, {})
+    if not callable(function):
+        raise UsageError(f"--features={features} is not a function")
+    with contextlib.suppress(TypeError, OSError):  # built in, or without a file
+        code = pathlib.Path(inspect.getfile(function)).read_bytes()
+        return {"version": hashlib.sha256(code).hexdigest()[:16]}
+    return {}
 
 
 def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int:

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 
+import numpy as np
+
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import clustering, information, linear, neighbours
 from acai_tf.evaluation.baselines import baseline, described
@@ -15,7 +17,6 @@ MEASURED = {
     information: {},
 }
 SCORES = described("untrained", "untrained encoder", MEASURED)
-SHAPING = ("model", "networks", "depth", "latent", "latent_width")  # all that initial codes read
 
 
 def evaluate(context: Context) -> dict[str, float]:
@@ -35,14 +36,18 @@ def evaluate(context: Context) -> dict[str, float]:
     if config is None:
         raise CannotEvaluate("there are no settings to build an untrained model from")
 
-    def untrained():
-        seed_weights(0)
-        changed = dataclasses.replace(config, seed=0, dtype_policy="float32")
-        try:
-            return build_model(changed, data.image_shape, data.classes)
-        except UsageError as error:  # a part that is not installed, of an export
-            raise CannotEvaluate(str(error)) from error
-
-    read = [keras.backend.backend(), *(getattr(config, name) for name in SHAPING)]
-    key = f"-{hashlib.sha256(repr(read).encode()).hexdigest()[:16]}"
-    return baseline(context, "untrained_baseline", "untrained", MEASURED, untrained, key)
+    seed_weights(0)
+    changed = dataclasses.replace(config, seed=0, dtype_policy="float32")
+    try:
+        model = build_model(changed, data.image_shape, data.classes)
+    except UsageError as error:  # a part that is not installed, of an export
+        raise CannotEvaluate(str(error)) from error
+    # What initial codes depend on, for networks of the user's own too.
+    read = hashlib.sha256(keras.backend.backend().encode())
+    for part in (model.encoder, model.bottleneck):
+        layers = getattr(part, "layers", [part])
+        read.update(repr([type(layer).__name__ for layer in layers]).encode())
+        for weight in part.weights:
+            read.update(np.ascontiguousarray(weight))
+    key = f"-{read.hexdigest()[:16]}"
+    return baseline(context, "untrained_baseline", "untrained", MEASURED, lambda: model, key)

@@ -37,7 +37,8 @@ def export_run(
     overwrite: bool = False,
     critic: bool = False,
     sampler: bool = False,
-    **changes: str | None,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
 ) -> pathlib.Path:
     """Export the newest checkpoint of a run, or the model of exported weights.
 
@@ -46,7 +47,7 @@ def export_run(
         out: the folder to make.
         formats, overwrite, critic: as in `export`.
         sampler: fit a sampler to the training images first, and include it.
-        changes: settings of the dataset that differ from training: data_dir, cache_dir.
+        data_dir, cache_dir: of those images; None: as in training.
 
     Returns:
         The folder.
@@ -67,8 +68,9 @@ def export_run(
         records = [record for record in run.records() if record["step"] == step]
         about = {**run.saved(), "step": step, "scores": records[-1] if records else {}}
     if sampler:
-        changed = {name: value for name, value in changes.items() if value is not None}
-        data = load_dataset(dataclasses.replace(model.config, **changed))
+        changes = {"data_dir": data_dir, "cache_dir": cache_dir}
+        changes = {name: value for name, value in changes.items() if value is not None}
+        data = load_dataset(dataclasses.replace(model.config, **changes))
         model.fit_sampler(data.train_once(samplers.CODES)[0])
     return export(model, folder, formats, overwrite, critic, about)
 

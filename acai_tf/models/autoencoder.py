@@ -454,6 +454,7 @@ class Autoencoder(Sampling, keras.Model):
         return backend.call_step(self.measure, (trainable, others, metrics), arguments)
 
     def make_train_function(self, force=False):
+        self.sampler = None  # it is of the weights before training
         if self.train_function is not None and not force:
             return
         if keras.backend.backend() == "tensorflow":

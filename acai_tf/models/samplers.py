@@ -112,15 +112,17 @@ class Mixture(Sampler):
             seed: of the starting point and of which codes are held out.
 
         Raises:
-            UsageError: fewer than 2 codes, or codes that are not finite.
+            UsageError: fewer than 2 codes, or codes that are not finite or that no mixture fits.
         """
         from sklearn.exceptions import ConvergenceWarning  # takes seconds to import
         from sklearn.mixture import GaussianMixture
         from sklearn.preprocessing import StandardScaler
 
         shape, flat = codes.shape[1:], np.reshape(codes, (len(codes), -1)).astype(np.float64)
-        if len(flat) < 2 or not np.isfinite(flat).all():
-            raise UsageError(f"a mixture is fitted to at least 2 finite codes, got {len(flat)}")
+        if len(flat) < 2:
+            raise UsageError(f"a mixture is fitted to at least 2 codes, got {len(flat)}")
+        if not np.isfinite(flat).all():
+            raise UsageError("the codes that a mixture is fitted to are not all finite")
         scaler = StandardScaler().fit(flat)
         flat = scaler.transform(flat)[np.random.default_rng(seed).permutation(len(flat))]
         held_out = max(1, round(HELD_OUT * len(flat)))
@@ -132,7 +134,7 @@ class Mixture(Sampler):
                 max_iter=ITERATIONS,
                 random_state=seed,
             )
-            # One thread: several wait for each other longer than they work.
+            # One thread: more only contend.
             with threadpool_limits(1), warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # ITERATIONS are enough
                 try:
@@ -140,6 +142,8 @@ class Mixture(Sampler):
                 except ValueError:  # a covariance that is not positive
                     continue
             candidates.append((mixture.score(flat[:held_out]), mixture))
+        if not candidates:
+            raise UsageError("no mixture fits these codes")
         best = max(candidates, key=lambda one: one[0])[1]
         covariance = best.covariances_
         if best.covariance_type == "diag":
@@ -164,7 +168,7 @@ class Mixture(Sampler):
         return {**{name: getattr(self, name) for name in own}, "shape": np.asarray(self.shape)}
 
 
-class Codebook(Sampler):
+class IndexChain(Sampler):
     """Indices of codes of a VQ-VAE, a chain over the positions of an image's vectors.
 
     The first index is that of a training image, each next one that of a random training image with
@@ -175,7 +179,7 @@ class Codebook(Sampler):
 
     Examples:
         >>> index = np.array([[0, 1], [0, 2], [3, 4]])
-        >>> bool((acai_tf.Codebook(index).sample(50)[:, 1] > 0).all())
+        >>> bool((acai_tf.IndexChain(index).sample(50)[:, 1] > 0).all())
         True
     """
 
@@ -207,7 +211,7 @@ class Codebook(Sampler):
 
 
 NAMES = ("prior", "fitted")  # that `sample` knows
-KINDS = {kind.__name__: kind for kind in (Prior, Mixture, Codebook)}
+KINDS = {kind.__name__: kind for kind in (Prior, Mixture, IndexChain)}
 
 
 class Sampling:
@@ -223,10 +227,9 @@ class Sampling:
     sampler: Sampler | None = None
     discrete = False
 
-    def fit_sampler(self, images, seed: int = 0) -> Sampler:
-        """Fit a distribution to the codes of training images, from which `sample` then draws.
-
-        It is a Gaussian mixture of 10 components; for a VQ-VAE, a chain of codebook indices.
+    def fit_sampler(self, images, seed: int = 0) -> Mixture:
+        """Fit a Gaussian mixture of 10 components to the codes of training images, from which
+        `sample` then draws, until the model is trained again.
 
         Args:
             images: [N, H, W, C]; the first 20,000 are used.
@@ -235,11 +238,8 @@ class Sampling:
         Raises:
             UsageError: too few images, or codes that are not finite.
         """
-        images = images[:CODES]
-        if self.discrete:
-            self.sampler = Codebook(self.compiled_method("encode_indices")(images))
-        else:
-            self.sampler = Mixture.fit(self.compiled_method("encode")(images), seed=seed)
+        codes = self.compiled_method("encode")(images[:CODES])
+        self.sampler = Mixture.fit(codes, seed=seed)
         return self.sampler
 
     def sample(self, n: int, sampler: Sampler | str | None = None, seed: int = 0) -> np.ndarray:
@@ -257,10 +257,9 @@ class Sampling:
         Raises:
             UsageError: n below 1, a negative seed, an unknown sampler, or none that is fitted.
         """
-        if not isinstance(n, (int, np.integer)) or n < 1:
-            raise UsageError(f"n must be a whole number, at least 1, got {n!r}")
-        if seed < 0:
-            raise UsageError(f"the seed must be at least 0, got {seed}")
+        for what, value, least in (("n", n, 1), ("seed", seed, 0)):
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise UsageError(f"{what} must be a whole number, at least {least}, got {value!r}")
         if sampler is None:
             sampler = self.sampler or "prior"
         if sampler == "fitted" and self.sampler is None:
@@ -273,7 +272,9 @@ class Sampling:
 
 
 def save(sampler: Sampler, path: pathlib.Path) -> None:
-    """Write a sampler as an .npz."""
+    """Write a sampler as an .npz; raises UsageError if `load` would not read it."""
+    if type(sampler) not in KINDS.values():
+        raise UsageError(f"a sampler of your own, {type(sampler).__name__}, cannot be saved")
     np.savez_compressed(path, kind=type(sampler).__name__, **sampler.arrays())
 
 

@@ -38,7 +38,7 @@ from acai_tf.training.run_folder import RunFolder
 COLUMNS = (  # by default, where any run has them
     *("line_distance", "line_smoothness", "probe_accuracy", "linear_accuracy_100"),
     *("clustering_accuracy", "neighbours_accuracy", "realism", "fitted_fd"),
-    *("information_bits", "test_rmse"),
+    *("fitted_coverage", "information_bits", "test_rmse"),
 )
 LAST, REPORTS = 20, 256  # the median is over this many reports of this many
 PARTS = ("networks", "regularizers", "corruption")  # always named where they are not the default
