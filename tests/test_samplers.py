@@ -112,7 +112,7 @@ def test_the_prior_is_a_unit_normal():
     "codes", [np.zeros((1, 4)), np.array([[0.0], [np.nan]]), np.array([[0.0], [np.inf]])]
 )
 def test_codes_that_give_no_mixture_are_refused(codes):
-    with pytest.raises(UsageError, match="at least 2|finite"):
+    with pytest.raises(UsageError, match=r"at least 2|finite"):
         acai_tf.Mixture.fit(codes)
 
 
