@@ -80,7 +80,7 @@ def test_bad_input_is_one_line_and_exit_2(script, words, says, tmp_path):
 
 
 def test_bad_input_of_the_other_commands_is_one_line_and_exit_2(tmp_path):
-    for words, says in ((["acai_tf.data", "imagenet", "--npz=x.npz"], "known: lines, digits"),):
+    for words, says in ((["acai_tf.data", "imagenet", "--npz=x.npz"], "known: lines, pulses"),):
         result = subprocess.run(
             [sys.executable, "-m", *words],
             env={**os.environ, "PYTHONPATH": str(ROOT)},

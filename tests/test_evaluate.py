@@ -188,7 +188,7 @@ def test_quick_leaves_out_what_is_slow_and_reuses_what_is_better(run_dir, monkey
     evaluate_run(run_dir, quick=True)
     measured = read(run_dir)["evaluators"]
     assert set(measured) == {"sheets", "map", "clustering"}
-    assert measured["map"]["options"] == {"tsne": False}
+    assert measured["map"]["options"] == {"tsne": False, "umap": False}
     assert "about" in capsys.readouterr().out.partition("sheets")[0]
     evaluate_run(run_dir, ["clustering"])
     evaluate_run(run_dir, ["clustering"], quick=True)  # is there already, with more restarts

@@ -74,7 +74,10 @@ def test_losses_and_gradients_of_every_player(golden):
     assert seen == set(losses)
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize(
+    "compiled",
+    [pytest.param(False, id="eager", marks=pytest.mark.slow), pytest.param(True, id="compiled")],
+)
 def test_weights_after_steps(golden, compiled, monkeypatch):
     model = golden.model()
     monkeypatch.setattr(model, "noise", lambda seed, batch: golden.noise)

@@ -85,7 +85,8 @@ def test_golden_numbers():
     assert pytest_on_jax(*files, "-k", which, "-m", "not slow", flags=QUICKLY) == 5 + 1 + 2
 
 
-@pytest.mark.parametrize("file", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("file", [False, True])
 def test_runs_without_tensorflow(tmp_path, without_tensorflow, cache, file):
     """Resumed, and from a file of the same images: the same end."""
     there = {"path": [without_tensorflow], "flags": QUICKLY, **cache}

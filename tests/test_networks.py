@@ -6,7 +6,7 @@ from acai_tf.models import networks
 
 
 def test_leaky_relu_slope_is_the_originals():
-    conv = networks._convolution(1, 1, "conv", size=1)
+    conv = networks._convolution(2, 1, 1, "conv", size=1)
     conv.build((None, 1, 1, 1))
     conv.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1)])
     out = np.asarray(conv(np.array([-1.0, 1.0], np.float32).reshape(2, 1, 1, 1)))

@@ -97,7 +97,10 @@ def as_saved(golden: Golden, prefix: str, moments: dict | None = None) -> dict:
     return {**weights, **(moments or {})}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [n if n in ("acai", "vqvae") else pytest.param(n, marks=pytest.mark.slow) for n in MODELS],
+)
 def test_every_model_goes_on_from_its_first_step(name, tmp_path, monkeypatch):
     """From the original's weights and moments after one step, two more reach its third."""
     golden = Golden(name)

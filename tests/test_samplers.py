@@ -222,7 +222,8 @@ def test_a_file_of_something_else_is_refused(arrays, tmp_path):
 
 
 @pytest.fixture(
-    scope="module", params=["baseline", "vqvae", pytest.param("vae", marks=pytest.mark.slow)]
+    scope="module",
+    params=["vqvae", *(pytest.param(n, marks=pytest.mark.slow) for n in ("baseline", "vae"))],
 )
 def exported(request, tmp_path_factory):
     """A model with a sampler, and its export in the formats that acai_tf loads."""
