@@ -24,6 +24,7 @@ from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models import MODELS, build_model
+from acai_tf.tools import render
 from acai_tf.training.train import train
 
 SMALL = {"depth": 2, "latent": 2, "latent_width": 8}
@@ -224,6 +225,16 @@ def test_curves_by_hand():
     assert figures.curves(np.zeros((3, 5, 1000, 2))).shape == (3, 5, 32, 128, 1)
 
 
+def test_curves_of_signals_in_any_unit_fill_the_picture():
+    x = series(10)
+    scaled = figures.normalized(x, x)
+    np.testing.assert_allclose([scaled.min((0, 1)), scaled.max((0, 1))], [[-1, -1], [1, 1]])
+    images = np.ones((2, 4, 4, 1))
+    assert figures.normalized(images, images) is images
+    with pytest.raises(UsageError, match="not pictures"):
+        render.read_pictures(["a.png"], (64, 1), (0, 0, 0))
+
+
 def test_what_needs_images_says_so(pulses):
     context = Context(Pixels(pulses.image_shape), pulses)
     context.model.sample = None
@@ -264,5 +275,5 @@ def test_networks_that_are_for_images(pulses):
         build_model(Config(depth=2, latent=2, latent_width=5), (64, 1), 0)
     model = build_model(Config(model="baseline", corruption="occlusion", **SMALL), (64, 1), 0)
     model.compile(optimizer="adam")
-    with pytest.raises(Exception, match="images"):
+    with pytest.raises(UsageError, match="images"):
         model.train_on_batch(pulses.test_images[:4])

@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw
 from acai_tf.evaluation.pixels import to_float
 from acai_tf.evaluation.plots import save as save_png
 
-__all__ = ["captioned", "curves", "grid", "layout", "save_png", "sheets", "to_uint8"]
+__all__ = ["captioned", "curves", "grid", "layout", "normalized", "save_png", "sheets", "to_uint8"]
 SIDE = 16  # images in a row, and rows; fewer where they are large
 FEWEST = 2, 8  # rows and columns
 WIDTH = 1024  # pixels of a sheet's width where more images than the fewest fit
@@ -44,6 +44,15 @@ def curves(signals: np.ndarray) -> np.ndarray:
     cover = np.clip(np.minimum(row + 0.5, high) - np.maximum(row - 0.5, low), 0, 1)
     image = 1 - 2 * cover.max(-1, keepdims=True)
     return np.concatenate([image, np.ones_like(image[..., :1, :])], axis=-2)
+
+
+def normalized(x: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Signals [..., T, C], each channel scaled so that the range of `real` [N, T, C] is [-1, 1];
+    images as they are."""
+    if real.ndim != 3:
+        return x
+    low, high = real.min((0, 1)), real.max((0, 1))
+    return 2 * (x - low) / np.maximum(high - low, 1e-9) - 1
 
 
 def grid(images: np.ndarray) -> np.ndarray:
@@ -97,8 +106,6 @@ def sheets(model, images: np.ndarray) -> dict[str, np.ndarray]:
         path = path(images[:rows], images[rows : 2 * rows])
         made[method] = path.swapaxes(0, 1)  # a row for each pair
     made["prior"] = call("decode")(keras.random.normal(prior, seed=0))
-    if real.ndim == 3:  # signals in any unit
-        low, high = real.min((0, 1)), real.max((0, 1))
-        made = {n: 2 * (x - low) / np.maximum(high - low, 1e-9) - 1 for n, x in made.items()}
+    made = {name: normalized(x, real) for name, x in made.items()}
     shape = rows, columns, *images.shape[1:]
     return {name: captioned(grid(x.reshape(shape)), CAPTIONS[name]) for name, x in made.items()}

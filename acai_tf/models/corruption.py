@@ -153,11 +153,11 @@ class Occlusion(Corruption):
         self.size = _checked("size", size)
 
     def noise(self, seed, shape):
+        if len(shape) != 4:
+            raise UsageError(f"{self.name} takes images [B, H, W, C], got {list(shape[1:])}")
         return {"corner": keras.random.uniform((shape[0], 2), seed=seed)}
 
     def corrupt(self, x, noise):
-        if len(x.shape) != 4:
-            raise UsageError(f"{self.name} takes images [B, H, W, C], got {tuple(x.shape)}")
         height, width = x.shape[1:3]
         side = round(self.size * min(height, width))
 

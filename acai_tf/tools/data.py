@@ -63,7 +63,8 @@ def samples(dataset: Dataset) -> np.ndarray:
     rows, columns = figures.layout(dataset.image_shape)
     images, _ = dataset.train_once(rows * columns)
     images = np.resize(images, (rows, columns, *dataset.image_shape))  # few images are repeated
-    return figures.grid(to_float(images))
+    shown = figures.normalized(to_float(images), images.reshape(-1, *dataset.image_shape))
+    return figures.grid(shown)
 
 
 def main() -> None:

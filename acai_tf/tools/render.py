@@ -15,7 +15,7 @@ from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.data.square import middle
 from acai_tf.errors import UsageError
-from acai_tf.evaluation.figures import grid
+from acai_tf.evaluation.figures import grid, normalized
 from acai_tf.evaluation.target import open_target
 from acai_tf.files import expanded, new_file, replacing
 from acai_tf.loading import load
@@ -101,6 +101,8 @@ def read_pictures(
     Raises:
         UsageError: a file that cannot be read.
     """
+    if len(image_shape) != 3:
+        raise UsageError(f"the model takes signals {list(image_shape)}, not pictures")
     images = []
     for path in files:
         try:
@@ -132,7 +134,7 @@ def open_model(arguments: argparse.Namespace):
 
 
 def new_images(arguments: argparse.Namespace, count: int) -> tuple:
-    """A model and new images of it, [count, H, W, C] in [-1, 1].
+    """A model and new images of it, [count, H, W, C] in [-1, 1], or signals.
 
     Where the model has no fitted sampler, and --sampler asks for one, it is fitted first.
     """
@@ -142,7 +144,8 @@ def new_images(arguments: argparse.Namespace, count: int) -> tuple:
         context, _, _ = open_model(arguments)
         model = context.model
         model.fit_sampler(context.dataset.train_once(samplers.CODES)[0])
-    return model, np.clip(model.sample(count, arguments.sampler, arguments.seed), -1, 1)
+    made = model.sample(count, arguments.sampler, arguments.seed)
+    return model, np.clip(made, -1, 1) if made.ndim == 4 else made
 
 
 def main() -> None:
@@ -198,4 +201,5 @@ def main() -> None:
         order = np.resize(order, (arguments.paths, arguments.images))  # repeats a small test set
         visited = [test[np.sort(indices)] for indices in order]
     paths = [closed_path(model, images, arguments.steps, arguments.method) for images in visited]
-    print(f"{out}: {save(np.stack(paths), out, arguments.zoom, round(1000 / arguments.fps))}")
+    paths = normalized(np.stack(paths), np.concatenate(visited))
+    print(f"{out}: {save(paths, out, arguments.zoom, round(1000 / arguments.fps))}")
