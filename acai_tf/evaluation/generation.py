@@ -182,11 +182,12 @@ def evaluate(context: Context, features: str | None = None, version: str = "") -
     """New images, and images halfway between classes, against the test images.
 
     Sets of as many images as there are test images, at most 10,000, are each compared with those:
-    samples decoded from N(0, I), and from a Gaussian mixture fitted to the codes of 20,000 training
-    images (of a VQ-VAE also from a chain of codebook indices), the mean of 3 draws of each; test
-    images halfway, in the code, to one of another class,
-    and the blends of their pixels; reconstructions of test images; training images, the best that
-    can be expected; random pixels, the worst.
+
+    - samples decoded from N(0, I), and from a Gaussian mixture fitted to the codes of 20,000
+      training images (of a VQ-VAE also from a chain of codebook indices), the mean of 3 draws;
+    - images halfway, in the code, between a test image and one of another class, and the blends of
+      their pixels;
+    - reconstructions; training images, the best that can be expected; random pixels, the worst.
 
     The Frechet distance compares mean and covariance of features, precision and density how many
     samples are near real images, recall and coverage how many real images are near samples (5
