@@ -29,7 +29,8 @@ def parse(text: str) -> Named:
         return Named(name, {one.arg or "": ast.literal_eval(one.value) for one in call.keywords})
     except (SyntaxError, ValueError):
         raise UsageError(
-            f"cannot read {text!r}; write name, or name(key=value, ...) with plain values"
+            f"cannot read {text!r}; write name, or name(key=value, ...) with values such as 0.5,"
+            " True or 'mask'"
         ) from None
 
 
