@@ -71,7 +71,7 @@ class Config:
     )
     scale_signals: str = _subject(
         "minmax",
-        "signals for the networks: minmax (to [-1, 1]), standard (mean 0, deviation 1) or none",
+        "scale signals by minmax (to [-1, 1]), standard (mean 0, deviation 1) or none",
         choices=("minmax", "standard", "none"),
         datasets=("npz", "arrays"),
     )
@@ -235,14 +235,13 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
     """Number of 2x poolings from an image to a latent map whose shorter side is `latent_width`.
 
     Args:
-        image_shape: (height, width, ...), or (length, channels) of a signal.
+        image_shape: (height, width, ...), or the (length,) of a signal.
         latent_width: as in `Config`.
 
     Raises:
         UsageError: there is no such number.
     """
-    sides = image_shape[:1] if len(image_shape) == 2 else image_shape[:2]
-    short, common = min(sides), math.gcd(*sides)
+    short, common = min(image_shape[:2]), math.gcd(*image_shape[:2])
     widths = [short >> n for n in range(common.bit_length()) if not common % (1 << n)]
     if latent_width not in widths:
         raise UsageError(

@@ -125,10 +125,7 @@ def load_dataset(config: Config | None = None, data: tuple | None = None, **sett
     if data is None:
         load = registry.find("dataset", config_name(config.dataset), {**DATASETS, **SOURCES})
         data = load(config)
-    dataset = (
-        data
-        if isinstance(data, Dataset)
-        else from_arrays(data, config.dataset, scale=config.scale_signals)
-    )
-    print(dataset.describe())
-    return dataset
+    if not isinstance(data, Dataset):
+        data = from_arrays(data, config.dataset, scale=config.scale_signals)
+    print(data.describe())
+    return data

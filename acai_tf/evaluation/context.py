@@ -14,10 +14,10 @@ from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import code_hash
 from acai_tf.evaluation.pixels import Pixels, to_float
 from acai_tf.files import replacing
+from acai_tf.models import samplers
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
-    from acai_tf.models.samplers import Mixture
 
 TRAIN_CODES = 60_000  # of section 4.2; all of MNIST and CIFAR-10
 PAIRS, STEPS = 256, 16  # interpolations between test images, and images of each
@@ -109,10 +109,8 @@ class Context:
         return finite(logits, "outputs of the probe")
 
     @functools.cached_property
-    def sampler(self) -> "Mixture":
+    def sampler(self) -> samplers.Mixture:
         """A mixture fitted to the codes of training images."""
-        from acai_tf.models import samplers  # imports scikit-learn's thread limits
-
         codes = self.train_codes[: samplers.CODES]
         return samplers.Mixture.fit(codes.reshape(-1, *self.model.latent_shape))
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context, shrunk
+from acai_tf.evaluation.neighbours import squared_distances
 
 SCORES = {
     "information_bits": ("information about the image, bits", "higher"),
@@ -31,10 +32,9 @@ def info_nce(codes: np.ndarray, seed: int = SEED) -> float:
     variance = size / (2 * np.log(count))
     rng = np.random.default_rng(seed)
     noise = np.sqrt(variance) * rng.standard_normal(codes.shape, np.float32)
-    noisy, squares, bits = codes + noise, np.sum(codes**2, axis=1), []
+    noisy, bits = codes + noise, []
     for start in range(0, count, PART):
-        rows = noisy[start : start + PART]
-        distance = np.sum(rows**2, axis=1)[:, None] + squares - 2 * rows @ codes.T
+        distance = squared_distances(noisy[start : start + PART], codes)
         right = np.sum(noise[start : start + PART] ** 2, axis=1)
         # p_j / p_i; the largest are near 1, as nothing is much nearer than the code itself.
         ratio = np.exp(np.minimum((right[:, None] - distance) / (2 * variance), 80))

@@ -1,4 +1,4 @@
-"""Line benchmark: is what lies between two lines a line (section 3.2)? Signals have its like."""
+"""Line benchmark: are images between two lines lines too (section 3.2)? Likewise for signals."""
 
 import numpy as np
 
@@ -47,15 +47,11 @@ def scores(
     """
     each = smoothness(factor, templates)
     defined = each[~np.isnan(each)]
-    return {
-        f"{templates.name}_distance": float(np.mean(distance)),
-        f"{templates.name}_smoothness": float(np.sum(defined) / len(each))
-        if len(defined)
-        else float("nan"),
-        f"{templates.name}_smoothness_mean": float(np.mean(defined))
-        if len(defined)
-        else float("nan"),
-    }
+    published = mean = np.nan
+    if len(defined):
+        published, mean = np.sum(defined) / len(each), np.mean(defined)
+    found = {"distance": np.mean(distance), "smoothness": published, "smoothness_mean": mean}
+    return {f"{templates.name}_{score}": float(value) for score, value in found.items()}
 
 
 @shared

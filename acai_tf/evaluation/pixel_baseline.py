@@ -15,7 +15,6 @@ def evaluate(context: Context) -> dict[str, float]:
     They are the same for every model of a dataset, so they are measured once and kept in the
     context's cache.
     """
-
     context.check_classes()
 
     def pixels():

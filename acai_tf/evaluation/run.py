@@ -104,7 +104,7 @@ def evaluate_run(
                 todo.append(name)
         if todo:
             slow = {*SLOW, "clustering", "map"} & {*todo} and not quick
-            minutes = _minutes(todo, context, n_init, not quick)
+            minutes = _minutes(todo, context, n_init, **options["map"])
             print(f"about {minutes} min{' (less with --quick)' if slow else ''}", flush=True)
         try:
             for name in names:
@@ -135,7 +135,7 @@ def _checked_features(features: str, names: list[str]) -> dict[str, str]:
     return {}
 
 
-def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int:
+def _minutes(names: list[str], context: Context, n_init: int, tsne: bool, umap: bool) -> int:
     """A rough estimate of the time that evaluators take."""
     data, code = context.dataset, math.prod(context.model.latent_shape)
     test, pixels = len(data.test_images), math.prod(data.image_shape)
@@ -147,7 +147,7 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
         "realism": 8,
         "transitions": 50,
         "generation": 50 + 4e-9 * 8 * min(10_000, test) ** 2 + 8e-7 * test * pixels,
-        "map": (40 if importlib.util.find_spec("umap") else 10) if tsne else 1,
+        "map": 1 + 9 * tsne + 30 * umap,
         "information": 1e-8 * min(10_000, test) ** 2 + 1e-9 * train * code,
         "neighbours": search * (code + 100),
         "linear": 6 + 3 * fit * (code + 100),

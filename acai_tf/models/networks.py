@@ -15,8 +15,10 @@ from acai_tf.errors import UsageError
 from acai_tf.models.fused import Network
 
 SLOPE = 0.2  # of leaky ReLUs
-CONVOLUTION = {1: layers.Conv1D, 2: layers.Conv2D}  # by the number of dimensions
+# By the number of an element's sides.
+CONVOLUTION = {1: layers.Conv1D, 2: layers.Conv2D}
 POOLING = {1: layers.AveragePooling1D, 2: layers.AveragePooling2D}
+UPSAMPLING = {1: layers.UpSampling1D, 2: layers.UpSampling2D}  # to the nearest
 
 
 def _convolution(
@@ -51,8 +53,8 @@ def encoder(
     fused: bool = True,
 ) -> Network:
     """The paper's encoder, images [B, H, W, C] -> [B, H >> scales, W >> scales, latent]."""
-    convolution = functools.partial(_convolution, len(image_shape) - 1)
-    pooling = POOLING[len(image_shape) - 1]
+    sides = len(image_shape) - 1
+    convolution, pooling = functools.partial(_convolution, sides), POOLING[sides]
     first = convolution(depth, image_shape[-1], "conv0", size=1, linear=True)
     stack = [keras.Input(image_shape), first]
     channels, index = depth, 1
@@ -77,17 +79,15 @@ def decoder(
     fused: bool = True,
 ) -> Network:
     """The paper's decoder, codes [B, h, w, latent] -> [B, h << scales, w << scales, colors]."""
-    convolution = functools.partial(_convolution, len(latent_shape) - 1)
+    sides = len(latent_shape) - 1
+    convolution, upsampling = functools.partial(_convolution, sides), UPSAMPLING[sides]
     stack = [keras.Input(latent_shape)]
     channels, index = latent_shape[-1], 0
     for scale in reversed(range(scales)):
         for _ in range(2):
             stack.append(convolution(depth << scale, channels, f"conv{index}"))
             channels, index = depth << scale, index + 1
-        if len(latent_shape) == 2:
-            stack.append(layers.UpSampling1D(2, name=f"up{scale}"))
-        else:
-            stack.append(layers.UpSampling2D(2, interpolation="nearest", name=f"up{scale}"))
+        stack.append(upsampling(2, name=f"up{scale}"))
     stack.append(convolution(depth, channels, f"conv{index}"))
     last = f"conv{index + 1}"
     stack.append(convolution(colors, depth, last, linear=True, dtype="float32"))
@@ -114,7 +114,7 @@ def paper(
         UsageError: latent_width is not the image's shorter side / 2**n.
     """
     *sides, colors = image_shape
-    scales = poolings(image_shape, latent_width)
+    scales = poolings(sides, latent_width)
     latent_shape = (*(side >> scales for side in sides), latent)
     return (
         encoder(image_shape, scales, depth, latent, fused=fused),

@@ -238,7 +238,10 @@ class RunFolder:
 
 
 def default_run_dir(config: Config, signals: bool = False) -> str:
-    """runs/<dataset>/<model>-d<code size>-seed<seed>; `signals`: the data are, if nobody knows."""
+    """runs/<dataset>/<model>-d<code size>-seed<seed>.
+
+    `signals`: whether the data are signals, if the dataset's name does not tell.
+    """
     size = config.latent * config.latent_width if signals else config.code_size
     parts = [config.model, *filter(None, (config.regularizers, config.corruption))]
     if config.networks != "paper":
