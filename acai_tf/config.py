@@ -24,6 +24,9 @@ DEFAULTS = {
     ("lines", "vqvae"): {"latent_width": 4},  # the original's VQ-VAE alone has a wider latent map
     ("pulses", ""): {"depth": 16, "total_kimg": 256},
     ("tones", ""): {"depth": 16, "total_kimg": 256},
+    ("carousel", ""): {"depth": 16, "total_kimg": 256},
+    ("names", ""): {"depth": 32, "total_kimg": 1024},
+    ("text", ""): {"depth": 32, "total_kimg": 1024},
     ("digits", ""): {"depth": 16, "latent": 2, "total_kimg": 1024},  # 730 epochs
     ("mnist", ""): {"depth": 16, "latent": 2},
     ("cifar10", "dropout"): {"dropout": 0.75},
@@ -43,7 +46,9 @@ _training = functools.partial(_setting, "training")
 _networks = functools.partial(_setting, "networks")
 _execution = functools.partial(_setting, "where and how to run it")  # changes no results
 _specific = functools.partial(_setting, "settings of some models only")  # acai_tf.models.MODELS
-SIGNALS = ("pulses", "tones")  # datasets of shape (length, channels)
+# Datasets whose codes have one side, besides their channels.
+SEQUENCES = ("pulses", "tones", "carousel", "names", "text")
+_TEXT = ("names", "text")
 _RESIZED = ("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder")
 
 
@@ -62,8 +67,8 @@ class Config:
     )
     dataset: str = _subject(
         "lines",
-        "lines, pulses, tones, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or"
-        " tfds:NAME",
+        "lines, pulses, tones, carousel, names, digits, mnist, svhn, cifar10, celeba, folder:PATH,"
+        " text:FILE, npz:FILE or tfds:NAME",
     )
     image_size: int = _subject(32, "resize images to this size", 16, 256, datasets=_RESIZED)
     background: str = _subject(
@@ -74,6 +79,15 @@ class Config:
         "scale signals by minmax (to [-1, 1]), standard (mean 0, deviation 1) or none",
         choices=("minmax", "standard", "none"),
         datasets=("npz", "arrays"),
+    )
+    tokens: str = _subject(
+        "characters",
+        "split sentences into characters or words",
+        choices=("characters", "words"),
+        datasets=_TEXT,
+    )
+    length: int = _subject(
+        32, "characters or words of a sentence; longer ones are cut", 1, 4096, datasets=_TEXT
     )
     svhn_extra: bool = _subject(True, "SVHN: use the extra training images", datasets=("svhn",))
     init: str = _subject("", "start from the weights of a run, an export or a pretrained model")
@@ -91,11 +105,11 @@ class Config:
         choices=("float32", "mixed_bfloat16"),
     )
 
-    # The code size is d = latent * latent_width**2, of signals d = latent * latent_width.
+    # The code size is d = latent * latent_width**2; of signals and text, d = latent * latent_width.
     depth: int = _networks(None, "channels of the first convolution", 1, 2**12)
     latent: int = _networks(None, "channels of the latent map", 1, 2**16)
     latent_width: int = _networks(
-        None, "height and width of the latent map; of signals, its length", 1, 2**12
+        None, "height and width of the latent map; of signals and text, its length", 1, 2**12
     )
     networks: str = _networks("paper", "encoder and decoder: paper, residual or large")
     regularizers: str = _networks("", "regularizers to add to the model's: NAME(KEY=VALUE), ...")
@@ -202,7 +216,8 @@ class Config:
     @property
     def code_size(self) -> int:
         """The paper's d: the number of values in a code."""
-        return self.latent * self.latent_width ** (1 if self.dataset in SIGNALS else 2)
+        sequence = self.dataset.partition(":")[0] in SEQUENCES
+        return self.latent * self.latent_width ** (1 if sequence else 2)
 
     @property
     def layer_sizes(self) -> list[int]:
@@ -280,7 +295,7 @@ def without_paths(settings: dict) -> dict:
 
 def defaults(dataset: str, model: str) -> dict:
     """The defaults that depend on the dataset and the model."""
-    dataset = dataset.removesuffix("32")  # in the original's names: mnist32
+    dataset = dataset.partition(":")[0].removesuffix("32")  # in the original's names: mnist32
     found = {}
     for (on, of), settings in DEFAULTS.items():
         if on in ("", dataset) and of in ("", model):

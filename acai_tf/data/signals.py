@@ -40,7 +40,7 @@ def _tenth(end: float):
 RING = np.linspace(0, 2 * np.pi, TEMPLATES, endpoint=False)
 OCTAVES = np.linspace(0, np.log2(HIGHEST / LOWEST), TEMPLATES)
 PULSES = Templates("pulse", RING, draw_pulses, _tenth(2 * np.pi))
-TONES = Templates("tone", OCTAVES, draw_tones, _tenth(OCTAVES[-1]), period=None)
+TONES = Templates("tone", OCTAVES, draw_tones, _tenth(OCTAVES[-1]), None, "moved by, octaves", 1)
 
 
 def _load(name: str, templates: Templates) -> Endless:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from acai_tf.data.dataset import Dataset
+from acai_tf.data.vocabulary import Vocabulary
 
 TEST_ELEMENTS = 5000
 TIE = 1e-12
@@ -22,10 +23,11 @@ class Templates:
     Attributes:
         name: of one, which the scores' names begin with.
         factor: its values in order, [K].
-        draw: values [K] -> elements [K, ...] in float64: neighbors differ by less than float32
-            resolves.
+        draw: values [K] -> elements [K, ...], tokens or in float64: neighbors differ by less than
+            float32 resolves.
         label: values [N] -> classes, integers [N].
         period: after which the factor repeats; None: it does not.
+        axis, scale: of figures: what a change of the factor is called, and its unit.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Templates:
     draw: Callable[[np.ndarray], np.ndarray]
     label: Callable[[np.ndarray], np.ndarray]
     period: float | None = 2 * np.pi
+    axis: str = "turned by, degrees"
+    scale: float = 180 / np.pi
 
     @functools.cached_property
     def unit(self) -> np.ndarray:
@@ -75,9 +79,12 @@ class Templates:
         return np.random.default_rng([seed, step]).uniform(0, end, count)
 
     def random(self, count: int, seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """A step's elements [count, *shape] float32, and their classes [count]."""
+        """A step's elements [count, *shape], float32 or tokens, and their classes [count]."""
         factor = self.random_factor(count, seed, step)
-        return self.draw(factor).astype(np.float32), self.label(factor)
+        elements = self.draw(factor)
+        if np.issubdtype(elements.dtype, np.floating):
+            elements = elements.astype(np.float32)
+        return elements, self.label(factor)
 
     def test_set(self) -> tuple[np.ndarray, np.ndarray]:
         """5,000 elements and their classes, the same in every run."""
@@ -95,6 +102,7 @@ class Endless(Dataset):
 
     what: str
     templates: Templates
+    vocabulary: Vocabulary | None = None
 
     def describe(self):
         return f"{self.name}: endless {self.what}, {self.classes} classes, drawn on the fly"

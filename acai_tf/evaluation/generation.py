@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from acai_tf import registry
+from acai_tf import kinds, registry
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import figures, realism
 from acai_tf.evaluation.context import Context, finite, shrunk
@@ -201,7 +201,7 @@ def evaluate(context: Context, features: str | None = None, version: str = "") -
     """
     if not hasattr(context.model, "sample"):
         raise CannotEvaluate("raw pixels have no decoder")
-    context.check_images()
+    context.check_kind(kinds.IMAGES)
     judge, images = Judge(context, features), context.dataset.test_images[:IMAGES]
     model, count, scores = context.model, len(images), {}
 

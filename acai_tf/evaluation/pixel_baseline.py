@@ -18,6 +18,6 @@ def evaluate(context: Context) -> dict[str, float]:
     context.check_classes()
 
     def pixels():
-        return Pixels(context.dataset.image_shape)
+        return Pixels(context.dataset.image_shape, context.dataset.vocabulary)
 
     return baseline(context, "pixel_baseline", "pixels", MEASURED, pixels)

@@ -179,6 +179,8 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
             for title, figure in evaluator.draw(context, **options).items():
                 plots.save(figure, results.figure(title))
                 entry["figures"].append(title)
+        if hasattr(evaluator, "write"):
+            entry["texts"] = evaluator.write(context, **options)
     except CannotEvaluate as reason:
         entry = {"left_out": str(reason)}
     except Exception as error:
@@ -205,3 +207,5 @@ def _print(name: str, results: Results) -> None:
     for score, value in scores({name: entry}).items():
         shown, _ = known.get(score, (score, ""))
         print(f"  {shown:<48} {format_score(value, shown):>9}  {score}")
+    for title, text in entry.get("texts", {}).items():
+        print(f"\n{title}:\n\n{text}\n")

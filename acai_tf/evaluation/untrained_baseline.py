@@ -38,7 +38,7 @@ def evaluate(context: Context) -> dict[str, float]:
     seed_weights(0)
     changed = dataclasses.replace(config, seed=0, dtype_policy="float32")
     try:
-        model = build_model(changed, data.image_shape, data.classes)
+        model = build_model(changed, data.image_shape, data.classes, data.vocabulary)
     except UsageError as error:  # a part that is not installed, of an export
         raise CannotEvaluate(str(error)) from error
     # What initial codes depend on, for networks of the user's own too.
