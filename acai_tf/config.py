@@ -111,7 +111,7 @@ class Config:
     latent_width: int = _networks(
         None, "height and width of the latent map; of signals and text, its length", 1, 2**12
     )
-    networks: str = _networks("paper", "encoder and decoder: paper, residual or large")
+    networks: str = _networks("paper", "encoder and decoder: paper, residual, large or recurrent")
     regularizers: str = _networks("", "regularizers to add to the model's: NAME(KEY=VALUE), ...")
     corruption: str = _networks(
         "", "of the encoder's input: gaussian_noise, dropped_pixels, blur or occlusion"

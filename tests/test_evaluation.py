@@ -257,7 +257,7 @@ def test_names_of_scores_do_not_wait_for_keras():
 
 
 def test_an_unknown_evaluator_is_refused(lines_model):
-    with pytest.raises(UsageError, match="known: sheets, curves, reconstruction, similarity"):
+    with pytest.raises(UsageError, match="known: sheets, sentences, curves"):
         run_evaluators(*lines_model, ["beauty"])
 
 

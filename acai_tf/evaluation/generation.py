@@ -199,9 +199,9 @@ def evaluate(context: Context, features: str | None = None, version: str = "") -
 
     The distance of halfway images is a second opinion on `realism`, which prefers smooth images.
     """
+    context.check_kind(kinds.IMAGES)
     if not hasattr(context.model, "sample"):
         raise CannotEvaluate("raw pixels have no decoder")
-    context.check_kind(kinds.IMAGES)
     judge, images = Judge(context, features), context.dataset.test_images[:IMAGES]
     model, count, scores = context.model, len(images), {}
 

@@ -5,6 +5,8 @@ import numpy as np
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context, shrunk
 from acai_tf.evaluation.neighbours import squared_distances
+from acai_tf.evaluation.pixels import Pixels
+from acai_tf.kinds import TOKENS
 
 SCORES = {
     "information_bits": ("information about the image, bits", "higher"),
@@ -94,8 +96,11 @@ def evaluate(context: Context) -> dict[str, float]:
         return info_nce(prepare(train, test).astype(np.float32))
 
     def of_pixels():
-        images = context.dataset.train_once(CODES)[0], context.dataset.test_images[:CODES]
-        flat = [shrunk(part).reshape(len(part), -1) for part in images]
+        data, encode = context.dataset, shrunk
+        if data.kind == TOKENS:
+            encode = Pixels(data.image_shape, data.vocabulary).compiled_method("encode")
+        images = data.train_once(CODES)[0], data.test_images[:CODES]
+        flat = [encode(part).reshape(len(part), -1) for part in images]
         return {"bits": bits(*principal(*flat, train.shape[1]))}
 
     pixels = context.cached("information", f"information-{train.shape[1]}", of_pixels)

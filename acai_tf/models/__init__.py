@@ -49,6 +49,7 @@ NETWORKS = {
     "paper": "acai_tf.models.networks:paper",
     "residual": "acai_tf.models.networks:residual",
     "large": "acai_tf.models.networks:large",
+    "recurrent": "acai_tf.models.networks:recurrent",
 }
 _REGISTRIES = {
     "model": MODELS,

@@ -198,6 +198,47 @@ def large(
     return residual(image_shape, depth, latent, latent_width, patch=4)
 
 
+def recurrent(
+    image_shape: tuple[int, int], depth: int, latent: int, latent_width: int, units: int = 128
+) -> tuple[keras.Model, keras.Model]:
+    """Bidirectional GRUs for signals and tokens (Cho et al. 2014).
+
+    The last states of the encoder's GRU make the code. The decoder's reads the whole code at each
+    place, so that all places are decoded at once.
+
+    Args:
+        image_shape: (length, channels); the channels of tokens are one-hot.
+        depth: size of the embedding.
+        latent, latent_width: as for `paper`; any latent_width fits.
+        units: of the GRU of each direction.
+
+    Raises:
+        UsageError: inputs that are not sequences.
+    """
+    if len(image_shape) != 2:
+        raise UsageError(f"recurrent networks take signals or tokens, not images {image_shape}")
+    length, channels = image_shape
+
+    def gru(sequences):
+        return layers.Bidirectional(layers.GRU(units, return_sequences=sequences), name="gru")
+
+    encoder = [
+        keras.Input(image_shape),
+        layers.Dense(depth, name="embedding"),
+        gru(False),
+        layers.Dense(latent_width * latent, dtype="float32", name="code"),
+        layers.Reshape((latent_width, latent)),
+    ]
+    decoder = [
+        keras.Input((latent_width, latent)),
+        layers.Flatten(),
+        layers.RepeatVector(length),
+        gru(True),
+        layers.Dense(channels, dtype="float32", name="out"),
+    ]
+    return Network(encoder, name="encoder"), Network(decoder, name="decoder")
+
+
 def probe(latent_shape: tuple[int, ...], classes: int, name: str = "probe") -> Network:
     """A linear classifier, codes [B, ...] -> logits [B, classes]."""
     stack = [keras.Input(latent_shape), layers.Flatten(name="flatten")]
