@@ -24,6 +24,7 @@ from acai_tf.evaluation import (
 from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.run import evaluate_run
+from acai_tf.export.write import export
 from acai_tf.lazy import tf
 from acai_tf.models import MODELS, build_model
 from acai_tf.training.train import train
@@ -276,3 +277,19 @@ def test_a_run_on_a_file_of_sentences(tmp_path, monkeypatch, capsys):
     saved = tmp_path / "saved.keras"
     model.save(saved)
     assert keras.saving.load_model(saved).vocabulary == model.vocabulary
+
+
+@pytest.mark.slow
+def test_onnx_of_tokens(rings, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    config = Config(model="acai", dataset="carousel", **SMALL)
+    model = build_model(config, rings.image_shape, 8, rings.vocabulary)
+    export(model, tmp_path / "out", ("onnx", "weights"), critic=True)
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "reconstruct.onnx")
+    tokens = rings.test_images[:3]
+    (made,) = session.run(None, {"images": tokens})
+    np.testing.assert_allclose(made, model.reconstruct(tokens), rtol=1e-4, atol=1e-6)
+    again = acai_tf.load(tmp_path / "out")
+    np.testing.assert_array_equal(again.estimate(tokens), model.estimate(tokens))
+    assert again.vocabulary == rings.vocabulary
