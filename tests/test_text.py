@@ -160,7 +160,7 @@ def test_what_is_right_and_what_is_not_on_the_carousel(rings):
 
 # Models.
 
-FAST = ("acai", "vae")
+FAST = ("vae",)
 
 
 @pytest.mark.parametrize(
