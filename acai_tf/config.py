@@ -25,8 +25,8 @@ DEFAULTS = {
     ("pulses", ""): {"depth": 16, "total_kimg": 256},
     ("tones", ""): {"depth": 16, "total_kimg": 256},
     ("carousel", ""): {"depth": 16, "total_kimg": 256},
-    ("names", ""): {"depth": 32, "total_kimg": 1024},
-    ("text", ""): {"depth": 32, "total_kimg": 1024},
+    ("names", ""): {"depth": 32, "latent_width": 8, "total_kimg": 1024},
+    ("text", ""): {"depth": 32, "latent_width": 8, "total_kimg": 1024},
     ("digits", ""): {"depth": 16, "latent": 2, "total_kimg": 1024},  # 730 epochs
     ("mnist", ""): {"depth": 16, "latent": 2},
     ("cifar10", "dropout"): {"dropout": 0.75},
