@@ -85,6 +85,16 @@ class Config:
     report_kimg: int = _training(64, "report, evaluate and checkpoint this often", 1, 2**20)
     batch: int = _training(64, "images per step, over all devices", 1, 2**16)
     lr: float = _training(1e-4, "learning rate of Adam", 0)
+    schedule: str = _training(
+        "constant",
+        "learning rates over the run: constant, cosine (to 0 all along) or trapezoid (constant,"
+        " then linearly to 0)",
+        choices=("constant", "cosine", "trapezoid"),
+    )
+    warmup_kimg: float = _training(0.0, "learning rates first rise from 0, for so many kimg", 0)
+    cooldown: float = _training(
+        0.2, "trapezoid: share of the run over which learning rates fall", 0, 1
+    )
     dtype_policy: str = _training(
         "float32",
         "float32, or mixed_bfloat16: compute in bfloat16, keep weights and losses in float32",
@@ -185,6 +195,36 @@ class Config:
                 f" --report_kimg={math.gcd(self.total_kimg, self.report_kimg)}"
             )
         return reports
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run; raises UsageError as `reports` and `steps_per_report`."""
+        return self.reports * self.steps_per_report
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps over which learning rates rise from 0."""
+        return round(self.warmup_kimg * KIMG / self.batch)
+
+    @property
+    def cooldown_begins(self) -> int:
+        """The step from which a trapezoid's learning rates fall; of others, the end of the run.
+
+        Up to there a run does not depend on its length, unless its schedule is cosine.
+        """
+        share = self.cooldown if self.schedule == "trapezoid" else 0
+        return self.steps - round(share * self.steps)
+
+    def check_length(self) -> None:
+        """Raise UsageError if the run's length, reports, batch and schedule do not fit together."""
+        if self.cooldown != Config.cooldown and self.schedule != "trapezoid":
+            raise UsageError(f"--cooldown is of --schedule=trapezoid, not of {self.schedule}")
+        if self.warmup_steps > self.cooldown_begins:
+            cooldown = f" and --cooldown={self.cooldown:g}" if self.schedule == "trapezoid" else ""
+            raise UsageError(
+                f"--warmup_kimg={self.warmup_kimg:g}{cooldown} are longer than the run"
+                f" (--total_kimg={self.total_kimg})"
+            )
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
 from acai_tf.evaluation import critic, figures, run_evaluators
 from acai_tf.files import saving
+from acai_tf.models.optimizer import scheduled_rates
 from acai_tf.training import checkpoints, distribution
 from acai_tf.training.run_folder import RunFolder
 from acai_tf.training.tensorboard import TensorBoard
@@ -67,6 +68,7 @@ class Report(keras.callbacks.Callback):
             "kimg": (epoch + 1) * self._config.report_kimg,
             **{name: float(value) for name, value in logs.items()},
             **run_evaluators(self.model, self._dataset),
+            **scheduled_rates(self.model),
             "images_per_second": round(self._batches * self._config.batch / seconds, 1),
         }
         if self.model.rollbacks:
@@ -84,9 +86,9 @@ class Report(keras.callbacks.Callback):
         checkpoints.write(self._run.checkpoints, record["step"], state)
 
     def _print(self, record):
-        total = self._config.reports * self._config.steps_per_report
         seconds_per_step = (time.perf_counter() - self._start) / self._batches
-        left = datetime.timedelta(seconds=round((total - record["step"]) * seconds_per_step))
+        steps = self._config.steps - record["step"]
+        left = datetime.timedelta(seconds=round(steps * seconds_per_step))
         others = ("step", "kimg", "images_per_second")
         scores = [f"{name} {value:.4g}" for name, value in record.items() if name not in others]
         progress = f"kimg {record['kimg']}/{self._config.total_kimg}"

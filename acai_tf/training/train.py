@@ -22,7 +22,7 @@ from acai_tf.loading import load
 from acai_tf.models import build_model, refuse_unread, settings_read
 from acai_tf.models.autoencoder import Autoencoder
 from acai_tf.models.noise import seed_weights
-from acai_tf.models.optimizer import adam
+from acai_tf.models.optimizer import adam, scheduled
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
 from acai_tf.training import checkpoints, distribution, workers
@@ -76,7 +76,8 @@ def train(
     with distribution.distribute(config), run.lock() if chief else contextlib.nullcontext():
         seed_weights(config.seed)
         model = build_model(config, dataset.image_shape, dataset.classes)
-        model.compile(optimizer=adam(model, config.lr), jit_compile=distribution.xla(config))
+        optimizer = adam(model, scheduled(config))
+        model.compile(optimizer=optimizer, jit_compile=distribution.xla(config))
         run.check(config, images)
         if weights:
             _start_from(config.init, weights, model)
@@ -88,7 +89,7 @@ def train(
         _fit(model, dataset, config, step, run)
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     if config.export and chief and keras.backend.backend() == "tensorflow":
-        _export(run, config.reports * config.steps_per_report)
+        _export(run, config.steps)
     return model
 
 
@@ -118,7 +119,7 @@ def _resolve(config: Config | None, data, init, settings: dict) -> Config:
             name = str(absolute(config.init))
         config = dataclasses.replace(config, init=name)
     refuse_unread(config, changed_settings(config))
-    _ = config.reports, config.steps_per_report  # raise for a length that is not possible
+    config.check_length()
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
     return config
@@ -161,7 +162,7 @@ def _start_from(init: str, weights: dict[str, np.ndarray], model: Autoencoder) -
 
 def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
     """Restore the run's newest checkpoint, or --original; returns the step that the run is at."""
-    end = config.reports * config.steps_per_report
+    end = config.steps
     saved = step = checkpoints.restore_newest(run.checkpoints, model)
     if config.original and not saved:
         step = original.restore(config.original, model)

@@ -1,0 +1,94 @@
+"""Learning rates over a run, of single players, and runs that are lengthened."""
+
+import keras
+import numpy as np
+import pytest
+
+from acai_tf.config import Config
+from acai_tf.errors import UsageError
+from acai_tf.models.optimizer import PlayerAdam, scheduled
+from acai_tf.models.schedule import Schedule
+
+
+def factors(steps, *arguments, at):
+    schedule = Schedule(1.0, steps, *arguments)
+    return [float(schedule.factor(np.int32(step))) for step in at]
+
+
+LONGEST = 16_384 * 16  # steps of 64 images
+
+
+@pytest.mark.parametrize(
+    ("arguments", "at", "expected"),
+    [
+        ((8, "constant"), (0, 7, 8), (1, 1, 1)),
+        ((8, "constant", 4), (0, 1, 4, 8), (0, 0.25, 1, 1)),
+        ((12, "cosine", 4), (0, 2, 4, 6, 8, 10, 12), (0, 0.5, 1, 0.853553, 0.5, 0.146447, 0)),
+        ((8, "cosine"), (0, 4, 8), (1, 0.5, 0)),
+        ((10, "trapezoid", 2, 4), (0, 1, 2, 6, 7, 9, 10), (0, 0.5, 1, 1, 0.75, 0.25, 0)),
+        ((4, "trapezoid", 0, 4), (0, 1, 3, 4, 9), (1, 0.75, 0.25, 0, 0)),  # all of it, and beyond
+        ((4, "trapezoid", 4), (0, 3, 4), (0, 0.75, 1)),
+        (
+            (LONGEST, "trapezoid", 1000, LONGEST // 4),
+            (1, 1000, LONGEST * 3 // 4, LONGEST * 7 // 8, LONGEST - 1, LONGEST),
+            (0.001, 1, 1, 0.5, 4 / LONGEST, 0),
+        ),
+        ((2**30, "trapezoid", 0, 4), (2**30 - 5, 2**30 - 3), (1, 0.75)),  # odd numbers in float32
+    ],
+)
+def test_factors_worked_out_by_hand(arguments, at, expected):
+    np.testing.assert_allclose(factors(*arguments, at=at), expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("arguments", [(8, "triangle"), (8, "trapezoid", 5, 4), (8, "cosine", 9)])
+def test_schedules_that_make_no_sense_are_refused(arguments):
+    with pytest.raises(UsageError, match=r"triangle|longer"):
+        Schedule(1e-3, *arguments)
+
+
+def test_one_factor_for_all_rates():
+    """Adam moves by its rate in the direction of a gradient that stays the same."""
+    variables = [keras.Variable(np.zeros(2, "float32"), name=name) for name in ("common", "own")]
+    optimizer = PlayerAdam(
+        Schedule(0.5, 4, "trapezoid", 2, 1), epsilon=1e-8, rates={variables[1].path: 0.25}
+    )
+    optimizer = PlayerAdam.from_config(optimizer.get_config())
+    optimizer.build(variables)
+    for factor in (0, 0.5, 1, 1):
+        before = [np.asarray(variable) for variable in variables]
+        optimizer.apply([np.float32([1, -1])] * 2, variables)
+        for variable, earlier, rate in zip(variables, before, (0.5, 0.25), strict=True):
+            step = np.float32([-1, 1]) * rate * factor
+            np.testing.assert_allclose(variable - earlier, step, rtol=1e-5, atol=1e-7)
+
+
+def test_a_runs_schedule():
+    assert scheduled(Config()) == 1e-4  # a number, as published
+    schedule = scheduled(Config(schedule="trapezoid", warmup_kimg=64))
+    assert schedule.get_config() == {
+        "learning_rate": 1e-4,
+        "steps": LONGEST,
+        "shape": "trapezoid",
+        "warmup": 1024,
+        "cooldown": round(0.2 * LONGEST),
+    }
+    assert scheduled(Config(warmup_kimg=1)).shape == "constant"
+    lengths = {"total_kimg": 10, "report_kimg": 1, "batch": 1024}
+    for share, begins in ((0.9, 1), (0.2, 8), (0, 10), (1, 0)):
+        config = Config(schedule="trapezoid", cooldown=share, **lengths)
+        assert config.cooldown_begins == begins
+    assert Config(schedule="cosine", **lengths).cooldown_begins == 10
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"warmup_kimg": 65}, "--warmup_kimg=65.*--total_kimg=64"),
+        ({"schedule": "cosine", "warmup_kimg": 65}, "--warmup_kimg"),
+        ({"schedule": "trapezoid", "warmup_kimg": 52}, "--cooldown=0.2 are longer"),
+        ({"cooldown": 0.5}, "--cooldown is of"),
+    ],
+)
+def test_schedules_that_do_not_fit_the_run_are_refused(settings, says):
+    with pytest.raises(UsageError, match=says):
+        Config(total_kimg=64, **settings).check_length()
