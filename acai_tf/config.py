@@ -85,6 +85,7 @@ class Config:
     report_kimg: int = _training(64, "report, evaluate and checkpoint this often", 1, 2**20)
     batch: int = _training(64, "images per step, over all devices", 1, 2**16)
     lr: float = _training(1e-4, "learning rate of Adam", 0)
+    probe_lr: float | None = _training(None, "learning rate of the probe (--lr)", 0)
     schedule: str = _training(
         "constant",
         "learning rates over the run: constant, cosine (to 0 all along) or trapezoid (constant,"
@@ -141,6 +142,7 @@ class Config:
     advweight: float = _specific(0.5, "critic: weight lambda of the adversarial loss", 0)
     advdepth: int = _specific(0, "ACAI: --depth of the critic; 0: as the encoder's", 0, 2**12)
     reg: float = _specific(0.2, "critic: gamma, how much of x is in its real images", 0)
+    critic_lr: float | None = _specific(None, "learning rate of the critic (--lr)", 0)
     wgt_mmd: float = _specific(1.0, "LR-AE, MIDR-AE: weight of the codes' MMD from the prior", 0)
     advnoise: float = _specific(0.1, "MIDR-AE: weight of mixes of codes and prior samples", 0)
     advfake: float = _specific(0.1, "MIDR-AE: weight of decoded prior samples", 0)

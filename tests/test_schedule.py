@@ -6,8 +6,10 @@ import pytest
 
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
-from acai_tf.models.optimizer import PlayerAdam, scheduled
+from acai_tf.models import build_model, refuse_unread
+from acai_tf.models.optimizer import PlayerAdam, adam, scheduled, scheduled_rates
 from acai_tf.models.schedule import Schedule
+from tests.test_models import batch_of, make
 
 
 def factors(steps, *arguments, at):
@@ -92,3 +94,35 @@ def test_a_runs_schedule():
 def test_schedules_that_do_not_fit_the_run_are_refused(settings, says):
     with pytest.raises(UsageError, match=says):
         Config(total_kimg=64, **settings).check_length()
+
+
+def test_each_player_learns_at_its_own_rate():
+    """Adam's first step is as long as its rate, and shorter where the gradient is nearly 0."""
+    model = make("acai", compiled=False, critic_lr=1e-1)
+    model.compile(optimizer=adam(model, Schedule(1e-3, 8, cooldown=8), probe_lr=1e-2))
+    model.optimizer.iterations.assign(4)  # half of each rate
+    before = {id(v): np.asarray(v) for v in model.trainable_variables}
+    model.step(batch_of(8))
+    correction = np.sqrt((1 - 0.999**5) / (1 - 0.999)) * (1 - 0.9) / (1 - 0.9**5)
+    rates = {"autoencoder": 1e-3, "probe": 1e-2, "critic": 1e-1}
+    for player, rate in rates.items():
+        for variable in model.players()[player]:
+            moved = np.abs(np.asarray(variable) - before[id(variable)]).max()
+            assert 0.5 < moved / (rate / 2 * correction) < 1.001, variable.path
+    names = ("learning_rate", "learning_rate_probe", "learning_rate_critic")
+    reported = dict(zip(names, (rate * 3 / 8 for rate in rates.values()), strict=True))
+    assert scheduled_rates(model) == pytest.approx(reported)
+
+
+@pytest.mark.parametrize("name", ["lrae", "miae", "midrae", "baseline"])
+def test_every_critic_has_its_rate(name):
+    added = "interpolation_critic" if name == "baseline" else ""
+    model = make(name, compiled=False, critic_lr=0.5, regularizers=added)
+    assert model.learning_rates()["critic"] == 0.5
+
+
+def test_rates_of_players_that_are_not_there():
+    model = build_model(Config(model="baseline", depth=2), (32, 32, 1), 0)
+    assert adam(model, probe_lr=0.5).rates == {}
+    with pytest.raises(UsageError, match="does not read --critic_lr"):
+        refuse_unread(Config(model="vae", critic_lr=1e-3), {"critic_lr"})

@@ -57,7 +57,8 @@ _REGISTRIES = {
 
 # {part: {a setting that only some parts read: the constructor's argument}}.
 _CODEBOOK = {name: name for name in ("beta", "num_latents", "zero_debias")}
-_CRITIC = {"advweight": "weight", "reg": "gamma"}
+_CRITIC = {"advweight": "weight", "reg": "gamma", "critic_lr": "critic_lr"}
+_OWN_CRITIC = {**_CRITIC, "advdepth": "network", "critic_lr": "learning_rate"}
 _PRIOR_MIXES = {"advnoise": "noise_weight", "advfake": "fake_weight"}
 _READS = {
     "model": {
@@ -72,9 +73,9 @@ _READS = {
         "midrae": {**_CRITIC, "wgt_mmd": "mmd_weight", **_PRIOR_MIXES},
     },
     "regularizer": {
-        "interpolation_critic": {**_CRITIC, "advdepth": "network"},
+        "interpolation_critic": _OWN_CRITIC,
         "mmd": {"wgt_mmd": "weight"},
-        "prior_mixes": {**_CRITIC, "advdepth": "network", **_PRIOR_MIXES},
+        "prior_mixes": {**_OWN_CRITIC, **_PRIOR_MIXES},
         "prior_discriminator": {
             "adversary_lr": "learning_rate",
             "disc_layer_sizes": "layer_sizes",

@@ -46,19 +46,20 @@ class PlayerAdam(keras.optimizers.Adam):
         return {**super().get_config(), "rates": dict(self.rates)}
 
 
-def adam(model, lr: float | Schedule = 1e-4) -> PlayerAdam:
+def adam(model, lr: float | Schedule = 1e-4, probe_lr: float | None = None) -> PlayerAdam:
     """The paper's optimizer for an `Autoencoder`, built; epsilon is TF1's 1e-8.
 
     Args:
         model: the autoencoder.
         lr: learning rate of all players that set none.
+        probe_lr: of the probe, if there is one; None: lr.
     """
     common = lr.learning_rate if isinstance(lr, Schedule) else lr
     rates = {
         variable.path: rate
-        for player, rate in model.learning_rates().items()
+        for player, rate in {**model.learning_rates(), "probe": probe_lr}.items()
         if rate not in (None, common)
-        for variable in model.players()[player]
+        for variable in model.players().get(player, ())
     }
     optimizer = PlayerAdam(lr, epsilon=1e-8, rates=rates, name="adam")
     optimizer.build(model.trainable_variables)  # before a checkpoint can restore it

@@ -76,7 +76,7 @@ def train(
     with distribution.distribute(config), run.lock() if chief else contextlib.nullcontext():
         seed_weights(config.seed)
         model = build_model(config, dataset.image_shape, dataset.classes)
-        optimizer = adam(model, scheduled(config))
+        optimizer = adam(model, scheduled(config), config.probe_lr)
         model.compile(optimizer=optimizer, jit_compile=distribution.xla(config))
         run.check(config, images)
         if weights:
