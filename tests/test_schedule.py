@@ -1,5 +1,8 @@
 """Learning rates over a run, of single players, and runs that are lengthened."""
 
+import dataclasses
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +12,12 @@ from acai_tf.errors import UsageError
 from acai_tf.models import build_model, refuse_unread
 from acai_tf.models.optimizer import PlayerAdam, adam, scheduled, scheduled_rates
 from acai_tf.models.schedule import Schedule
+from acai_tf.training import checkpoints
+from acai_tf.training.callbacks import Report
+from acai_tf.training.run_folder import RunFolder
+from acai_tf.training.train import _restore, train
 from tests.test_models import batch_of, make
+from tests.test_training import Killed, assert_same_outcome
 
 
 def factors(steps, *arguments, at):
@@ -126,3 +134,113 @@ def test_rates_of_players_that_are_not_there():
     assert adam(model, probe_lr=0.5).rates == {}
     with pytest.raises(UsageError, match="does not read --critic_lr"):
         refuse_unread(Config(model="vae", critic_lr=1e-3), {"critic_lr"})
+
+
+# Resuming, and other lengths.
+
+
+@pytest.fixture
+def trapezoid(configured):
+    """Its cool-down begins at step 128 of 640."""
+    settings = {"model": "baseline", "image_size": 16, "steps_per_execution": 4}
+    schedule = {"schedule": "trapezoid", "warmup_kimg": 0.5, "cooldown": 0.8, "total_kimg": 10}
+    return configured(**settings, **schedule)
+
+
+def steps_in(run):
+    return [int(path.stem[5:]) for path in checkpoints.checkpoints(run.checkpoints)]
+
+
+@pytest.fixture
+def saved(trapezoid):
+    """A function that makes a run folder with reports and checkpoints up to a step."""
+    model = make("baseline")
+
+    def upto(step, config=trapezoid):
+        run, model.config = RunFolder(config.run_dir), config
+        with run.lock():
+            run.begin(config, "images")
+        for at in range(64, step + 1, 64):
+            model.optimizer.iterations.assign(at)
+            checkpoints.save(run.checkpoints, model)
+            run.append({"step": at, "kimg": at // 64})
+        return run, model
+
+    return upto
+
+
+def test_the_checkpoint_before_the_cooldown_is_kept(saved, trapezoid):
+    assert steps_in(saved(640)[0]) == [128, 512, 576, 640]
+    cosine = {"schedule": "cosine", "cooldown": 0.2, "run_dir": f"{trapezoid.run_dir}-cosine"}
+    assert steps_in(saved(640, dataclasses.replace(trapezoid, **cosine))[0]) == [512, 576, 640]
+
+
+def test_a_longer_run_goes_back_to_before_the_cooldown(saved, trapezoid, capsys):
+    run, model = saved(640)
+    (run.path / "saved_model").mkdir()
+    assert _restore(model, dataclasses.replace(trapezoid, total_kimg=20), run) == 128
+    assert steps_in(run) == [record["step"] for record in run.records()][1:] == [128]
+    out = capsys.readouterr().out
+    assert "after step 128 are removed" in out
+    assert "saved_model/ stays" in out
+
+
+def test_other_lengths_before_the_cooldown_are_nothing_special(saved, trapezoid, capsys):
+    run, model = saved(128)
+    for total in (20, 10):
+        assert _restore(model, dataclasses.replace(trapezoid, total_kimg=total), run) == 128
+    assert "longer" not in capsys.readouterr().out
+    with pytest.raises(UsageError, match="past --total_kimg=5, or its cool-down"):
+        _restore(model, dataclasses.replace(trapezoid, total_kimg=5), run)
+    assert steps_in(run) == [64, 128]
+
+
+def test_without_a_checkpoint_from_before_the_cooldown_no_run_is_longer(saved, trapezoid):
+    run, model = saved(640)
+    (run.checkpoints / "step-00000128.npz").unlink()
+    with pytest.raises(UsageError, match="no checkpoint from before its cool-down"):
+        _restore(model, dataclasses.replace(trapezoid, total_kimg=20), run)
+    assert steps_in(run) == [512, 576, 640]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("schedule", "constant"), ("warmup_kimg", 1), ("cooldown", 0.1)),
+        *(("lr", 0.5), ("probe_lr", 0.5), ("total_kimg", 20)),
+    ],
+)
+def test_changed_schedules_are_refused(name, value, configured):
+    before = {"schedule": "cosine" if name == "total_kimg" else "trapezoid", "total_kimg": 10}
+    run = RunFolder(configured().run_dir)
+    with run.lock():
+        run.begin(configured(**before), "images")
+    with pytest.raises(UsageError, match=f"{name} is .* there, {value!r}"):
+        run.check(configured(**{**before, name: value}))
+
+
+@pytest.mark.slow
+def test_a_trapezoid_resumes_and_is_lengthened_to_the_same_end(trapezoid, monkeypatch):
+    def at(name, **changes):
+        return dataclasses.replace(trapezoid, run_dir=f"{trapezoid.run_dir}-{name}", **changes)
+
+    short, long = at("resumed", total_kimg=5), at("long")
+    with monkeypatch.context() as patch:  # killed in the cool-down, which begins at step 64
+        calls, before = itertools.count(1), Report.on_train_batch_end
+
+        def killed(*arguments, **options):
+            if next(calls) == 40:  # 4 steps each
+                raise Killed
+            before(*arguments, **options)
+
+        patch.setattr(Report, "on_train_batch_end", killed)
+        with pytest.raises(Killed):
+            train(short)
+    train(short)
+    train(at("unbroken", total_kimg=5))
+    assert_same_outcome(short.run_dir, at("unbroken").run_dir)
+    last = RunFolder(short.run_dir).records()[-2:]
+    assert [record["learning_rate"] for record in last] == pytest.approx([1e-3 / 4, 0])
+    train(dataclasses.replace(short, total_kimg=10))
+    train(long)
+    assert_same_outcome(short.run_dir, long.run_dir)

@@ -83,7 +83,8 @@ class Report(keras.callbacks.Callback):
                 figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
             self._tensorboard.write(record["step"], record, sheets)
             self._run.append(record)
-        checkpoints.write(self._run.checkpoints, record["step"], state)
+        cooldown = self._config.cooldown_begins
+        checkpoints.write(self._run.checkpoints, record["step"], state, cooldown)
 
     def _print(self, record):
         seconds_per_step = (time.perf_counter() - self._start) / self._batches

@@ -4,6 +4,7 @@ The .npz format runs no code when it is loaded, has checksums that reveal a dama
 same on every Keras backend.
 """
 
+import math
 import os
 import pathlib
 import re
@@ -97,16 +98,20 @@ def save(folder: pathlib.Path, model) -> None:
 
     values = arrays(model)
     if distribution.is_chief(model.config):
-        write(folder, steps_taken(model), values)
+        write(folder, steps_taken(model), values, model.config.cooldown_begins)
 
 
-def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> None:
+def write(
+    folder: pathlib.Path, step: int, values: dict[str, np.ndarray], cooldown: float = math.inf
+) -> None:
     """Write `step-N.npz` and delete the oldest beyond KEEP.
 
     Args:
         folder: created if its parent exists.
         step: N.
         values: what `arrays` returned.
+        cooldown: the step from which the learning rate falls. The last checkpoint before it is
+            kept: a longer run continues from there.
 
     Raises:
         CannotSave: the folder cannot be written; earlier checkpoints are intact.
@@ -118,14 +123,16 @@ def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> Non
             np.savez(file, **values)
             file.flush()
             os.fsync(file.fileno())
-        for old in checkpoints(folder)[:-KEEP]:
-            old.unlink()
+        kept = checkpoints(folder)[-KEEP:] + checkpoints(folder, cooldown)[-1:]
+        for old in checkpoints(folder):
+            if old not in kept:
+                old.unlink()
 
 
-def checkpoints(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The checkpoints in a folder, oldest first."""
+def checkpoints(folder: pathlib.Path, last: float = math.inf) -> list[pathlib.Path]:
+    """The checkpoints in a folder, oldest first; those up to a `last` step."""
     found = [path for path in folder.glob("step-*.npz") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=_step)
+    return sorted((path for path in found if _step(path) <= last), key=_step)
 
 
 def _step(path: pathlib.Path) -> int:
@@ -190,8 +197,13 @@ def copy_weights(model, source: dict[str, np.ndarray]) -> tuple[list[str], list[
     return fits, [name for name in named if name not in fits]
 
 
-def restore_newest(folder: pathlib.Path, model) -> int:
+def restore_newest(folder: pathlib.Path, model, last: float = math.inf) -> int:
     """Restore the newest checkpoint that can be restored; prints why a newer one cannot.
+
+    Args:
+        folder: of the checkpoints.
+        model: whose variables are set.
+        last: the last step to consider.
 
     Returns:
         Its step; 0 if there are no checkpoints.
@@ -200,7 +212,7 @@ def restore_newest(folder: pathlib.Path, model) -> int:
         UsageError: there are checkpoints and none can be restored.
     """
     refusal = None
-    for path in reversed(checkpoints(folder)):
+    for path in reversed(checkpoints(folder, last)):
         try:
             restore(path, model)
         except UsageError as error:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import sys
 
 import keras
@@ -163,7 +164,17 @@ def _start_from(init: str, weights: dict[str, np.ndarray], model: Autoencoder) -
 def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
     """Restore the run's newest checkpoint, or --original; returns the step that the run is at."""
     end = config.steps
-    saved = step = checkpoints.restore_newest(run.checkpoints, model)
+    found = checkpoints.checkpoints(run.checkpoints)
+    before = run.config() if found else config
+    # From its cool-down on, a longer run is another one.
+    last = before.cooldown_begins if before.steps < end else math.inf
+    later = found[len(checkpoints.checkpoints(run.checkpoints, last)) :]
+    saved = step = checkpoints.restore_newest(run.checkpoints, model, last)
+    if later and not saved:
+        raise UsageError(
+            f"{run.path} has no checkpoint from before its cool-down, at step {last}, from which it"
+            f" could be longer; give --total_kimg={before.total_kimg} or another --run_dir"
+        )
     if config.original and not saved:
         step = original.restore(config.original, model)
         if step >= end:
@@ -171,9 +182,9 @@ def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
                 f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are {end};"
                 " give a larger one to continue"
             )
-    if step > end:
+    if step > (config.cooldown_begins if end < before.steps else end):
         raise UsageError(
-            f"{run.path} is past --total_kimg={config.total_kimg} already"
+            f"{run.path} is past --total_kimg={config.total_kimg}, or its cool-down, already"
             f" (kimg {step * config.batch / KIMG:g})"
         )
     if len(steps := set(workers.of_all_workers(step))) > 1:
@@ -182,6 +193,15 @@ def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
             " one folder that all of them see"
         )
     if distribution.is_chief(config):
+        if later:
+            exported = (run.path / "saved_model").exists()
+            stays = "; saved_model/ stays as it is until the new end" if exported else ""
+            print(
+                f"{run.path} is longer now and goes back to before its cool-down: checkpoints and"
+                f" reports after step {step} are removed{stays}"
+            )
+        for path in later:
+            path.unlink()
         run.rewind(saved)
     if step == end:
         print(f"{run.path} is finished; a larger --total_kimg extends it")
