@@ -96,6 +96,9 @@ class Config:
     cooldown: float = _training(
         0.2, "trapezoid: share of the run over which learning rates fall", 0, 1
     )
+    ema_kimg: float = _training(
+        0.0, "use averaged weights: half-life in kimg of a moving average; 0: none", 0
+    )
     dtype_policy: str = _training(
         "float32",
         "float32, or mixed_bfloat16: compute in bfloat16, keep weights and losses in float32",

@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import json
+import pathlib
 
 import keras
 import numpy as np
@@ -9,15 +11,20 @@ import pytest
 
 from acai_tf.config import Config
 from acai_tf.errors import UsageError
+from acai_tf.evaluation.run import evaluate_run
+from acai_tf.export.write import export_run
+from acai_tf.loading import load
 from acai_tf.models import build_model, refuse_unread
+from acai_tf.models.average import Average
 from acai_tf.models.optimizer import PlayerAdam, adam, scheduled, scheduled_rates
 from acai_tf.models.schedule import Schedule
 from acai_tf.training import checkpoints
 from acai_tf.training.callbacks import Report
 from acai_tf.training.run_folder import RunFolder
 from acai_tf.training.train import _restore, train
+from tests.test_checkpoints import assert_equal
 from tests.test_models import batch_of, make
-from tests.test_training import Killed, assert_same_outcome
+from tests.test_training import Killed, assert_same_outcome, outcome
 
 
 def factors(steps, *arguments, at):
@@ -144,6 +151,7 @@ def trapezoid(configured):
     """Its cool-down begins at step 128 of 640."""
     settings = {"model": "baseline", "image_size": 16, "steps_per_execution": 4}
     schedule = {"schedule": "trapezoid", "warmup_kimg": 0.5, "cooldown": 0.8, "total_kimg": 10}
+    schedule |= {"ema_kimg": 0.05, "probe_lr": 1e-2}
     return configured(**settings, **schedule)
 
 
@@ -207,7 +215,7 @@ def test_without_a_checkpoint_from_before_the_cooldown_no_run_is_longer(saved, t
     ("name", "value"),
     [
         *(("schedule", "constant"), ("warmup_kimg", 1), ("cooldown", 0.1)),
-        *(("lr", 0.5), ("probe_lr", 0.5), ("total_kimg", 20)),
+        *(("lr", 0.5), ("probe_lr", 0.5), ("ema_kimg", 1), ("total_kimg", 20)),
     ],
 )
 def test_changed_schedules_are_refused(name, value, configured):
@@ -217,6 +225,74 @@ def test_changed_schedules_are_refused(name, value, configured):
         run.begin(configured(**before), "images")
     with pytest.raises(UsageError, match=f"{name} is .* there, {value!r}"):
         run.check(configured(**{**before, name: value}))
+
+
+# Averaged weights.
+
+
+def weights_of(model):
+    return {name: np.asarray(variable) for name, variable in checkpoints.weights(model).items()}
+
+
+@pytest.mark.parametrize(
+    ("half_life", "betas"), [(1, (0.5, 0.5)), (9, (2**-0.5, 2 ** (-1 / 2.05)))]
+)
+def test_an_average_by_hand(half_life, betas):
+    model = make("vqvae", z_log_size=3)  # its codebook is averaged too
+    model.average = Average(model, half_life)
+    model.step(batch_of(8))
+    expected = weights_of(model)  # after one step there is nothing else to average
+    model.optimizer.iterations.assign(40)  # 5% are 2 steps
+    for beta in betas:
+        model.step(batch_of(8))
+        now = weights_of(model)
+        expected = {n: beta * expected[n] + (1 - beta) * now[n] for n in now}
+    with model.average.in_use():
+        averaged = weights_of(model)
+    assert_equal(now, weights_of(model))
+    assert any(name.startswith("codebook/") for name in averaged)
+    for name, value in expected.items():
+        np.testing.assert_allclose(averaged[name], value, rtol=1e-5, atol=1e-7, err_msg=name)
+        assert not np.array_equal(averaged[name], now[name]) or not now[name].any(), name
+
+
+def test_both_copies_are_in_a_checkpoint(tmp_path):
+    """Training resumes with both; what is loaded to be used has the average."""
+    model, again, loaded = make("baseline"), make("baseline"), make("baseline", compiled=False)
+    plain = make("baseline")
+    for one in (model, again):
+        one.average = Average(one, 1)
+    for one in (model, plain):
+        one.optimizer.iterations.assign(40)
+        one.step(batch_of(8))
+    assert_equal(weights_of(model), weights_of(plain))  # training does not read it
+    checkpoints.save(tmp_path, model)
+    checkpoints.restore_newest(tmp_path, again)
+    for one in (model, again):
+        one.step(batch_of(4))
+    checkpoints.restore_newest(tmp_path, loaded)
+    assert_equal(
+        *({n: np.asarray(v) for n, v in checkpoints.state(one).items()} for one in (model, again))
+    )
+    with np.load(tmp_path / "step-00000041.npz") as file:
+        average = {name: file[f"average/{name}"] for name in weights_of(loaded)}
+    assert_equal(weights_of(loaded), average)
+    assert not np.array_equal(
+        average["encoder/conv0/kernel"], weights_of(plain)["encoder/conv0/kernel"]
+    )
+
+
+def check_averaged_weights(config, trained):
+    """Whoever uses a run has the averaged weights, and can tell."""
+    assert_equal(weights_of(load(config.run_dir)), weights_of(trained))
+    last = RunFolder(config.run_dir).records()[-1]
+    assert last["ema_kimg"] == config.ema_kimg
+    assert evaluate_run(config.run_dir, ["reconstruction"])["test_rmse"] == last["test_rmse"]
+    export_run(config.run_dir, f"{config.run_dir}/out", ("weights",))
+    for file in ("eval.json", "out/acai_tf.json"):
+        about = json.loads((pathlib.Path(config.run_dir) / file).read_text())
+        assert about.get("about", about)["ema_kimg"] == config.ema_kimg
+    assert_equal(weights_of(load(f"{config.run_dir}/out")), weights_of(trained))
 
 
 @pytest.mark.slow
@@ -242,5 +318,16 @@ def test_a_trapezoid_resumes_and_is_lengthened_to_the_same_end(trapezoid, monkey
     last = RunFolder(short.run_dir).records()[-2:]
     assert [record["learning_rate"] for record in last] == pytest.approx([1e-3 / 4, 0])
     train(dataclasses.replace(short, total_kimg=10))
-    train(long)
+    trained = train(long)
     assert_same_outcome(short.run_dir, long.run_dir)
+    check_averaged_weights(long, trained)
+    # Training does not read the average.
+    plain = at("plain", total_kimg=5, ema_kimg=0)
+    train(plain)
+    (state, records), (averaged, reports) = (
+        outcome(plain.run_dir),
+        outcome(f"{short.run_dir[:-7]}unbroken"),
+    )
+    assert_equal(state, {name: averaged[name] for name in state})
+    for name in ("loss_ae", "loss_probe"):
+        assert [record[name] for record in records] == [report[name] for report in reports]

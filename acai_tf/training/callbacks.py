@@ -1,5 +1,6 @@
 """A run's reports."""
 
+import contextlib
 import datetime
 import time
 
@@ -57,10 +58,12 @@ class Report(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self._start
         state = checkpoints.arrays(self.model)  # raises before anything is evaluated
-        if distribution.is_chief(self._config):
-            record = self._measure(epoch, logs, seconds)
-            self._save(record, state)
-            self._print(record)
+        average = self.model.average
+        with average.in_use() if average else contextlib.nullcontext():
+            if distribution.is_chief(self._config):
+                record = self._measure(epoch, logs, seconds)
+                self._save(record, state)
+                self._print(record)
 
     def _measure(self, epoch, logs, seconds) -> dict:
         record = {
@@ -71,6 +74,8 @@ class Report(keras.callbacks.Callback):
             **scheduled_rates(self.model),
             "images_per_second": round(self._batches * self._config.batch / seconds, 1),
         }
+        if self._config.ema_kimg:  # the scores and sheets are of averaged weights
+            record["ema_kimg"] = self._config.ema_kimg
         if self.model.rollbacks:
             record["rollbacks"] = self.model.rollbacks
         return record

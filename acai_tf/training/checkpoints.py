@@ -16,6 +16,7 @@ from acai_tf.files import read_npz, replacing, saving
 
 KEEP = 3  # newest checkpoints that are kept, in case the last one is damaged
 _ROLLBACKS = "rollbacks"
+_AVERAGE = "average/"  # of the weights, with --ema_kimg
 _NAME = re.compile(r"step-(\d+)\.npz")
 
 
@@ -57,6 +58,9 @@ def state(model) -> dict:
     slots = {}
     for slot in optimizer.variables:
         owner, _, kind = slot.path.removeprefix(f"{optimizer.name}/").rpartition("_")
+        if kind == "average":
+            slots[_AVERAGE + names[owner]] = slot
+            continue
         name = names.get(owner, owner).replace("/", "_")
         slots[f"{optimizer.name}/{name}_{kind}" if owner in names else slot.path] = slot
     return {**named, **slots}
@@ -142,6 +146,7 @@ def _step(path: pathlib.Path) -> int:
 def restore(path: pathlib.Path, model) -> None:
     """Set every variable of the model, and of its optimizer if it has one, from a checkpoint.
 
+    A model without an optimizer, which is not for training, gets averaged weights if there are any.
     Either all variables are set or, when this raises, none.
 
     Raises:
@@ -159,6 +164,9 @@ def restore(path: pathlib.Path, model) -> None:
                 raise ValueError(f"it is of step {array}")
     except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
         raise UsageError(f"checkpoint {path} is damaged ({error})") from error
+    if not getattr(model, "optimizer", None):
+        averages = {name: array for name, array in arrays.items() if name.startswith(_AVERAGE)}
+        arrays |= {name.removeprefix(_AVERAGE): array for name, array in averages.items()}
     variables, running = state(model), _running_means(model)
     if set(running) <= set(arrays):  # exported weights and old checkpoints have none
         variables |= running

@@ -22,6 +22,7 @@ from acai_tf.files import saving
 from acai_tf.loading import load
 from acai_tf.models import build_model, refuse_unread, settings_read
 from acai_tf.models.autoencoder import Autoencoder
+from acai_tf.models.average import Average
 from acai_tf.models.noise import seed_weights
 from acai_tf.models.optimizer import adam, scheduled
 from acai_tf.original import checkpoint as original
@@ -54,7 +55,7 @@ def train(
             Changing `config`'s dataset or model leaves its other settings as they are.
 
     Returns:
-        The trained model.
+        The trained model, with averaged weights if --ema_kimg asks for them.
 
     Raises:
         UsageError: bad input.
@@ -79,6 +80,8 @@ def train(
         model = build_model(config, dataset.image_shape, dataset.classes)
         optimizer = adam(model, scheduled(config), config.probe_lr)
         model.compile(optimizer=optimizer, jit_compile=distribution.xla(config))
+        if config.ema_kimg:
+            model.average = Average(model, config.ema_kimg * KIMG / config.batch)
         run.check(config, images)
         if weights:
             _start_from(config.init, weights, model)
@@ -88,6 +91,9 @@ def train(
         if chief:
             run.begin(config, images, dataset.class_names, dataset.image_shape)
         _fit(model, dataset, config, step, run)
+        if model.average:
+            model.average.swap()
+            model.average = None
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     if config.export and chief and keras.backend.backend() == "tensorflow":
         _export(run, config.steps)
@@ -177,6 +183,8 @@ def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
         )
     if config.original and not saved:
         step = original.restore(config.original, model)
+        if model.average:
+            model.average.reset()
         if step >= end:
             raise UsageError(
                 f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are {end};"
