@@ -112,6 +112,11 @@ class Config:
         None, "height and width of the latent map; of signals, its length", 1, 2**12
     )
     networks: str = _networks("paper", "encoder and decoder: paper, residual or large")
+    initializer: str = _networks(
+        "published",
+        "of the paper's networks: published, or he (twice the variance)",
+        choices=("published", "he"),
+    )
     regularizers: str = _networks("", "regularizers to add to the model's: NAME(KEY=VALUE), ...")
     corruption: str = _networks(
         "", "of the encoder's input: gaussian_noise, dropped_pixels, blur or occlusion"

@@ -207,8 +207,9 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
 def build_networks(config: Config, image_shape: tuple[int, ...], depth: int) -> tuple:
     """The encoder and the decoder that `config.networks` names.
 
-    A builder is a function of image_shape and any of depth, latent, latent_width and fused. It
-    must take image_shape: config.json may be anyone's, and must not call other functions.
+    A builder is a function of image_shape and any of depth, latent, latent_width, fused and
+    initializer. It must take image_shape: config.json may be anyone's, and must not call other
+    functions.
     """
     import keras  # takes seconds
 
@@ -220,7 +221,9 @@ def build_networks(config: Config, image_shape: tuple[int, ...], depth: int) -> 
         takes = {}
     if "image_shape" not in takes:
         raise UsageError(f"networks {part.name} must be a function of image_shape")
-    names = ("latent", "latent_width", "fused")
+    if config.initializer != "published" and "initializer" not in takes:
+        raise UsageError(f"networks {part.name} do not read --initializer")
+    names = ("latent", "latent_width", "fused", "initializer")
     options = {"image_shape": image_shape, "depth": depth}
     options |= {name: getattr(config, name) for name in names}
     options = {name: value for name, value in options.items() if name in takes}
