@@ -150,7 +150,7 @@ class Config:
     advweight: float = _specific(0.5, "critic: weight lambda of the adversarial loss", 0)
     advdepth: int = _specific(0, "ACAI: --depth of the critic; 0: as the encoder's", 0, 2**12)
     reg: float = _specific(0.2, "critic: gamma, how much of x is in its real images", 0)
-    critic_lr: float | None = _specific(None, "learning rate of the critic (--lr)", 0)
+    critic_lr: float | None = _specific(None, "critic: its learning rate (--lr)", 0)
     wgt_mmd: float = _specific(1.0, "LR-AE, MIDR-AE: weight of the codes' MMD from the prior", 0)
     advnoise: float = _specific(0.1, "MIDR-AE: weight of mixes of codes and prior samples", 0)
     advfake: float = _specific(0.1, "MIDR-AE: weight of decoded prior samples", 0)
@@ -228,12 +228,12 @@ class Config:
     def check_length(self) -> None:
         """Raise UsageError if the run's length, reports, batch and schedule do not fit together."""
         if self.cooldown != Config.cooldown and self.schedule != "trapezoid":
-            raise UsageError(f"--cooldown is of --schedule=trapezoid, not of {self.schedule}")
+            raise UsageError(f"--cooldown needs --schedule=trapezoid, not {self.schedule}")
         if self.warmup_steps > self.cooldown_begins:
-            cooldown = f" and --cooldown={self.cooldown:g}" if self.schedule == "trapezoid" else ""
+            cooldown = f" with --cooldown={self.cooldown:g}" * (self.schedule == "trapezoid")
             raise UsageError(
-                f"--warmup_kimg={self.warmup_kimg:g}{cooldown} are longer than the run"
-                f" (--total_kimg={self.total_kimg})"
+                f"--warmup_kimg={self.warmup_kimg:g}{cooldown} does not fit into"
+                f" --total_kimg={self.total_kimg}"
             )
 
     @property
