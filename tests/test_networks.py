@@ -19,7 +19,7 @@ def test_leaky_relu_slope_is_the_originals():
 def test_kernels_start_normal_with_the_originals_width(initializer, gain):
     """Or with twice its variance, in the critic that copies the encoder too."""
     keras.utils.set_random_seed(0)
-    encoder, decoder = build_networks(Config(initializer=initializer), (32, 32, 3), 32)
+    encoder, decoder = build_networks(Config(initializer=initializer), (32, 32, 3), 16)
     for layer in (*encoder.layers, *decoder.layers, *networks.like(encoder, "critic").layers):
         if isinstance(layer, keras.layers.Conv2D):
             kernel, bias = layer.get_weights()
