@@ -18,6 +18,7 @@ Runs:
     load(path): the model of one of these
     load_original(path): a model of the original TensorFlow 1 program
     load_dataset(config), load_dataset(dataset="mnist", ...): images and labels
+    Vocabulary(tokens): sentences as tokens and back
     LatentTransformer(...): codes in scikit-learn pipelines
     register(kind, name, where): name your own part for flags and Config
 """
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # what editors and type checkers see
     from acai_tf.config import Config
     from acai_tf.data import load_dataset
+    from acai_tf.data.vocabulary import Vocabulary
     from acai_tf.evaluation.run import evaluate_run as evaluate
     from acai_tf.loading import load
     from acai_tf.models import register
@@ -83,6 +85,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
 _MODULES = {
     "config": ["Config"],
     "data": ["load_dataset"],
+    "data.vocabulary": ["Vocabulary"],
     "loading": ["load"],
     "models": ["register"],
     "models.autoencoder": ["Autoencoder"],

@@ -24,6 +24,9 @@ DEFAULTS = {
     ("lines", "vqvae"): {"latent_width": 4},  # the original's VQ-VAE alone has a wider latent map
     ("pulses", ""): {"depth": 16, "total_kimg": 256},
     ("tones", ""): {"depth": 16, "total_kimg": 256},
+    ("carousel", ""): {"depth": 16, "total_kimg": 256},
+    ("names", ""): {"depth": 32, "latent_width": 8, "total_kimg": 1024},
+    ("text", ""): {"depth": 32, "latent_width": 8, "total_kimg": 1024},
     ("digits", ""): {"depth": 16, "latent": 2, "total_kimg": 1024},  # 730 epochs
     ("mnist", ""): {"depth": 16, "latent": 2},
     ("cifar10", "dropout"): {"dropout": 0.75},
@@ -43,7 +46,9 @@ _training = functools.partial(_setting, "training")
 _networks = functools.partial(_setting, "networks")
 _execution = functools.partial(_setting, "where and how to run it")  # changes no results
 _specific = functools.partial(_setting, "settings of some models only")  # acai_tf.models.MODELS
-SIGNALS = ("pulses", "tones")  # datasets of shape (length, channels)
+# Datasets whose codes have one side, besides their channels.
+SEQUENCES = ("pulses", "tones", "carousel", "names", "text")
+_TEXT = ("names", "text")
 _RESIZED = ("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder")
 
 
@@ -62,8 +67,8 @@ class Config:
     )
     dataset: str = _subject(
         "lines",
-        "lines, pulses, tones, digits, mnist, svhn, cifar10, celeba, folder:PATH, npz:FILE or"
-        " tfds:NAME",
+        "lines, pulses, tones, carousel, names, digits, mnist, svhn, cifar10, celeba, folder:PATH,"
+        " text:FILE, npz:FILE or tfds:NAME",
     )
     image_size: int = _subject(32, "resize images to this size", 16, 256, datasets=_RESIZED)
     background: str = _subject(
@@ -71,9 +76,18 @@ class Config:
     )
     scale_signals: str = _subject(
         "minmax",
-        "signals for the networks: minmax (to [-1, 1]), standard (mean 0, deviation 1) or none",
+        "scale signals by minmax (to [-1, 1]), standard (mean 0, deviation 1) or none",
         choices=("minmax", "standard", "none"),
         datasets=("npz", "arrays"),
+    )
+    tokens: str = _subject(
+        "characters",
+        "split sentences into characters or words",
+        choices=("characters", "words"),
+        datasets=_TEXT,
+    )
+    length: int = _subject(
+        32, "characters or words of a sentence; longer ones are cut", 1, 4096, datasets=_TEXT
     )
     svhn_extra: bool = _subject(True, "SVHN: use the extra training images", datasets=("svhn",))
     init: str = _subject("", "start from the weights of a run, an export or a pretrained model")
@@ -105,13 +119,13 @@ class Config:
         choices=("float32", "mixed_bfloat16"),
     )
 
-    # The code size is d = latent * latent_width**2, of signals d = latent * latent_width.
+    # The code size is d = latent * latent_width**2; of signals and text, d = latent * latent_width.
     depth: int = _networks(None, "channels of the first convolution", 1, 2**12)
     latent: int = _networks(None, "channels of the latent map", 1, 2**16)
     latent_width: int = _networks(
-        None, "height and width of the latent map; of signals, its length", 1, 2**12
+        None, "height and width of the latent map; of signals and text, its length", 1, 2**12
     )
-    networks: str = _networks("paper", "encoder and decoder: paper, residual or large")
+    networks: str = _networks("paper", "encoder and decoder: paper, residual, large or recurrent")
     initializer: str = _networks(
         "published",
         "of the paper's networks: published, or he (twice the variance)",
@@ -252,7 +266,8 @@ class Config:
     @property
     def code_size(self) -> int:
         """The paper's d: the number of values in a code."""
-        return self.latent * self.latent_width ** (1 if self.dataset in SIGNALS else 2)
+        sequence = self.dataset.partition(":")[0] in SEQUENCES
+        return self.latent * self.latent_width ** (1 if sequence else 2)
 
     @property
     def layer_sizes(self) -> list[int]:
@@ -285,14 +300,13 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
     """Number of 2x poolings from an image to a latent map whose shorter side is `latent_width`.
 
     Args:
-        image_shape: (height, width, ...), or (length, channels) of a signal.
+        image_shape: (height, width, ...), or the (length,) of a signal.
         latent_width: as in `Config`.
 
     Raises:
         UsageError: there is no such number.
     """
-    sides = image_shape[:1] if len(image_shape) == 2 else image_shape[:2]
-    short, common = min(sides), math.gcd(*sides)
+    short, common = min(image_shape[:2]), math.gcd(*image_shape[:2])
     widths = [short >> n for n in range(common.bit_length()) if not common % (1 << n)]
     if latent_width not in widths:
         raise UsageError(
@@ -331,7 +345,7 @@ def without_paths(settings: dict) -> dict:
 
 def defaults(dataset: str, model: str) -> dict:
     """The defaults that depend on the dataset and the model."""
-    dataset = dataset.removesuffix("32")  # in the original's names: mnist32
+    dataset = dataset.partition(":")[0].removesuffix("32")  # in the original's names: mnist32
     found = {}
     for (on, of), settings in DEFAULTS.items():
         if on in ("", dataset) and of in ("", model):

@@ -54,14 +54,14 @@ def load_run(run: RunFolder) -> tuple["Autoencoder", int]:
     Raises:
         UsageError: no run folder, no checkpoint yet, or none that can be restored.
     """
-    config, shapes = run.config(), run.shapes()
+    config, about = run.config(), run.shapes()
     if not checkpoints.checkpoints(run.checkpoints):
         raise UsageError(
             f"{run.path} has no checkpoint yet; the first comes after {config.report_kimg} kimg"
         )
-    if not shapes:
+    if not about:
         raise UsageError(f"{run.path}/config.json has no image_shape: train.py adds it on resuming")
-    model = _build(config, *shapes, run.path / "config.json")
+    model = _build(run.path / "config.json", config, *about)
     step = checkpoints.restore_newest(run.checkpoints, model)
     if config.ema_kimg:
         print(f"{run.path}: averaged weights, --ema_kimg={config.ema_kimg:g}")
@@ -77,7 +77,8 @@ def _load_export(path: str, weights: bool) -> Union["Autoencoder", "Exported"]:
         raise UsageError(f"{path}: load its model.keras with keras.saving.load_model")
     if not {"weights", "keras"} & set(formats):
         raise UsageError(f"{path} holds {', '.join(formats)} only, which acai_tf does not load")
-    model = _build(about["config"], about["image_shape"], about["classes"], folder / ABOUT)
+    shapes = (about[name] for name in ("image_shape", "classes", "vocabulary"))
+    model = _build(folder / ABOUT, about["config"], *shapes)
     model.sampler = samplers.load(folder / SAMPLER)
     if "weights" in formats:
         checkpoints.restore(folder / "weights.npz", model)
@@ -90,11 +91,11 @@ def _load_export(path: str, weights: bool) -> Union["Autoencoder", "Exported"]:
     return model
 
 
-def _build(config: Config, image_shape, classes: int, source) -> "Autoencoder":
+def _build(source, config: Config, *about) -> "Autoencoder":
     """The model that a file describes; raises UsageError if its settings are not consistent."""
     # Weights are float32 and inference is exact; bfloat16 is for training.
     config = dataclasses.replace(config, dtype_policy="float32")
     try:
-        return build_model(config, image_shape, classes)
+        return build_model(config, *about)
     except UsageError as error:
         raise UsageError(f"{source}: {error}") from error

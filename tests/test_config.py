@@ -99,6 +99,8 @@ def test_a_batch_that_does_not_divide_a_report_is_refused(batch, says):
 def test_poolings(width, latent_width, scales):
     assert poolings((width, width), latent_width) == scales
     assert poolings((width, 3 * width), latent_width) == scales
+    assert poolings((3 * width, width), latent_width) == scales
+    assert poolings((width,), latent_width) == scales
 
 
 @pytest.mark.parametrize("latent_width", [3, 5, 64])

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -247,8 +250,14 @@ def test_without_classes_there_is_no_score_that_needs_them(lines_model):
     assert not [name for name in values if any(word in name for word in needs_labels)]
 
 
+def test_names_of_scores_do_not_wait_for_keras():
+    code = "import sys; from acai_tf import evaluation as e; e.all_scores(); print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"keras", "tensorflow"} & set(run.stdout.split())
+
+
 def test_an_unknown_evaluator_is_refused(lines_model):
-    with pytest.raises(UsageError, match="known: sheets, curves, reconstruction, similarity"):
+    with pytest.raises(UsageError, match="known: sheets, sentences, curves"):
         run_evaluators(*lines_model, ["beauty"])
 
 

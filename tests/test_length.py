@@ -10,7 +10,7 @@ import pytest
 from acai_tf.config import Config
 from acai_tf.data import load_dataset
 from acai_tf.data.dataset import ArrayDataset
-from acai_tf.data.lines import line_class, random_angles
+from acai_tf.data.lines import LINES, line_class
 from acai_tf.data.pipeline import pipeline
 from acai_tf.models import build_model
 from acai_tf.models.optimizer import adam
@@ -104,7 +104,7 @@ def test_all_labels_of_lines_at_the_published_length():
     every thousandth."""
     last = 0
     for step in range(LENGTH):
-        angles = random_angles(64, 0, step)
+        angles = LINES.random_factor(64, 0, step)
         labels = line_class(angles)
         assert labels.min() >= 0
         assert labels.max() <= 9

@@ -282,8 +282,13 @@ def test_reconstructions():
     np.testing.assert_allclose(bernoulli.image(y), [[0, 0, 0.5]], atol=1e-6)
     categorical = acai_tf.Categorical(3)
     logits = np.log(np.float32([[[1, 1, 2], [2, 1, 1]]]))
-    loss = categorical.loss(np.int32([[2, 1]]), logits)
+    one_hot = categorical.prepare(np.int32([[2, 1]]))
+    np.testing.assert_array_equal(one_hot, [[[0, 0, 1], [0, 1, 0]]])
+    loss = categorical.loss(one_hot, logits)
     assert float(loss) == pytest.approx((np.log(2) + np.log(4)) / 2, rel=1e-6)
+    summed = acai_tf.Categorical(3, summed=True)
+    assert float(summed.loss(one_hot, logits)) == pytest.approx(np.log(2) + np.log(4), rel=1e-6)
+    assert summed.scale((2,)) == 2
     np.testing.assert_allclose(categorical.image(logits)[0, 0], [0.25, 0.25, 0.5], rtol=1e-6)
     scales = [one.scale((4, 5, 3)) for one in (squared, bernoulli, categorical)]
     assert scales == [1, 60, 1]
@@ -294,26 +299,26 @@ def test_sequences_of_tokens():
     tokens = np.random.default_rng(0).integers(0, 5, (16, 7))
     encoder = keras.Sequential(
         [
-            keras.Input((7,), dtype="int32"),
-            layers.Embedding(5, 4),
+            keras.Input((7, 5)),
+            layers.Dense(4, use_bias=False),  # an embedding
             layers.Flatten(),
             layers.Dense(3),
         ]
     )
     decoder = keras.Sequential([keras.Input((3,)), layers.Dense(35), layers.Reshape((7, 5))])
-    critic = keras.Sequential([keras.Input((7, 5)), layers.Flatten(), layers.Dense(1)])
     model = acai_tf.Autoencoder(
         encoder,
         decoder,
         reconstruction=acai_tf.Categorical(5),
-        regularizers=[acai_tf.InterpolationCritic(network=critic)],
+        regularizers=[acai_tf.InterpolationCritic()],
     )
     model.compile()
     model.fit(tokens, batch_size=8, verbose=0)
     path = model.interpolate(tokens[:2], tokens[2:4], steps=3)
     assert path.shape == (3, 2, 7, 5)
     np.testing.assert_allclose(np.sum(path, -1), 1, rtol=1e-5)
-    assert model.estimate(tokens).shape == (16,)
+    for seen in (tokens, path[0]):  # or probabilities
+        assert model.estimate(seen).shape == seen.shape[:1]
     with pytest.raises(UsageError, match="whole numbers"):
         model.encode(tokens + 0.5)
 
@@ -437,7 +442,7 @@ def bad(**parts):
         (lambda: acai_tf.Baseline(keras.Sequential([layers.Dense(2)]), networks()[1]), "Input"),
         (
             lambda: acai_tf.Autoencoder(*networks(), reconstruction=acai_tf.Categorical(4)),
-            "decoder's output",
+            "encoder's input",
         ),
         (
             lambda: acai_tf.Autoencoder(

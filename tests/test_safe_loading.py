@@ -67,7 +67,12 @@ def test_what_is_pickled_is_refused(tmp_path):
             assert not trap.exists()
 
 
-@pytest.mark.parametrize("name", MODELS)
+FAST = ("aae", "vqvae", "acai")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in MODELS]
+)
 def test_a_keras_file_gives_its_weights_alone(name, tmp_path):
     model, folder = exported(name, tmp_path / "export", "keras")
     trap = tmp_path / "sprung"

@@ -248,11 +248,16 @@ def test_terms_that_a_model_cannot_serve_are_refused():
     with pytest.raises(UsageError, match="VectorQuantized"):
         model_with("path_smoothness", "vqvae", z_log_size=4, num_latents=2)
     model_with("cycle", "vqvae", z_log_size=4, num_latents=2)
-    encoder = keras.Sequential([keras.Input((16, 16, 1)), layers.Flatten()])
-    decoder = keras.Sequential([keras.Input((256,)), layers.Reshape((16, 16, 1, 1))])
+
+    class Halves(acai_tf.SquaredError):
+        def output_shape(self, shape):
+            return (*shape[:-1], 2)
+
+    encoder = keras.Sequential([keras.Input((16, 16, 4)), layers.Flatten()])
+    decoder = keras.Sequential([keras.Input((1024,)), layers.Reshape((16, 16, 4)), layers.Dense(2)])
     with pytest.raises(UsageError, match="decoded image"):
         acai_tf.Autoencoder(
-            encoder, decoder, reconstruction=acai_tf.Categorical(1), regularizers=[acai_tf.Cycle()]
+            encoder, decoder, reconstruction=Halves(), regularizers=[acai_tf.Cycle()]
         )
 
 

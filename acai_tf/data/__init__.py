@@ -6,7 +6,7 @@ import pathlib
 import re
 
 from acai_tf import registry
-from acai_tf.config import Config, changed_settings, configured, settings_unread_by
+from acai_tf.config import SEQUENCES, Config, changed_settings, configured, settings_unread_by
 from acai_tf.data.dataset import Dataset, from_arrays
 from acai_tf.errors import UsageError
 
@@ -16,6 +16,8 @@ DATASETS = {
     "lines": "acai_tf.data.lines:load",
     "pulses": "acai_tf.data.signals:pulses",
     "tones": "acai_tf.data.signals:tones",
+    "carousel": "acai_tf.data.carousel:load",
+    "names": "acai_tf.data.text:names",
     "digits": "acai_tf.data.digits:load",
     "mnist": "acai_tf.data.images:mnist",
     "svhn": "acai_tf.data.images:svhn",
@@ -27,6 +29,7 @@ DATASETS = {
 SOURCES = {
     "npz": "acai_tf.data.npz:load",
     "folder": "acai_tf.data.folder:load",
+    "text": "acai_tf.data.text:load",
     "tfds": "acai_tf.data.images:named",
 }
 ARRAYS = "arrays"  # the dataset of train(data=...)
@@ -36,7 +39,7 @@ OURS = {*DATASETS, *SOURCES, ARRAYS}
 def canonical_name(name: str) -> str:
     """The registered name of a dataset, or a dotted path; the original's `mnist32` is `mnist`.
 
-    The path in npz:<path> and folder:<path> becomes absolute.
+    The path in npz:<path>, folder:<path> and text:<path> becomes absolute.
 
     Raises:
         UsageError: no such dataset; lists the known ones.
@@ -53,7 +56,7 @@ def canonical_name(name: str) -> str:
         return name
     raise UsageError(
         f"unknown dataset {name!r}; known: {', '.join(DATASETS)}, npz:<file>, folder:<path>,"
-        " tfds:<name>, or a dotted path such as my_package.my_module:load"
+        " text:<file>, tfds:<name>, or a dotted path such as my_package.my_module:load"
     )
 
 
@@ -65,8 +68,8 @@ def config_name(name: str) -> str:
 
 
 def says_its_size(name: str) -> bool:
-    """Whether a dataset's image size is known only when it is loaded."""
-    return config_name(name) not in OURS - {"npz", ARRAYS}
+    """Whether the size of a dataset's images is not --image_size."""
+    return config_name(name) not in OURS - {"npz", ARRAYS, *SEQUENCES}
 
 
 def settings_unread(name: str) -> set[str]:
@@ -77,9 +80,9 @@ def settings_unread(name: str) -> set[str]:
 def short_name(name: str) -> str:
     """A dataset's name as a file name, `npz:/data/faces.npz` -> `faces`; 100 bytes at most."""
     source, _, what = name.partition(":")
-    if source in ("npz", "folder"):
+    if source in ("npz", "folder", "text"):
         path = pathlib.Path(what)
-        name = (path.stem if source == "npz" else path.name) or name
+        name = (path.name if source == "folder" else path.stem) or name
     elif source == "tfds":
         name = what
     return re.sub(r"[^\w.-]+", "-", name).encode()[:100].decode(errors="ignore")
@@ -125,10 +128,7 @@ def load_dataset(config: Config | None = None, data: tuple | None = None, **sett
     if data is None:
         load = registry.find("dataset", config_name(config.dataset), {**DATASETS, **SOURCES})
         data = load(config)
-    dataset = (
-        data
-        if isinstance(data, Dataset)
-        else from_arrays(data, config.dataset, scale=config.scale_signals)
-    )
-    print(dataset.describe())
-    return dataset
+    if not isinstance(data, Dataset):
+        data = from_arrays(data, config.dataset, scale=config.scale_signals)
+    print(data.describe())
+    return data

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import UsageError
+from acai_tf.kinds import TOKENS, kind_of
 
 SPLITS = ("train", "test")
 SAMPLED = 256  # images that a fingerprint reads
 MAX_CLASSES = 2**16  # a larger label is a mistake
+MAX_TOKENS = 2**14  # so is a larger token
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,22 +25,29 @@ class Dataset:
     Attributes:
         name: its registered name.
         image_shape: of an element: (height, width, colors) of an image, (length, channels) of a
-            signal.
+            signal, (length,) of tokens.
         class_names: names of label 0, 1, ...; fewer than two where there are no classes.
-        test_images: [M, H, W, C], uint8, or float32 in [-1, 1]; signals [M, T, C].
+        test_images: [M, H, W, C], uint8, or float32 in [-1, 1]; signals [M, T, C]; tokens [M, T].
         test_labels: integers [M].
         templates: all elements of one factor, where that is what the dataset consists of.
         units: of signals, (offset [C], factor [C]): what networks see is (x - offset) / factor.
+        vocabulary: of tokens.
     """
 
     templates = None
     units = None
+    vocabulary = None
 
     name: str
     image_shape: tuple[int, ...]
     class_names: tuple[str, ...]
     test_images: np.ndarray
     test_labels: np.ndarray
+
+    @property
+    def kind(self) -> str:
+        """What the elements are: "images", "signals" or "tokens"."""
+        return kind_of(self.image_shape, self.vocabulary)
 
     @property
     def classes(self) -> int:
@@ -89,20 +99,26 @@ class ArrayDataset(Dataset):
     train_labels: np.ndarray
     where: str = "in memory"
     units: tuple[np.ndarray, np.ndarray] | None = None
+    vocabulary: Vocabulary | None = None
 
     def describe(self):
         size = (self.train_images.nbytes + self.test_images.nbytes) / 1e6
         kinds = f", {len(self.class_names)} classes" if self.classes > 1 else ", no classes"
-        what = "images" if len(self.image_shape) == 3 else "signals"
         shape = "x".join(map(str, self.image_shape))
+        what = f"{self.kind} of {shape}"
+        if self.kind == TOKENS:
+            what = f"sentences of {shape} tokens"
         return (
             f"{self.name}: {len(self.train_images):,} training and {len(self.test_images):,} test"
-            f" {what} of {shape}{kinds}, {self.where} ({size:,.0f} MB)"
+            f" {what}{kinds}, {self.where} ({size:,.0f} MB)"
         )
 
     def fingerprint(self):
         count = len(self.train_images)
-        digest = hashlib.sha256(repr((self.train_images.shape, self.classes)).encode())
+        about = (self.train_images.shape, self.classes)
+        if self.vocabulary is not None:
+            about = (*about, self.vocabulary)
+        digest = hashlib.sha256(repr(about).encode())
         digest.update(np.ascontiguousarray(self.train_images[:: max(1, count // SAMPLED)]))
         digest.update(np.ascontiguousarray(self.train_labels))
         return digest.hexdigest()[:16]
@@ -142,7 +158,9 @@ def from_arrays(
     Args:
         data: (train_images, train_labels, test_images, test_labels), or a dict with these names.
             Images are uint8 [N, H, W, C] or [N, H, W], C = 1 or 3; signals are floats [N, T, C] or
-            [N, T]; labels are integers [N] or [N, 1], or absent (None) where there are no classes.
+            [N, T]; tokens are int32 or int64 [N, T], with texts [V] as "vocabulary" in the dict if
+            they have some; labels are integers [N] or [N, 1], or absent (None) where there are no
+            classes.
         name: of the dataset.
         source: where the arrays are from, for messages.
         scale: of signals, as --scale_signals.
@@ -165,8 +183,25 @@ def from_arrays(
         raise UsageError(f"{source}: training images are {shape}, test images differ")
     classes = 1 + int(max(checked["train_labels"].max(), checked["test_labels"].max()))
     class_names = tuple(map(str, range(classes))) if classes > 1 else ()
-    units = _units(checked["train_images"], scale) if len(shape) == 2 else None
-    return ArrayDataset(name, shape, class_names, **checked, units=units)
+    units, vocabulary = None, None
+    if len(shape) == 1:
+        vocabulary = _checked_vocabulary(data, checked, source)
+    elif len(shape) == 2:
+        units = _units(checked["train_images"], scale)
+    return ArrayDataset(name, shape, class_names, **checked, units=units, vocabulary=vocabulary)
+
+
+def _checked_vocabulary(data: dict, tokens: dict, source: str) -> Vocabulary:
+    """The vocabulary of checked arrays of tokens; UsageError if some are not in it."""
+    count = 1 + int(max(tokens[f"{split}_images"].max() for split in SPLITS))
+    if "vocabulary" not in data:
+        return Vocabulary.numbers(count)
+    vocabulary = Vocabulary(tuple(map(str, data["vocabulary"])), bool(data.get("words", True)))
+    if len(vocabulary) < count:
+        raise UsageError(
+            f"{source}: tokens reach {count - 1}, the vocabulary has {len(vocabulary)} texts"
+        )
+    return vocabulary
 
 
 def _units(signals: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
@@ -189,6 +224,10 @@ def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> n
     images = arrays[name]
     if np.issubdtype(images.dtype, np.floating):
         return _checked_signals(images, name, source)
+    if images.ndim == 2 and images.dtype in (np.int32, np.int64) and images.size:
+        if images.min() < 0 or images.max() >= MAX_TOKENS:
+            raise UsageError(f"{source}: {name} must be tokens in 0..{MAX_TOKENS - 1}")
+        return images.astype(np.int32)
     if images.ndim == 3:
         images = images[..., None]
     wrong = images.dtype != np.uint8 or images.ndim != 4 or not images.size

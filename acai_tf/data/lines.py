@@ -1,20 +1,15 @@
 """The paper's synthetic lines: an endless supply of 32x32 images of a line from the centre."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from acai_tf.config import Config
-from acai_tf.data.dataset import Dataset
-from acai_tf.data.templates import Templates
+from acai_tf.data.templates import Endless, Templates
 
 SIZE = 32
 LENGTH = SIZE / 2 - 1  # pixels
 THICKNESS = 2
 CLASSES = 10
-TEST_IMAGES = 5000
 TEMPLATES = 10_000
-_TEST_STREAM = 2**32 - 1  # a step that no training run reaches
 
 
 def draw_lines(angles: np.ndarray) -> np.ndarray:
@@ -66,39 +61,12 @@ def line_class(angles: np.ndarray) -> np.ndarray:
 
 
 ANGLES = np.linspace(0, 2 * np.pi - 2 * np.pi / TEMPLATES, TEMPLATES)
-LINES = Templates("line", ANGLES, draw_lines)
+LINES = Templates("line", ANGLES, draw_lines, line_class)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Lines(Dataset):
-    """Endless lines at uniformly random angles."""
-
-    templates = LINES
-
-    def describe(self):
-        return f"{self.name}: endless {SIZE}x{SIZE}x1 images, {CLASSES} classes, drawn on the fly"
-
-    def batch_at(self, step, batch, seed):
-        images, labels = _random_lines(batch, seed, step)
-        return {"image": images, "label": labels}
-
-    def train_once(self, limit):
-        return _random_lines(limit, 0, _TEST_STREAM - 1)
-
-
-def _random_lines(count: int, seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
-    angles = random_angles(count, seed, step)
-    return draw_lines(angles).astype(np.float32), line_class(angles)
-
-
-def random_angles(count: int, seed: int, step: int) -> np.ndarray:
-    """The angles of a step's lines, [count] radians."""
-    return np.random.default_rng([seed, step]).uniform(0, 2 * np.pi, count)
-
-
-def load(config: Config) -> Lines:
-    """Random lines for training; the same 5,000 test lines in every run."""
+def load(config: Config) -> Endless:
+    """Lines at random angles for training; the same test lines in every run."""
     del config
-    images, labels = _random_lines(TEST_IMAGES, 0, _TEST_STREAM)
     tenths = tuple(f"{36 * tenth} degrees on" for tenth in range(CLASSES))
-    return Lines("lines", (SIZE, SIZE, 1), tenths, images, labels)
+    what = f"{SIZE}x{SIZE}x1 images"
+    return Endless("lines", (SIZE, SIZE, 1), tenths, *LINES.test_set(), what, LINES)

@@ -1,8 +1,10 @@
-"""Images or signals in one .npz file: your own, or any dataset's, for a machine without TensorFlow.
+"""Images, signals or tokens in one .npz file: your own, or any dataset's, for a machine without
+TensorFlow.
 
 train_images, test_images  [N, H, W, C] or [N, H, W] uint8, C = 1 or 3; signals [N, T, C] or [N, T],
-                           floats in any unit
+                           floats in any unit; tokens [N, T], int32 or int64
 train_labels, test_labels  integers [N]; absent where there are no classes
+vocabulary, words          of tokens: texts [V], and whether they are words; absent for numbers
 
 `acai-tf data mnist --npz=mnist.npz` writes such a file.
 """
@@ -38,8 +40,8 @@ def load(config: Config) -> ArrayDataset:
     return from_arrays(arrays, config.dataset, str(path), config.scale_signals)
 
 
-def holds_signals(path: str) -> bool:
-    """Whether the training elements in a file are signals, from its header; False if unreadable."""
+def holds_sequences(path: str) -> bool:
+    """Whether a file holds signals or tokens, from its header; False if unreadable."""
     with (
         contextlib.suppress(Exception),
         np.load(path) as file,
@@ -48,7 +50,7 @@ def holds_signals(path: str) -> bool:
         version = np.lib.format.read_magic(member)
         reads = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
         _, _, dtype = reads[version[0] - 1](member)
-        return np.issubdtype(dtype, np.floating)
+        return dtype != np.uint8
     return False
 
 
@@ -56,4 +58,7 @@ def save(dataset: ArrayDataset, path: pathlib.Path) -> None:
     """Write a dataset as such a file, atomically."""
     names = [f"{split}_{what}" for split in SPLITS for what in ("images", "labels")]
     with replacing(path) as partial, open(partial, "wb") as file:
-        np.savez_compressed(file, **{name: getattr(dataset, name) for name in names})
+        arrays = {name: getattr(dataset, name) for name in names}
+        if dataset.vocabulary is not None:
+            arrays |= {"vocabulary": dataset.vocabulary.tokens, "words": dataset.vocabulary.words}
+        np.savez_compressed(file, **arrays)

@@ -1,20 +1,15 @@
 """Synthetic signals: endless 1-D series of one factor, for which true interpolations are known."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from acai_tf.config import Config
-from acai_tf.data.dataset import Dataset
-from acai_tf.data.templates import Templates
+from acai_tf.data.templates import Endless, Templates
 
 LENGTH = 64  # samples
 WIDTH = 2.0  # standard deviation of a bump, samples
 LOWEST, HIGHEST = 2.0, 12.0  # cycles of a tone in the signal
 CLASSES = 10
-TEST_SIGNALS = 5000
 TEMPLATES = 4096
-_TEST_STREAM = 2**32 - 1  # a step that no training run reaches
 
 
 def draw_pulses(angles: np.ndarray) -> np.ndarray:
@@ -37,55 +32,30 @@ def draw_tones(octaves: np.ndarray) -> np.ndarray:
     return (np.sin(2 * np.pi * cycles * (t - 0.5)) * np.sin(np.pi * t) ** 2)[..., None]
 
 
+def _tenth(end: float):
+    """A function from values of a factor in [0, end] to their tenth of it, 0..9."""
+    return lambda factor: np.minimum(CLASSES * factor / end, CLASSES - 1).astype(np.int64)
+
+
 RING = np.linspace(0, 2 * np.pi, TEMPLATES, endpoint=False)
 OCTAVES = np.linspace(0, np.log2(HIGHEST / LOWEST), TEMPLATES)
-PULSES = Templates("pulse", RING, draw_pulses)
-TONES = Templates("tone", OCTAVES, draw_tones, period=None)
+PULSES = Templates("pulse", RING, draw_pulses, _tenth(2 * np.pi))
+TONES = Templates("tone", OCTAVES, draw_tones, _tenth(OCTAVES[-1]), None, "moved by, octaves", 1)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Signals(Dataset):
-    """Endless signals, their factor uniformly random between the templates' ends.
-
-    Attributes:
-        templates: of the factor.
-    """
-
-    templates: Templates
-
-    def describe(self):
-        return (
-            f"{self.name}: endless signals of {LENGTH} samples, {CLASSES} classes, drawn on the fly"
-        )
-
-    def batch_at(self, step, batch, seed):
-        signals, labels = _random(self.templates, batch, seed, step)
-        return {"image": signals, "label": labels}
-
-    def train_once(self, limit):
-        return _random(self.templates, limit, 0, _TEST_STREAM - 1)
-
-
-def _random(templates: Templates, count: int, seed: int, step: int):
-    share = np.random.default_rng([seed, step]).random(count)
-    end = templates.period or templates.factor[-1]
-    signals = templates.draw(share * end).astype(np.float32)
-    return signals, (CLASSES * share).astype(np.int64)
-
-
-def _load(name: str, templates: Templates) -> Signals:
-    signals, labels = _random(templates, TEST_SIGNALS, 0, _TEST_STREAM)
+def _load(name: str, templates: Templates) -> Endless:
     tenths = tuple(f"tenth {tenth + 1}" for tenth in range(CLASSES))
-    return Signals(name, (LENGTH, 1), tenths, signals, labels, templates)
+    what = f"signals of {LENGTH} samples"
+    return Endless(name, (LENGTH, 1), tenths, *templates.test_set(), what, templates)
 
 
-def pulses(config: Config) -> Signals:
+def pulses(config: Config) -> Endless:
     """A bump at a random angle on a ring."""
     del config
     return _load("pulses", PULSES)
 
 
-def tones(config: Config) -> Signals:
+def tones(config: Config) -> Endless:
     """A windowed sine of random log-frequency: its factor is an interval, not a ring."""
     del config
     return _load("tones", TONES)

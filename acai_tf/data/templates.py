@@ -1,4 +1,5 @@
-"""Templates: all elements of one factor, which say what a correct interpolation is."""
+"""Templates: all elements of one factor, which say what a correct interpolation is; and endless
+datasets of such elements."""
 
 import functools
 from collections.abc import Callable
@@ -6,8 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acai_tf.data.dataset import Dataset
+from acai_tf.data.vocabulary import Vocabulary
+
+TEST_ELEMENTS = 5000
 TIE = 1e-12
 PART = 512  # elements compared at a time
+_TEST_STREAM = 2**32 - 1  # a step that no training run reaches
 
 
 @dataclass(frozen=True)
@@ -17,15 +23,20 @@ class Templates:
     Attributes:
         name: of one, which the scores' names begin with.
         factor: its values in order, [K].
-        draw: values [K] -> elements [K, ...] in float64: neighbors differ by less than float32
-            resolves.
+        draw: values [K] -> elements [K, ...], tokens or in float64: neighbors differ by less than
+            float32 resolves.
+        label: values [N] -> classes, integers [N].
         period: after which the factor repeats; None: it does not.
+        axis, scale: of figures: what a change of the factor is called, and its unit.
     """
 
     name: str
     factor: np.ndarray
     draw: Callable[[np.ndarray], np.ndarray]
+    label: Callable[[np.ndarray], np.ndarray]
     period: float | None = 2 * np.pi
+    axis: str = "turned by, degrees"
+    scale: float = 180 / np.pi
 
     @functools.cached_property
     def unit(self) -> np.ndarray:
@@ -61,3 +72,44 @@ class Templates:
     def unwrapped(self, factor: np.ndarray) -> np.ndarray:
         """Factors along the last axis without jumps of a period."""
         return factor if self.period is None else np.unwrap(factor, period=self.period)
+
+    def random_factor(self, count: int, seed: int, step: int) -> np.ndarray:
+        """The values of a step's elements, [count], uniformly random."""
+        end = self.period or self.factor[-1]
+        return np.random.default_rng([seed, step]).uniform(0, end, count)
+
+    def random(self, count: int, seed: int, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """A step's elements [count, *shape], float32 or tokens, and their classes [count]."""
+        factor = self.random_factor(count, seed, step)
+        elements = self.draw(factor)
+        if np.issubdtype(elements.dtype, np.floating):
+            elements = elements.astype(np.float32)
+        return elements, self.label(factor)
+
+    def test_set(self) -> tuple[np.ndarray, np.ndarray]:
+        """5,000 elements and their classes, the same in every run."""
+        return self.random(TEST_ELEMENTS, 0, _TEST_STREAM)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Endless(Dataset):
+    """Endless training elements, drawn on the fly.
+
+    Attributes:
+        what: the elements are, for `describe`.
+        templates: that they are drawn from.
+    """
+
+    what: str
+    templates: Templates
+    vocabulary: Vocabulary | None = None
+
+    def describe(self):
+        return f"{self.name}: endless {self.what}, {self.classes} classes, drawn on the fly"
+
+    def batch_at(self, step, batch, seed):
+        elements, labels = self.templates.random(batch, seed, step)
+        return {"image": elements, "label": labels}
+
+    def train_once(self, limit):
+        return self.templates.random(limit, 0, _TEST_STREAM - 1)

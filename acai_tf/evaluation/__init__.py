@@ -4,6 +4,7 @@ An evaluator is a module whose docstring begins "Title: what it is about.", with
 
     evaluate(context, **options) -> {score: value}    its docstring states the protocol
     draw(context, **options) -> {name: figure}    a matplotlib figure, or an image [H, W, C] uint8
+    write(context, **options) -> {name: text}
     SCORES = {score: (name for people, "higher" | "lower" | "")}    which is better
     KEPT = False    it depends on more than weights and images, so it runs each time
 
@@ -26,7 +27,8 @@ from acai_tf.errors import CannotEvaluate, UsageError
 EVALUATORS = {
     name: f"acai_tf.evaluation.{name}"
     for name in (
-        *("sheets", "curves", "reconstruction", "similarity", "probe", "critic", "lines"),
+        *("sheets", "sentences", "curves", "reconstruction", "similarity", "probe", "critic"),
+        *("lines", "language"),
         *("realism", "transitions", "generation", "robustness", "map", "information"),
         *("neighbours", "linear"),
         *("pixel_baseline", "untrained_baseline", "clustering"),
@@ -56,12 +58,12 @@ def load_evaluator(name: str) -> ModuleType:
     """The module of an evaluator: one in EVALUATORS, or your own by its path, "my_package.mine".
 
     Raises:
-        UsageError: it cannot be imported, or has neither `evaluate` nor `draw`.
+        UsageError: it cannot be imported, or has none of `evaluate`, `draw` and `write`.
     """
     try:
         module = importlib.import_module(EVALUATORS.get(name, name))
-        if not (hasattr(module, "evaluate") or hasattr(module, "draw")):
-            raise ImportError("it has neither evaluate nor draw")
+        if not any(hasattr(module, name) for name in ("evaluate", "draw", "write")):
+            raise ImportError("it has none of evaluate, draw and write")
     except (ImportError, TypeError, ValueError) as error:
         raise UsageError(
             f"unknown evaluator {name!r} ({error}); known: {', '.join(EVALUATORS)}, or a module"

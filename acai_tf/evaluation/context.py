@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from acai_tf.data.dataset import Dataset
+from acai_tf.data.vocabulary import most_likely
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import code_hash
 from acai_tf.evaluation.pixels import Pixels, to_float
 from acai_tf.files import replacing
+from acai_tf.kinds import TOKENS
+from acai_tf.models import samplers
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
-    from acai_tf.models.samplers import Mixture
 
 TRAIN_CODES = 60_000  # of section 4.2; all of MNIST and CIFAR-10
 PAIRS, STEPS = 256, 16  # interpolations between test images, and images of each
@@ -45,10 +47,10 @@ class Context:
         self.model, self.dataset, self.records, self.cache = model, dataset, records, cache
         self.shared = {}
 
-    def check_images(self) -> None:
-        """Raises CannotEvaluate if the dataset holds signals."""
-        if len(self.dataset.image_shape) != 3:
-            raise CannotEvaluate(f"{self.dataset.name} are signals, not images")
+    def check_kind(self, *kinds: str) -> None:
+        """Raises CannotEvaluate if the dataset's elements are of other kinds."""
+        if (kind := self.dataset.kind) not in kinds:
+            raise CannotEvaluate(f"{self.dataset.name} has {kind}, not {' or '.join(kinds)}")
 
     def check_classes(self) -> None:
         """Raises CannotEvaluate if the dataset has no classes."""
@@ -109,10 +111,8 @@ class Context:
         return finite(logits, "outputs of the probe")
 
     @functools.cached_property
-    def sampler(self) -> "Mixture":
+    def sampler(self) -> samplers.Mixture:
         """A mixture fitted to the codes of training images."""
-        from acai_tf.models import samplers  # imports scikit-learn's thread limits
-
         codes = self.train_codes[: samplers.CODES]
         return samplers.Mixture.fit(codes.reshape(-1, *self.model.latent_shape))
 
@@ -127,27 +127,31 @@ class Context:
 
     @functools.cached_property
     def paths(self) -> np.ndarray:
-        """Interpolations between test images, [pairs, 16, h, w, C], at most 32 pixels wide.
-        Raises CannotEvaluate if any is not finite."""
+        """Interpolations between test images, [pairs, 16, h, w, C], at most 32 pixels wide; tokens
+        [pairs, 16, T]. Raises CannotEvaluate if any is not finite."""
         return self._paths(self.model)
 
     @functools.cached_property
     def blends(self) -> np.ndarray:
         """Pixel blends between the same images, of the shape of `paths`."""
-        return self._paths(Pixels(self.dataset.image_shape))
+        return self._paths(Pixels(self.dataset.image_shape, self.dataset.vocabulary))
 
     def _paths(self, model) -> np.ndarray:
         interpolate = model.compiled_method("interpolate", steps=STEPS)
         images, pairs = self.dataset.test_images, self.pairs
-        pixels = math.prod(self.dataset.image_shape[:-1])
+        pixels = math.prod(self.dataset.image_shape[:2])
+        if self.dataset.kind == TOKENS:
+            pixels *= len(self.dataset.vocabulary)
         size = max(1, PAIRS * SIZE**2 // pixels)  # paths in memory at full size
         parts = []
         for start in range(0, pairs, size):
             stop = min(start + size, pairs)
             path = interpolate(images[start:stop], images[pairs + start : pairs + stop])
-            small = shrunk(path.reshape(-1, *path.shape[2:]))
-            parts.append(small.reshape(STEPS, stop - start, *small.shape[1:]).swapaxes(0, 1))
-        return finite(np.concatenate(parts), "interpolated images")
+            path = finite(path.swapaxes(0, 1), "interpolated images")
+            flat = path.reshape(-1, *path.shape[2:])
+            small = most_likely(flat) if self.dataset.kind == TOKENS else shrunk(flat)
+            parts.append(small.reshape(stop - start, STEPS, *small.shape[1:]))
+        return np.concatenate(parts)
 
     def _codes(self, images, which: str) -> np.ndarray:
         codes = self.model.compiled_method("encode")(images)

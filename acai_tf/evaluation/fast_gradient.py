@@ -7,6 +7,7 @@ import numpy as np
 
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context, shared
+from acai_tf.lazy import keras
 
 
 def direction(context: Context, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -26,9 +27,7 @@ def direction(context: Context, images: np.ndarray, labels: np.ndarray) -> np.nd
 
 @shared
 def _gradient(context: Context) -> Callable:
-    import keras  # takes seconds to import
-
-    from acai_tf import backend
+    from acai_tf import backend  # imports keras, which takes seconds
     from acai_tf.models import losses
 
     model = context.model

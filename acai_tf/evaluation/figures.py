@@ -29,8 +29,8 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 def curves(signals: np.ndarray) -> np.ndarray:
     """Signals [..., T, C], about [-1, 1], as images of their curves [..., 32, up to 128, 1].
 
-    A column shows the range of the samples that it stands for, and of the way to the next one; all
-    channels lie over each other. The last column is blank.
+    Each column covers the range of its samples and the step to the next one; channels overlap. The
+    last column is blank.
     """
     length = signals.shape[-2]
     width, top = min(length, CURVE[1] - 1), CURVE[0] - 1

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 
-import keras
 import numpy as np
 
-from acai_tf import registry
+from acai_tf import kinds, registry
 from acai_tf.errors import CannotEvaluate
-from acai_tf.evaluation import classifier, figures, realism
+from acai_tf.evaluation import figures, realism
 from acai_tf.evaluation.context import Context, finite, shrunk
+from acai_tf.evaluation.neighbours import squared_distances
 from acai_tf.evaluation.pixels import to_float
+from acai_tf.lazy import keras
 from acai_tf.models.samplers import CODES, IndexChain
 
 IMAGES = 10_000  # test images, and samples, at most
@@ -81,9 +82,7 @@ class Balls:
 
     def distances(self, start: int, others: np.ndarray) -> np.ndarray:
         """Squared distances of the features from `start` on to others [M, f]: [500, M]."""
-        some = self.features[start : start + PART]
-        squares = np.sum(some**2, axis=1)[:, None] + np.sum(others**2, axis=1)
-        return np.maximum(squares - 2 * some @ others.T, 0)
+        return squared_distances(self.features[start : start + PART], others)
 
 
 def precision_recall(real: Balls, fake: Balls) -> dict[str, float]:
@@ -118,6 +117,8 @@ def extractor(context: Context, features: str | None = None) -> Callable:
         function = registry.find("features", features, {})
         return lambda images: function(as_uint8(images))
     if context.dataset.classes > 1:
+        from acai_tf.evaluation import classifier  # imports keras, which takes seconds
+
         network = classifier.features(classifier.trained(context))
         return lambda images: network.predict_on_batch(np.clip(shrunk(images), -1, 1))
     return lambda images: realism.feature(np.clip(shrunk(images), -1, 1))
@@ -198,9 +199,9 @@ def evaluate(context: Context, features: str | None = None, version: str = "") -
 
     The distance of halfway images is a second opinion on `realism`, which prefers smooth images.
     """
+    context.check_kind(kinds.IMAGES)
     if not hasattr(context.model, "sample"):
         raise CannotEvaluate("raw pixels have no decoder")
-    context.check_images()
     judge, images = Judge(context, features), context.dataset.test_images[:IMAGES]
     model, count, scores = context.model, len(images), {}
 

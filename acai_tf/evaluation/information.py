@@ -4,6 +4,9 @@ import numpy as np
 
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context, shrunk
+from acai_tf.evaluation.neighbours import squared_distances
+from acai_tf.evaluation.pixels import Pixels
+from acai_tf.kinds import TOKENS
 
 SCORES = {
     "information_bits": ("information about the image, bits", "higher"),
@@ -31,10 +34,9 @@ def info_nce(codes: np.ndarray, seed: int = SEED) -> float:
     variance = size / (2 * np.log(count))
     rng = np.random.default_rng(seed)
     noise = np.sqrt(variance) * rng.standard_normal(codes.shape, np.float32)
-    noisy, squares, bits = codes + noise, np.sum(codes**2, axis=1), []
+    noisy, bits = codes + noise, []
     for start in range(0, count, PART):
-        rows = noisy[start : start + PART]
-        distance = np.sum(rows**2, axis=1)[:, None] + squares - 2 * rows @ codes.T
+        distance = squared_distances(noisy[start : start + PART], codes)
         right = np.sum(noise[start : start + PART] ** 2, axis=1)
         # p_j / p_i; the largest are near 1, as nothing is much nearer than the code itself.
         ratio = np.exp(np.minimum((right[:, None] - distance) / (2 * variance), 80))
@@ -94,8 +96,11 @@ def evaluate(context: Context) -> dict[str, float]:
         return info_nce(prepare(train, test).astype(np.float32))
 
     def of_pixels():
-        images = context.dataset.train_once(CODES)[0], context.dataset.test_images[:CODES]
-        flat = [shrunk(part).reshape(len(part), -1) for part in images]
+        data, encode = context.dataset, shrunk
+        if data.kind == TOKENS:
+            encode = Pixels(data.image_shape, data.vocabulary).compiled_method("encode")
+        images = data.train_once(CODES)[0], data.test_images[:CODES]
+        flat = [encode(part).reshape(len(part), -1) for part in images]
         return {"bits": bits(*principal(*flat, train.shape[1]))}
 
     pixels = context.cached("information", f"information-{train.shape[1]}", of_pixels)

@@ -1,4 +1,4 @@
-"""Line benchmark: is what lies between two lines a line (section 3.2)? Signals have its like."""
+"""Line benchmark: are images between two lines lines too (section 3.2)? Likewise for signals."""
 
 import numpy as np
 
@@ -7,6 +7,7 @@ from acai_tf.data.templates import Templates
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import plots
 from acai_tf.evaluation.context import Context, shared
+from acai_tf.kinds import TOKENS
 
 SCORES = {
     f"{name}_{score}": (f"{name} {shown}", better)
@@ -16,6 +17,11 @@ SCORES = {
         ("smoothness", "smoothness, 0 even", "lower"),
         ("smoothness_mean", "smoothness, mean where defined", "lower"),
     )
+} | {
+    "sentence_distance": ("sentence distance, share of words", "lower"),
+    "sentence_valid": ("sentences that are valid, %", "higher"),
+    "sentence_smoothness": ("sentence smoothness, 0 even", "lower"),
+    "sentence_smoothness_mean": ("sentence smoothness, mean where defined", "lower"),
 }
 SHOWN = 24  # interpolations in the figure
 
@@ -47,15 +53,11 @@ def scores(
     """
     each = smoothness(factor, templates)
     defined = each[~np.isnan(each)]
-    return {
-        f"{templates.name}_distance": float(np.mean(distance)),
-        f"{templates.name}_smoothness": float(np.sum(defined) / len(each))
-        if len(defined)
-        else float("nan"),
-        f"{templates.name}_smoothness_mean": float(np.mean(defined))
-        if len(defined)
-        else float("nan"),
-    }
+    published = mean = np.nan
+    if len(defined):
+        published, mean = np.sum(defined) / len(each), np.mean(defined)
+    found = {"distance": np.mean(distance), "smoothness": published, "smoothness_mean": mean}
+    return {f"{templates.name}_{score}": float(value) for score, value in found.items()}
 
 
 @shared
@@ -74,23 +76,27 @@ def evaluate(context: Context) -> dict[str, float]:
     above an even one, as published (the sum where it is defined divided by the number of all
     interpolations), and its mean where it is defined. A signal turns by its angle on the ring, or
     by octaves.
+
+    For sentences of a carousel, the distance is the share of the 16 words in which a sentence
+    differs from the nearest of 128 true ones; valid are those that equal one.
     """
-    return scores(*trajectories(context), context.dataset.templates)
+    distance, factor = trajectories(context)
+    found = scores(distance, factor, context.dataset.templates)
+    if context.dataset.kind == TOKENS:
+        found["sentence_valid"] = float(np.mean(distance == 0))
+    return found
 
 
 def draw(context: Context) -> dict:
     """The nearest template's factor along interpolations, and the distance to it."""
     distance, factor = trajectories(context)
     templates = context.dataset.templates
-    ring = templates.period is not None
-    title = f"the nearest {templates.name}'s {'angle' if ring else 'octave'}"
-    figure, (turn, far) = plots.panels(title, "cosine distance to it")
+    figure, (turn, far) = plots.panels(f"the nearest {templates.name}", "distance to it")
     t = np.linspace(0, 1, factor.shape[1])
     paths = templates.unwrapped(factor[:SHOWN])
-    for path in np.degrees(paths) if ring else paths:
+    for path in templates.scale * paths:
         turn.plot(t, path - path[0], color=plots.MODEL, alpha=0.5, linewidth=1)
-    unit = "turned by, degrees" if ring else "moved by, octaves"
-    turn.set(xlabel="along the interpolation", ylabel=unit)
+    turn.set(xlabel="along the interpolation", ylabel=templates.axis)
     turn.grid(True)
     plots.quartiles(far, t, distance, "median and quartiles")
     far.set(xlabel="along the interpolation", ylim=(0, None))

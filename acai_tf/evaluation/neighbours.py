@@ -26,3 +26,9 @@ def evaluate(context: Context) -> dict[str, float]:
     vote = KNeighborsClassifier(min(K, len(train)), algorithm="brute")
     found = vote.fit(train, context.train_labels).predict(test)
     return {"neighbours_accuracy": float(np.mean(found == context.dataset.test_labels))}
+
+
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances of rows [n, d] and [m, d], [n, m]: |a|^2 + |b|^2 - 2 a.b."""
+    squares = np.sum(a**2, axis=1)[:, None] + np.sum(b**2, axis=1)
+    return np.maximum(squares - 2 * a @ b.T, 0)

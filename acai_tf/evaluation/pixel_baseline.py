@@ -15,10 +15,9 @@ def evaluate(context: Context) -> dict[str, float]:
     They are the same for every model of a dataset, so they are measured once and kept in the
     context's cache.
     """
-
     context.check_classes()
 
     def pixels():
-        return Pixels(context.dataset.image_shape)
+        return Pixels(context.dataset.image_shape, context.dataset.vocabulary)
 
     return baseline(context, "pixel_baseline", "pixels", MEASURED, pixels)

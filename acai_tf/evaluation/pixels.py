@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import CannotEvaluate
 
 
@@ -18,11 +19,15 @@ class Pixels:
     """`Autoencoder.compiled_method` for the identity; it interpolates by blending pixels.
 
     Args:
-        image_shape: (height, width, colors).
+        image_shape: (height, width, colors), or as in `Dataset`.
+        vocabulary: of tokens, whose pixels are one-hot vectors.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int]):
+    def __init__(self, image_shape: tuple[int, ...], vocabulary: Vocabulary | None = None):
         self.image_shape = self.latent_shape = tuple(image_shape)
+        self.vocabulary = vocabulary
+        if vocabulary is not None:
+            self.latent_shape = (*self.image_shape, len(vocabulary))
 
     def compiled_method(self, name: str, steps: int = 16, method: str = "lerp") -> Callable:
         """An inference method on arrays; raises CannotEvaluate for "classify"."""
@@ -32,5 +37,12 @@ class Pixels:
             raise CannotEvaluate("raw pixels have no jointly trained probe")
         if name == "interpolate":
             path, positions = PATHS[method], np.linspace(0, 1, steps)
-            return lambda start, end: np.asarray(path(to_float(start), to_float(end), positions))
-        return to_float  # encode, decode, reconstruct
+            floats = self._floats
+            return lambda start, end: np.asarray(path(floats(start), floats(end), positions))
+        return self._floats  # encode, decode, reconstruct
+
+    def _floats(self, images) -> np.ndarray:
+        images = np.asarray(images)
+        if self.vocabulary is None or np.issubdtype(images.dtype, np.floating):
+            return to_float(images)
+        return np.eye(len(self.vocabulary), dtype=np.float32)[images]

@@ -5,6 +5,7 @@ import numpy as np
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import plots
 from acai_tf.evaluation.context import Context, shared, shrunk
+from acai_tf.kinds import IMAGES
 
 SCORES = {
     "realism_distance": ("distance of interpolations to test images", "lower"),
@@ -49,7 +50,7 @@ def distance_to_nearest(features: np.ndarray, others: np.ndarray) -> np.ndarray:
 @shared
 def distances(context: Context) -> dict[str, np.ndarray]:
     """Of "path" and "blend" [pairs, 16]; of the ends, "reconstruction" and "real" [2 pairs]."""
-    context.check_images()
+    context.check_kind(IMAGES)
     images, pairs = context.dataset.test_images, context.pairs
     others = feature(shrunk(images[2 * pairs : 2 * pairs + OTHERS]))
     ends = images[: 2 * pairs]

@@ -55,7 +55,8 @@ def _section(name: str, results: Results, scores: dict[str, float]) -> dict:
         values = [scores.get(name) for name in (score, *(f"{p}_{score}" for p in prefixes))]
         values = ["" if value is None else format_score(value, shown) for value in values]
         rows.append((shown, values, better, score))
-    protocol = getattr(evaluator, "evaluate", getattr(evaluator, "draw", None))
+    parts = (getattr(evaluator, part, None) for part in ("evaluate", "draw", "write"))
+    protocol = next(filter(None, parts), None)
     figures = {figure: results.figure(figure) for figure in entry.get("figures", [])}
     return {
         "name": name,
@@ -64,6 +65,7 @@ def _section(name: str, results: Results, scores: dict[str, float]) -> dict:
         "left_out": entry.get("left_out"),
         "seconds": entry.get("seconds"),
         "rows": rows,
+        "texts": entry.get("texts", {}),
         "columns": ["value", *(BASELINES[p] for p in prefixes)],
         "figures": {figure: _embedded(file) for figure, file in figures.items() if file.is_file()},
     }

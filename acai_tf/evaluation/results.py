@@ -2,7 +2,7 @@
 
 {"about": what was evaluated: model, dataset, images, step, weights ...,
  "evaluators": {name: {"scores": {name: value or null}, "figures": [name], "seconds", "options",
-                       "code": a hash}
+                       "texts": {name: text}, "code": a hash}
                 or {"left_out": why}}}
 
 Results are reused for the same weights, images, options and code. An eval.json of something else is
@@ -105,7 +105,7 @@ def read(folder: pathlib.Path) -> dict | None:
                 entry["scores"], entry["figures"], entry["seconds"]  # KeyError if missing
             numbers = [*entry.get("scores", {}).values(), entry.get("seconds", 0)]
             [math.isfinite(number) for number in numbers if number is not None]
-            "".join(entry.get("figures", []))
+            "".join([*entry.get("figures", []), *entry.get("texts", {}).values()])
     except (
         ArithmeticError,
         AttributeError,

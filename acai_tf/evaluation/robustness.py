@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from acai_tf import kinds
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import plots
 from acai_tf.evaluation.context import Context, shared
@@ -84,7 +85,7 @@ class Point(NamedTuple):
 @shared
 def curves(context: Context) -> dict[str, list[Point]]:
     """The strengths of each corruption that applies, the first one 0: clean images."""
-    context.check_images()
+    context.check_kind(kinds.IMAGES)
     clean = _point(context)
     found = {name: [clean] for name in CORRUPTIONS}
     conditions = [(name, s) for name, (_, strengths) in CORRUPTIONS.items() for s in strengths]

@@ -104,7 +104,7 @@ def evaluate_run(
                 todo.append(name)
         if todo:
             slow = {*SLOW, "clustering", "map"} & {*todo} and not quick
-            minutes = _minutes(todo, context, n_init, not quick)
+            minutes = _minutes(todo, context, n_init, **options["map"])
             print(f"about {minutes} min{' (less with --quick)' if slow else ''}", flush=True)
         try:
             for name in names:
@@ -135,7 +135,7 @@ def _checked_features(features: str, names: list[str]) -> dict[str, str]:
     return {}
 
 
-def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int:
+def _minutes(names: list[str], context: Context, n_init: int, tsne: bool, umap: bool) -> int:
     """A rough estimate of the time that evaluators take."""
     data, code = context.dataset, math.prod(context.model.latent_shape)
     test, pixels = len(data.test_images), math.prod(data.image_shape)
@@ -147,7 +147,7 @@ def _minutes(names: list[str], context: Context, n_init: int, tsne: bool) -> int
         "realism": 8,
         "transitions": 50,
         "generation": 50 + 4e-9 * 8 * min(10_000, test) ** 2 + 8e-7 * test * pixels,
-        "map": (40 if importlib.util.find_spec("umap") else 10) if tsne else 1,
+        "map": 1 + 9 * tsne + 30 * umap,
         "information": 1e-8 * min(10_000, test) ** 2 + 1e-9 * train * code,
         "neighbours": search * (code + 100),
         "linear": 6 + 3 * fit * (code + 100),
@@ -179,6 +179,8 @@ def _measure(name: str, context: Context, options: dict, results: Results) -> bo
             for title, figure in evaluator.draw(context, **options).items():
                 plots.save(figure, results.figure(title))
                 entry["figures"].append(title)
+        if hasattr(evaluator, "write"):
+            entry["texts"] = evaluator.write(context, **options)
     except CannotEvaluate as reason:
         entry = {"left_out": str(reason)}
     except Exception as error:
@@ -205,3 +207,5 @@ def _print(name: str, results: Results) -> None:
     for score, value in scores({name: entry}).items():
         shown, _ = known.get(score, (score, ""))
         print(f"  {shown:<48} {format_score(value, shown):>9}  {score}")
+    for title, text in entry.get("texts", {}).items():
+        print(f"\n{title}:\n\n{text}\n")

@@ -8,6 +8,7 @@ from tqdm import tqdm
 from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import to_float
+from acai_tf.kinds import IMAGES
 
 SCORES = {"test_ssim": ("reconstruction SSIM, -1..1", "higher")}
 WINDOW = 11  # pixels
@@ -23,7 +24,7 @@ def evaluate(context: Context) -> dict[str, float]:
     """
     from skimage.metrics import structural_similarity  # takes seconds to import
 
-    context.check_images()
+    context.check_kind(IMAGES)
     reconstruct, images = context.model.compiled_method("reconstruct"), context.dataset.test_images
     if (side := min(images.shape[1:3])) < WINDOW:
         raise CannotEvaluate(f"images of {side} pixels are smaller than the window of SSIM")

@@ -63,6 +63,8 @@ def open_target(
     if data.image_shape != model.image_shape:
         expected, given = ("x".join(map(str, x)) for x in (model.image_shape, data.image_shape))
         raise UsageError(f"the model takes images of {expected}, {config.dataset} has {given}")
+    if data.vocabulary != model.vocabulary:
+        raise UsageError(f"{config.dataset} has another vocabulary than the model")
     if config.dataset == trained.dataset and images not in (None, data.fingerprint()):
         print("warning: the images differ from those that this run was trained on")
     kimg = step * config.batch / KIMG
@@ -88,7 +90,8 @@ def _pixels(run_dir, changes):
     data = load_dataset(config)
     about = {"model": "raw pixels", "dataset": config.dataset, "images": _images(data)}
     folder = pathlib.Path("runs", short_name(config.dataset), "pixels")
-    return Context(Pixels(data.image_shape), data, cache=_cache(config, about)), about, folder
+    model = Pixels(data.image_shape, data.vocabulary)
+    return Context(model, data, cache=_cache(config, about)), about, folder
 
 
 def _changed(config: Config, changes: dict) -> Config:

@@ -4,6 +4,7 @@ import numpy as np
 
 from acai_tf.evaluation import plots
 from acai_tf.evaluation.context import Context, shared, shrunk
+from acai_tf.kinds import IMAGES
 
 SCORES = {
     "transition_smoothness": ("transition smoothness, 0 even", ""),
@@ -44,7 +45,7 @@ def along_paths(context: Context) -> tuple[np.ndarray, np.ndarray, float]:
     """Class probabilities along `context.paths` and `.blends`, and the classifier's accuracy."""
     from acai_tf.evaluation import classifier  # imports keras, which takes seconds
 
-    context.check_images()
+    context.check_kind(IMAGES)
     model = classifier.trained(context)
 
     def probabilities(paths):

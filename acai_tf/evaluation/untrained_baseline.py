@@ -9,6 +9,8 @@ from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import clustering, information, linear, neighbours
 from acai_tf.evaluation.baselines import baseline, described
 from acai_tf.evaluation.context import Context
+from acai_tf.lazy import keras
+from acai_tf.models import build_model
 
 MEASURED = {
     linear: {"seeds": 1},
@@ -27,10 +29,7 @@ def evaluate(context: Context) -> dict[str, float]:
     They are the same for every model of an architecture on a dataset, so they are measured once and
     kept in the context's cache. What training gives is the difference from them.
     """
-    import keras  # takes seconds to import
-
-    from acai_tf.models import build_model
-    from acai_tf.models.noise import seed_weights
+    from acai_tf.models.noise import seed_weights  # imports keras, which takes seconds
 
     config, data = getattr(context.model, "config", None), context.dataset
     if config is None:
@@ -39,7 +38,7 @@ def evaluate(context: Context) -> dict[str, float]:
     seed_weights(0)
     changed = dataclasses.replace(config, seed=0, dtype_policy="float32")
     try:
-        model = build_model(changed, data.image_shape, data.classes)
+        model = build_model(changed, data.image_shape, data.classes, data.vocabulary)
     except UsageError as error:  # a part that is not installed, of an export
         raise CannotEvaluate(str(error)) from error
     # What initial codes depend on, for networks of the user's own too.

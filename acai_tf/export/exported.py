@@ -1,15 +1,16 @@
 """Read an exported model."""
 
-import functools
 import json
 import operator
 
 import numpy as np
 
 from acai_tf.config import Config
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, FLOAT, SAMPLER, VERSION
 from acai_tf.files import expanded
+from acai_tf.kinds import IMAGES, TOKENS, kind_of
 from acai_tf.lazy import tf
 from acai_tf.models import samplers
 from acai_tf.models.inference import (
@@ -17,6 +18,7 @@ from acai_tf.models.inference import (
     check_indices,
     check_latents,
     check_path,
+    check_tokens,
     even_positions,
     in_parts,
 )
@@ -35,8 +37,9 @@ def read_about(path: str) -> dict:
             raise ValueError(f"version {about['version']}, not {VERSION}")
         for name in ("image_shape", "latent_shape"):
             about[name] = tuple(operator.index(length) for length in about[name])
-        if len(about["image_shape"]) not in (2, 3) or min(about["image_shape"]) < 1:
+        if len(about["image_shape"]) not in (1, 2, 3) or min(about["image_shape"]) < 1:
             raise ValueError(f"image_shape {about['image_shape']}")
+        about["vocabulary"] = Vocabulary.from_dict(about.get("vocabulary"))
         for name in ("step", "classes"):
             about[name] = operator.index(about.get(name, 0))
         # None: the model was not made from settings.
@@ -65,12 +68,17 @@ class Exported(samplers.Sampling):
         self.path, self.about = expanded(path), read_about(path)
         self.config, self.classes = self.about["config"], self.about["classes"]
         self.image_shape = self.about["image_shape"]
-        self.latent_shape = self.about["latent_shape"]
+        self.latent_shape, self.vocabulary = self.about["latent_shape"], self.about["vocabulary"]
         try:
             self._loaded = tf.saved_model.load(str(self.path))
         except Exception as error:  # TensorFlow raises many kinds for a damaged file
             raise UsageError(f"{self.path} is damaged ({error})") from error
         self.sampler = samplers.load(self.path / SAMPLER)
+
+    @property
+    def kind(self) -> str:
+        """What the model takes: "images", "signals" or "tokens"."""
+        return kind_of(self.image_shape, self.vocabulary)
 
     @property
     def discrete(self) -> bool:
@@ -138,8 +146,16 @@ class Exported(samplers.Sampling):
         def call(*arrays):
             return getattr(self, name)(*arrays, **options)
 
-        check = functools.partial(check_images, image_shape=self.image_shape)
-        return in_parts(call, check, self.image_shape, name, **options)
+        made = self.image_shape
+        if self.kind == TOKENS:
+            made = (*made, len(self.vocabulary))
+        return in_parts(call, self._check, made, name, **options)
+
+    def _check(self, images) -> None:
+        if self.kind == TOKENS:
+            check_tokens(images, self.image_shape, len(self.vocabulary))
+        else:
+            check_images(images, self.image_shape)
 
     def _check_discrete(self) -> None:
         if not self.discrete:
@@ -148,9 +164,11 @@ class Exported(samplers.Sampling):
     def _call(self, name: str, output: str, **inputs) -> np.ndarray:
         images = {k: np.asarray(v) for k, v in inputs.items() if k.startswith("images")}
         for value in images.values():
-            check_images(value, self.image_shape)
-        if any(value.dtype != np.uint8 for value in images.values()):
-            name += FLOAT if len(self.image_shape) == 3 else ""
+            self._check(value)
+        if self.kind == TOKENS:
+            images = {key: value.astype(np.int32) for key, value in images.items()}
+        elif any(value.dtype != np.uint8 for value in images.values()):
+            name += FLOAT if self.kind == IMAGES else ""
             for key, value in images.items():
                 floats = value.astype(np.float32)
                 images[key] = floats * (2 / 255) - 1 if value.dtype == np.uint8 else floats

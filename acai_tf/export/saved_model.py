@@ -9,24 +9,26 @@ import keras
 
 from acai_tf.errors import UsageError
 from acai_tf.export import FLOAT
+from acai_tf.kinds import IMAGES, SIGNALS, TOKENS
 from acai_tf.lazy import tf
 from acai_tf.models.autoencoder import Autoencoder
 
+DTYPES = {IMAGES: "uint8", SIGNALS: "float32", TOKENS: "int32"}  # of inputs
+
 
 def write(model: Autoencoder, folder: pathlib.Path, critic: bool) -> None:
-    """Write saved_model.pb and its variables; signatures take uint8 or (_float) float32 images, or
-    float32 signals.
+    """Write saved_model.pb and its variables; signatures take uint8 or (_float) float32 images,
+    float32 signals, or int32 tokens.
 
     Raises:
         UsageError: Keras runs on another backend than TensorFlow.
         OSError: the disk is full.
     """
-    images = len(model.image_shape) == 3
     methods = inference_methods(model, critic)
     if model.sampler:
         methods["sample"] = _sample(model)
     signatures, floats = trace(methods), {}
-    if images:  # signals are floats anyway
+    if model.kind == IMAGES:
         floats = inference_methods(model, critic, image_dtype="float32")
         floats = {name: floats[name] for name in floats if not name.startswith("decode")}
     save(signatures | {name + FLOAT: f for name, f in trace(floats).items()}, folder)
@@ -40,7 +42,7 @@ def inference_methods(
     Args:
         model: an `Autoencoder`.
         critic: include `estimate`.
-        image_dtype: "uint8" or "float32"; None: uint8 for images, float32 for signals.
+        image_dtype: "uint8" or "float32" for images; None: DTYPES.
         batch: the number of images, and of points of a path; None: any.
 
     Returns:
@@ -55,7 +57,7 @@ def inference_methods(
     def spec(name, *shape, dtype="float32"):
         return tf.TensorSpec((batch, *shape), dtype, name)
 
-    image_dtype = image_dtype or ("uint8" if len(model.image_shape) == 3 else "float32")
+    image_dtype = image_dtype or DTYPES[model.kind]
 
     def image(name):
         return spec(name, *model.image_shape, dtype=image_dtype)

@@ -127,6 +127,8 @@ def export(
             "classes": model.classes,
             "critic": critic,
         }
+        if model.vocabulary is not None:
+            written["vocabulary"] = model.vocabulary.to_dict()
         (partial / ABOUT).write_text(json.dumps({**(about or {}), **written}, indent=2) + "\n")
         if folder.exists():
             if (folder / "evaluation").exists():  # results name the weights they are of

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 from acai_tf import registry
 from acai_tf.config import Config, changed_settings, specific_settings
 from acai_tf.data import DATASETS, OURS
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import EVALUATORS
+from acai_tf.kinds import SIGNALS, TOKENS, kind_of
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
@@ -47,6 +49,7 @@ NETWORKS = {
     "paper": "acai_tf.models.networks:paper",
     "residual": "acai_tf.models.networks:residual",
     "large": "acai_tf.models.networks:large",
+    "recurrent": "acai_tf.models.networks:recurrent",
 }
 _REGISTRIES = {
     "model": MODELS,
@@ -141,13 +144,20 @@ def refuse_unread(config: Config, given: set[str]) -> None:
         )
 
 
-def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "Autoencoder":
+def build_model(
+    config: Config,
+    image_shape: tuple[int, ...],
+    classes: int,
+    vocabulary: Vocabulary | None = None,
+) -> "Autoencoder":
     """Build the model that a `Config` describes, with fresh weights.
 
     Args:
         config: the run's settings.
-        image_shape: (height, width, channels), or (length, channels) of signals.
+        image_shape: (height, width, channels), (length, channels) of signals, or (length,) of
+            tokens.
         classes: number of classes of the probe; with fewer than two there is no probe.
+        vocabulary: of tokens.
 
     Raises:
         UsageError: an unknown part, a setting that is not read, or shapes that do not fit.
@@ -156,6 +166,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
     from acai_tf.models.autoencoder import Autoencoder
     from acai_tf.models.corruption import Corruption
     from acai_tf.models.networks import like
+    from acai_tf.models.reconstruction import Categorical
     from acai_tf.models.regularizers import Regularizer
     from acai_tf.models.units import Units
 
@@ -164,7 +175,7 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
         if setting == "advdepth":
             if value in (0, config.depth):
                 return None
-            return lambda: like(build_networks(config, image_shape, value)[0], "critic")
+            return lambda: like(build_networks(config, shape, value)[0], "critic")
         if setting == "disc_layer_sizes":
             return config.layer_sizes
         return 2**value if setting == "z_log_size" else value
@@ -180,11 +191,18 @@ def build_model(config: Config, image_shape: tuple[int, ...], classes: int) -> "
         return registry.call(kind, part, found, *arguments, **options)
 
     refuse_unread(config, changed_settings(config))
-    encoder, decoder = build_networks(config, image_shape, config.depth)
+    shape = image_shape  # that networks take
+    if vocabulary is not None:
+        shape = (*image_shape, len(vocabulary))
+    encoder, decoder = build_networks(config, shape, config.depth)
     parts = registry.parse_list(config.regularizers)
     options = {}  # without a corruption, the model's own
-    if len(image_shape) == 2:  # signals
+    kind = kind_of(image_shape, vocabulary)
+    if kind == SIGNALS:
         options["units"] = Units(image_shape[-1])
+    elif kind == TOKENS:
+        found = registry.find("model", registry.parse(config.model).name, MODELS)
+        options["reconstruction"] = Categorical(vocabulary, getattr(found, "likelihood", False))
     if config.corruption:
         part = registry.parse(config.corruption)
         options["corruption"] = make("corruption", Corruption, part)

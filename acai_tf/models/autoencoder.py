@@ -16,6 +16,7 @@ from keras import layers, ops
 
 from acai_tf import backend
 from acai_tf.errors import UsageError
+from acai_tf.kinds import kind_of
 from acai_tf.models import interpolation, losses, networks, shared_pass
 from acai_tf.models.bottlenecks import Bottleneck, Deterministic
 from acai_tf.models.inference import (
@@ -39,8 +40,9 @@ _PARTS = ("encoder", "decoder", "bottleneck", "reconstruction", "corruption", "u
 class Autoencoder(Sampling, keras.Model):
     """An autoencoder made of any Keras networks.
 
-    Images are uint8, or float in [-1, 1]. `fit` takes images, (images, labels), or a
-    tf.data.Dataset of either. Losses and metrics follow from the parts.
+    Images are uint8, or float in [-1, 1]; signals are floats; tokens, with `Categorical`, are
+    integers [B, T], and decoded to probabilities [B, T, V]. `fit` takes images, (images, labels),
+    or a tf.data.Dataset of either. Losses and metrics follow from the parts.
 
     Args:
         encoder: x [B, H, W, C] -> h [B, ...].
@@ -74,6 +76,7 @@ class Autoencoder(Sampling, keras.Model):
     """
 
     log_names: tuple[str, ...] = ()  # of `extra_logs`
+    likelihood = False  # whether the reconstruction must be a likelihood, summed over elements
     config = None  # the `Config` that `build_model` made the model from
 
     def __init__(
@@ -100,7 +103,8 @@ class Autoencoder(Sampling, keras.Model):
         self.average = None  # of the weights: an `Average`
         self.rollbacks = 0  # to earlier checkpoints, after a loss that was not finite
 
-        self.image_shape = networks.input_shape(encoder, "encoder")
+        self.network_shape = networks.input_shape(encoder, "encoder")
+        self.image_shape = self.reconstruction.input_shape(self.network_shape)
         self.latent_shape = encoder.output_shape[1:]
         self.code_size = math.prod(self.latent_shape)
         taken, made = networks.input_shape(decoder, "decoder"), decoder.output_shape[1:]
@@ -134,6 +138,16 @@ class Autoencoder(Sampling, keras.Model):
         """Codes [B, ...] -> images [B, H, W, C], about [-1, 1]."""
         check_latents(latents, self.latent_shape)
         return self._restored(self.decoder(self.bottleneck.latent(latents)))
+
+    @property
+    def vocabulary(self):
+        """The `acai_tf.Vocabulary` of a model of tokens; None for others."""
+        return self.reconstruction.vocabulary
+
+    @property
+    def kind(self) -> str:
+        """What the model takes: "images", "signals" or "tokens"."""
+        return kind_of(self.image_shape, self.vocabulary)
 
     @property
     def discrete(self) -> bool:
@@ -222,9 +236,8 @@ class Autoencoder(Sampling, keras.Model):
             # retrace one function shared by all methods.
             call = functools.partial(getattr(self, name), **options)
             function = backend.compiled(self, call)
-            self._compiled_methods[key] = in_parts(
-                function, check, self.image_shape, name, **options
-            )
+            made = self.reconstruction.output_shape(self.image_shape)
+            self._compiled_methods[key] = in_parts(function, check, made, name, **options)
         return self._compiled_methods[key]
 
     def _prepared(self, images):
@@ -283,7 +296,7 @@ class Autoencoder(Sampling, keras.Model):
         """The random numbers of one step, {part: {name: tensor [batch, ...]}}."""
         noise = {}
         if hasattr(self.corruption, "noise"):
-            noise["corruption"] = self.corruption.noise(seed, (batch, *self.image_shape))
+            noise["corruption"] = self.corruption.noise(seed, (batch, *self.network_shape))
         noise["bottleneck"] = self.bottleneck.noise(seed, batch)
         return noise | {r.name: r.noise(seed, batch) for r in self.regularizers}
 

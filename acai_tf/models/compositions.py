@@ -71,12 +71,13 @@ class VAE(Autoencoder):
     """Variational autoencoder (Kingma and Welling 2014; Higgins et al. 2017 for other betas).
 
     Maximizes E_q[log p(x | z)] - beta KL(q(z | x) || N(0, I)), with p a Bernoulli over
-    (x + 1) / 2. Training decodes a sample of q. `encode` returns its mean, or given
-    `epsilon` ~ N(0, I), [B, d], a sample, as the original program did.
+    (x + 1) / 2, or what `reconstruction` says. Training decodes a sample of q. `encode` returns its
+    mean, or given `epsilon` ~ N(0, I), [B, d], a sample, as the original program did.
 
     Args:
         encoder, decoder, options: as for `Autoencoder`.
         beta: weight of the KL term.
+        reconstruction: None for `Bernoulli`; a likelihood that is summed, not a mean.
 
     Examples:
         >>> model = acai_tf.VAE(encoder, decoder, beta=4.0)
@@ -84,9 +85,11 @@ class VAE(Autoencoder):
     """
 
     log_names = ("elbo",)
+    likelihood = True
 
-    def __init__(self, encoder, decoder, beta: float = 1.0, **options):
-        super().__init__(encoder, decoder, Gaussian(beta), Bernoulli(), **options)
+    def __init__(self, encoder, decoder, beta: float = 1.0, reconstruction=None, **options):
+        reconstruction = reconstruction or Bernoulli()
+        super().__init__(encoder, decoder, Gaussian(beta), reconstruction, **options)
 
     def extra_logs(self, logs):
         return {"elbo": logs["loss_ll"] - self.bottleneck.beta * logs["loss_kl"]}

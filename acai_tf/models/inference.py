@@ -8,7 +8,7 @@ import numpy as np
 
 from acai_tf.errors import UsageError
 
-PART = 500 * 32 * 32  # pixels that a compiled method reads or makes at a time
+PART = 500 * 32 * 32  # pixels, or numbers, that a compiled method makes at a time
 METHODS = ("lerp", "slerp")
 FLOAT_LIMIT = 2.0  # of float images: decoders and noise exceed [-1, 1]
 
@@ -54,6 +54,24 @@ def check_images(images, image_shape: tuple[int, ...]) -> None:
             " to [-1, 1], which the model takes: 2 * images - 1",
             stacklevel=1,  # a single location, so that Python shows it once
         )
+
+
+def check_tokens(tokens, shape: tuple[int, ...], levels: int) -> None:
+    """Check that tokens are integers [B, *shape] in [0, levels), or probabilities of them
+    [B, *shape, levels], or raise UsageError.
+
+    Only shape and type of a tensor are checked.
+    """
+    given, kind = tuple(getattr(tokens, "shape", ())), str(getattr(tokens, "dtype", type(tokens)))
+    whole = given[1:] == tuple(shape) and "int" in kind
+    probable = given[1:] == (*shape, levels) and "float" in kind
+    if not (whole or probable) or given[0] == 0:
+        wanted = f"whole numbers {_batch(shape)} below {levels}"
+        raise UsageError(f"the model takes {wanted}, got {kind} {list(given)}")
+    if isinstance(tokens, np.ndarray) and "int" in kind:
+        low, high = int(tokens.min()), int(tokens.max())
+        if low < 0 or high >= levels:
+            raise UsageError(f"tokens must be in 0..{levels - 1}, these are {low} to {high}")
 
 
 def check_latents(latents, latent_shape: tuple[int, ...]) -> None:
@@ -110,17 +128,17 @@ def even_positions(steps: int) -> np.ndarray:
 def in_parts(
     function: Callable,
     check: Callable,
-    image_shape: tuple[int, ...],
+    made_shape: tuple[int, ...],
     name: str,
     steps: int = 1,
     **_,
 ) -> Callable:
     """The inference method `name` for any number of images, at constant memory.
 
-    `function` computes it for a part of them, and makes `steps` images of each; `check` is called
-    with each whole array of images.
+    `function` computes it for a part of them, and makes `steps` images of `made_shape` of each;
+    `check` is called with each whole array of images.
     """
-    part = max(1, PART // (math.prod(image_shape[:2]) * steps))
+    part = max(1, PART // (math.prod(made_shape[:2]) * steps))
     axis = 1 if name.startswith("interpolate") else 0  # of the images in the result
 
     def method(*arrays):

@@ -78,6 +78,12 @@ def bernoulli_log_likelihood(*, logits, target):
     return -ops.sum(_sigmoid_cross_entropy(logits, target)) / batch
 
 
+def categorical_log_likelihood(*, logits, target):
+    """log p(target) under Categorical(logits), one-hot [B, ..., K]: sum over tokens, batch mean."""
+    batch = ops.cast(ops.shape(logits)[0], logits.dtype)
+    return ops.sum(target * ops.log_softmax(logits, axis=-1)) / batch
+
+
 def binary_cross_entropy(*, logits, target: float):
     """Mean cross-entropy between sigmoid(logits) and a single target, 0 or 1."""
     return ops.mean(_sigmoid_cross_entropy(logits, target))

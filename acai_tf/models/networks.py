@@ -15,9 +15,11 @@ from acai_tf.errors import UsageError
 from acai_tf.models.fused import Network
 
 SLOPE = 0.2  # of leaky ReLUs
-CONVOLUTION = {1: layers.Conv1D, 2: layers.Conv2D}  # by the number of dimensions
 GAIN = {"published": 1, "he": 2}  # by initializer, times the original's variance
+# By the number of an element's sides.
+CONVOLUTION = {1: layers.Conv1D, 2: layers.Conv2D}
 POOLING = {1: layers.AveragePooling1D, 2: layers.AveragePooling2D}
+UPSAMPLING = {1: layers.UpSampling1D, 2: layers.UpSampling2D}  # to the nearest
 
 
 def _convolution(
@@ -55,8 +57,9 @@ def encoder(
     initializer: str = "published",
 ) -> Network:
     """The paper's encoder, images [B, H, W, C] -> [B, H >> scales, W >> scales, latent]."""
-    convolution = functools.partial(_convolution, len(image_shape) - 1, initializer=initializer)
-    pooling = POOLING[len(image_shape) - 1]
+    sides = len(image_shape) - 1
+    convolution = functools.partial(_convolution, sides, initializer=initializer)
+    pooling = POOLING[sides]
     first = convolution(depth, image_shape[-1], "conv0", size=1, linear=True)
     stack = [keras.Input(image_shape), first]
     channels, index = depth, 1
@@ -82,17 +85,16 @@ def decoder(
     initializer: str = "published",
 ) -> Network:
     """The paper's decoder, codes [B, h, w, latent] -> [B, h << scales, w << scales, colors]."""
-    convolution = functools.partial(_convolution, len(latent_shape) - 1, initializer=initializer)
+    sides = len(latent_shape) - 1
+    convolution = functools.partial(_convolution, sides, initializer=initializer)
+    upsampling = UPSAMPLING[sides]
     stack = [keras.Input(latent_shape)]
     channels, index = latent_shape[-1], 0
     for scale in reversed(range(scales)):
         for _ in range(2):
             stack.append(convolution(depth << scale, channels, f"conv{index}"))
             channels, index = depth << scale, index + 1
-        if len(latent_shape) == 2:
-            stack.append(layers.UpSampling1D(2, name=f"up{scale}"))
-        else:
-            stack.append(layers.UpSampling2D(2, interpolation="nearest", name=f"up{scale}"))
+        stack.append(upsampling(2, name=f"up{scale}"))
     stack.append(convolution(depth, channels, f"conv{index}"))
     last = f"conv{index + 1}"
     stack.append(convolution(colors, depth, last, linear=True, dtype="float32"))
@@ -121,7 +123,7 @@ def paper(
         UsageError: latent_width is not the image's shorter side / 2**n.
     """
     *sides, colors = image_shape
-    scales = poolings(image_shape, latent_width)
+    scales = poolings(sides, latent_width)
     latent_shape = (*(side >> scales for side in sides), latent)
     options = {"fused": fused, "initializer": initializer}
     return (
@@ -204,6 +206,47 @@ def large(
 ) -> tuple[keras.Model, keras.Model]:
     """`residual` networks on patches of 4x4 pixels, for images of 64 to 256 pixels."""
     return residual(image_shape, depth, latent, latent_width, patch=4)
+
+
+def recurrent(
+    image_shape: tuple[int, int], depth: int, latent: int, latent_width: int, units: int = 128
+) -> tuple[keras.Model, keras.Model]:
+    """Bidirectional GRUs for signals and tokens (Cho et al. 2014).
+
+    The last states of the encoder's GRU make the code. The decoder's reads the whole code at each
+    place, so that all places are decoded at once.
+
+    Args:
+        image_shape: (length, channels); the channels of tokens are one-hot.
+        depth: size of the embedding.
+        latent, latent_width: as for `paper`; any latent_width fits.
+        units: of the GRU of each direction.
+
+    Raises:
+        UsageError: inputs that are not sequences.
+    """
+    if len(image_shape) != 2:
+        raise UsageError(f"recurrent networks take signals or tokens, not images {image_shape}")
+    length, channels = image_shape
+
+    def gru(sequences):
+        return layers.Bidirectional(layers.GRU(units, return_sequences=sequences), name="gru")
+
+    encoder = [
+        keras.Input(image_shape),
+        layers.Dense(depth, name="embedding"),
+        gru(False),
+        layers.Dense(latent_width * latent, dtype="float32", name="code"),
+        layers.Reshape((latent_width, latent)),
+    ]
+    decoder = [
+        keras.Input((latent_width, latent)),
+        layers.Flatten(),
+        layers.RepeatVector(length),
+        gru(True),
+        layers.Dense(channels, dtype="float32", name="out"),
+    ]
+    return Network(encoder, name="encoder"), Network(decoder, name="decoder")
 
 
 def probe(latent_shape: tuple[int, ...], classes: int, name: str = "probe") -> Network:

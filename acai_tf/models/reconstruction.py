@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from acai_tf import backend
-from acai_tf.errors import UsageError
-from acai_tf.models import losses
-from acai_tf.models.inference import check_images
+from acai_tf.data.vocabulary import Vocabulary
+from acai_tf.models import losses, networks
+from acai_tf.models.inference import check_images, check_tokens
 
 
 def to_unit(images):
@@ -25,6 +25,7 @@ class Reconstruction:
 
     Attributes:
         log_names: names of the scalars that `logs` returns.
+        vocabulary: of tokens.
 
     Examples:
         >>> class AbsoluteError(acai_tf.Reconstruction):
@@ -36,6 +37,7 @@ class Reconstruction:
     """
 
     log_names: tuple[str, ...] = ()
+    vocabulary: Vocabulary | None = None
 
     def check(self, x, shape: tuple[int, ...]) -> None:
         """Raise UsageError unless x is a batch [B, *shape] that the model takes."""
@@ -52,6 +54,10 @@ class Reconstruction:
     def image(self, y):
         """The decoder's output as an image: the mean of p(x | z)."""
         return y
+
+    def input_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of inputs if the encoder takes `shape`, both without the batch."""
+        return shape
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the decoder's output for inputs of `shape`, both without the batch."""
@@ -126,13 +132,17 @@ class Bernoulli(Reconstruction):
 
 @keras.saving.register_keras_serializable("acai_tf")
 class Categorical(Reconstruction):
-    """Negative log-likelihood -log p(x) of integers x, with logits y; the mean over elements.
+    """Negative log-likelihood -log p(x) of tokens x, with logits y; the mean over tokens.
 
-    Inputs are integers [B, ...] in [0, levels); "images" are probabilities [B, ..., levels].
-    Logs `loss_ae`.
+    Inputs are integers [B, ...] in [0, levels). Networks read them as one-hot vectors
+    [B, ..., levels], in which a Dense layer is an embedding; "images" are probabilities of that
+    shape, which inference methods take too. Logs `loss_ae`, in nats; summed, `loss_ll`, the
+    log-likelihood.
 
     Args:
-        levels: number of values an element takes; the decoder ends with as many logits.
+        levels: number of values a token takes; the decoder ends with as many logits. Or the
+            tokens' texts, an `acai_tf.Vocabulary`.
+        summed: sum over tokens, as a VAE's likelihood does.
 
     Examples:
         >>> tokens = acai_tf.Categorical(levels=5)
@@ -140,32 +150,43 @@ class Categorical(Reconstruction):
         (7, 5)
     """
 
-    log_names = ("loss_ae",)
-
-    def __init__(self, levels: int):
-        self.levels = levels
+    def __init__(self, levels: int | Vocabulary, summed: bool = False):
+        self.vocabulary = Vocabulary.numbers(levels) if isinstance(levels, int) else levels
+        self.levels, self.summed = len(self.vocabulary), summed
+        self.log_names = ("loss_ll" if summed else "loss_ae",)
 
     def check(self, x, shape):
-        if tuple(x.shape[1:]) != tuple(shape) or "int" not in str(x.dtype):
-            raise UsageError(
-                f"the model takes whole numbers [B, {', '.join(map(str, shape))}] below"
-                f" {self.levels}, got {x.dtype} {list(x.shape)}"
-            )
+        check_tokens(x, shape, self.levels)
 
     def prepare(self, x):
-        return ops.cast(x, "int32")
-
-    def target(self, x):
-        return ops.one_hot(x, self.levels)
+        if "int" in keras.backend.standardize_dtype(x.dtype):
+            return ops.one_hot(ops.cast(x, "int32"), self.levels)
+        return ops.cast(x, "float32")
 
     def image(self, y):
         return ops.softmax(y)
 
+    def input_shape(self, shape):
+        networks.check_shape("encoder's input", shape, (*shape[:-1], self.levels))
+        return shape[:-1]
+
     def output_shape(self, shape):
         return (*shape, self.levels)
 
+    def scale(self, shape):
+        return float(math.prod(shape)) if self.summed else 1.0
+
     def loss(self, x, y):
-        return losses.cross_entropy(logits=y, label=x)
+        log_likelihood = losses.categorical_log_likelihood(logits=y, target=x)
+        tokens = 1 if self.summed else math.prod(y.shape[1:-1])
+        return -log_likelihood / tokens
+
+    def logs(self, loss):
+        return {self.log_names[0]: -loss if self.summed else loss}
 
     def get_config(self):
-        return {"levels": self.levels}
+        return {"levels": self.vocabulary.to_dict(), "summed": self.summed}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{**config, "levels": Vocabulary.from_dict(config["levels"])})

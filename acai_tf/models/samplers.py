@@ -221,11 +221,9 @@ class Sampling:
 
     Attributes:
         sampler: what `fit_sampler` made.
-        discrete: whether there are `encode_indices` and `decode_indices`.
     """
 
     sampler: Sampler | None = None
-    discrete = False
 
     def fit_sampler(self, images, seed: int = 0) -> Mixture:
         """Fit a Gaussian mixture of 10 components to the codes of training images, from which

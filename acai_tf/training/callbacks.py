@@ -8,8 +8,9 @@ import keras
 
 from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
-from acai_tf.evaluation import critic, figures, run_evaluators
-from acai_tf.files import saving
+from acai_tf.evaluation import critic, figures, run_evaluators, sentences
+from acai_tf.files import saving, write_atomically
+from acai_tf.kinds import TOKENS
 from acai_tf.models.optimizer import scheduled_rates
 from acai_tf.training import checkpoints, distribution
 from acai_tf.training.run_folder import RunFolder
@@ -81,11 +82,16 @@ class Report(keras.callbacks.Callback):
         return record
 
     def _save(self, record, state):
-        sheets = figures.sheets(self.model, self._dataset.test_images)
+        made_by = sentences if self.model.kind == TOKENS else figures
+        sheets = made_by.sheets(self.model, self._dataset.test_images)
         with saving(self._run.path, "fix the folder; the same command then resumes"):
             self._run.sheets.mkdir(exist_ok=True)  # fails if the run folder was removed
             for name, sheet in sheets.items():
-                figures.save_png(sheet, self._run.sheets / f"{name}-{record['kimg']:06d}.png")
+                path = self._run.sheets / f"{name}-{record['kimg']:06d}"
+                if isinstance(sheet, str):
+                    write_atomically(path.with_suffix(".txt"), sheet + "\n")
+                else:
+                    figures.save_png(sheet, path.with_suffix(".png"))
             self._tensorboard.write(record["step"], record, sheets)
             self._run.append(record)
         cooldown = self._config.cooldown_begins

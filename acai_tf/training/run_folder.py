@@ -20,6 +20,7 @@ import sys
 
 from acai_tf.config import EXECUTION_SETTINGS, Config
 from acai_tf.data import ARRAYS, short_name
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import UsageError
 from acai_tf.files import expanded, hold, write_atomically
 from acai_tf.training.checkpoints import checkpoints
@@ -69,17 +70,17 @@ class RunFolder:
         """The fingerprint of the images that the run started with; None: not recorded."""
         return self.saved().get("images")
 
-    def shapes(self) -> tuple[tuple[int, ...], int] | None:
-        """The images' shape, as in `Dataset`, and the number of classes; None: an older run, which
-        did not record them. Raises as `config`."""
+    def shapes(self) -> tuple[tuple[int, ...], int, Vocabulary | None] | None:
+        """The images' shape, as in `Dataset`, the number of classes, and the vocabulary of tokens;
+        None: an older run, which did not record them. Raises as `config`."""
         saved = self.saved()
         if "image_shape" not in saved:
             return None
         try:
             shape = tuple(int(length) for length in saved["image_shape"])
-            if len(shape) not in (2, 3) or min(shape) < 1:
+            if len(shape) not in (1, 2, 3) or min(shape) < 1:
                 raise ValueError(f"image_shape {saved['image_shape']}")
-            return shape, len(saved["class_names"])
+            return shape, len(saved["class_names"]), Vocabulary.from_dict(saved.get("vocabulary"))
         except (ValueError, TypeError, KeyError, OverflowError) as error:
             raise UsageError(f"{self._config} cannot be read ({error})") from error
 
@@ -153,6 +154,7 @@ class RunFolder:
         images: str,
         class_names: tuple[str, ...] = (),
         image_shape: tuple[int, ...] | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         """Write config.json, and print what changed since the run was last started.
 
@@ -160,7 +162,8 @@ class RunFolder:
             config: the run's settings.
             images: the training images' fingerprint.
             class_names: of the labels.
-            image_shape: [H, W, C], or [T, C] of signals.
+            image_shape: [H, W, C], [T, C] of signals, or [T] of tokens.
+            vocabulary: of tokens.
         """
         from acai_tf.training import distribution  # imports keras, which takes seconds
 
@@ -183,6 +186,7 @@ class RunFolder:
             "images": images,
             "class_names": list(class_names),
             **({"image_shape": list(image_shape)} if image_shape else {}),
+            **({"vocabulary": vocabulary.to_dict()} if vocabulary else {}),
             "versions": versions,
             "threads": threads,
         }
@@ -239,9 +243,12 @@ class RunFolder:
             write_atomically(self._metrics, "".join(kept))
 
 
-def default_run_dir(config: Config, signals: bool = False) -> str:
-    """runs/<dataset>/<model>-d<code size>-seed<seed>; `signals`: the data are, if nobody knows."""
-    size = config.latent * config.latent_width if signals else config.code_size
+def default_run_dir(config: Config, sequences: bool = False) -> str:
+    """runs/<dataset>/<model>-d<code size>-seed<seed>.
+
+    `sequences`: whether the data are signals or tokens, if the dataset's name does not tell.
+    """
+    size = config.latent * config.latent_width if sequences else config.code_size
     parts = [config.model, *filter(None, (config.regularizers, config.corruption))]
     if config.networks != "paper":
         parts.append(config.networks)

@@ -21,13 +21,21 @@ class TensorBoard:
         self._folder = folder
         self._writer = None
 
-    def write(self, step: int, record: dict[str, float], sheets: dict[str, np.ndarray]) -> None:
-        """Write one report: the finite scalars, and images [H, W, C] uint8; raises OSError."""
+    def write(
+        self, step: int, record: dict[str, float], sheets: dict[str, np.ndarray | str]
+    ) -> None:
+        """Write one report: the finite scalars, and images [H, W, C] uint8 or texts; raises
+        OSError."""
         if self._writer is None:
             self._folder.mkdir(exist_ok=True)
             self._writer = EventsWriter(str(self._folder / "events"), f".{os.getpid()}")
         summaries = [summary.scalar(name, x) for name, x in record.items() if math.isfinite(x)]
-        summaries += [summary.image(name, x, dataformats="HWC") for name, x in sheets.items()]
+        for name, sheet in sheets.items():
+            if isinstance(sheet, str):
+                indented = "".join(f"    {line}\n" for line in sheet.splitlines())  # as it is
+                summaries.append(summary.text(name, indented))
+            else:
+                summaries.append(summary.image(name, sheet, dataformats="HWC"))
         for one in summaries:
             self._writer.write_event(Event(summary=one, step=step, wall_time=time.time()))
         self._writer.flush()

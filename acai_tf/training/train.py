@@ -13,7 +13,7 @@ from acai_tf.backend import BACKENDS
 from acai_tf.config import KIMG, Config, changed_settings, configured, specific_settings
 from acai_tf.data import ARRAYS, canonical_name, load_dataset, settings_unread
 from acai_tf.data.dataset import Dataset
-from acai_tf.data.npz import holds_signals
+from acai_tf.data.npz import holds_sequences
 from acai_tf.data.pipeline import pipeline
 from acai_tf.errors import DivergedError, UsageError
 from acai_tf.export.exported import read_about
@@ -77,7 +77,8 @@ def train(
 
     with distribution.distribute(config), run.lock() if chief else contextlib.nullcontext():
         seed_weights(config.seed)
-        model = build_model(config, dataset.image_shape, dataset.classes)
+        about = dataset.image_shape, dataset.classes, dataset.vocabulary
+        model = build_model(config, *about)
         optimizer = adam(model, scheduled(config), config.probe_lr)
         model.compile(optimizer=optimizer, jit_compile=distribution.xla(config))
         if config.ema_kimg:
@@ -89,7 +90,8 @@ def train(
             model.units.set(*dataset.units)
         step = _restore(model, config, run)
         if chief:
-            run.begin(config, images, dataset.class_names, dataset.image_shape)
+            names, shape = dataset.class_names, dataset.image_shape
+            run.begin(config, images, names, shape, dataset.vocabulary)
         _fit(model, dataset, config, step, run)
         if model.average:
             model.average.swap()
@@ -116,10 +118,11 @@ def _resolve(config: Config | None, data, init, settings: dict) -> Config:
     }
     config = dataclasses.replace(config, dataset=canonical_name(config.dataset), **paths)
     source, _, file = config.dataset.partition(":")
-    signals = source == "npz" and holds_signals(file)
+    sequences = source == "npz" and holds_sequences(file)
     if isinstance(data, (tuple, list)) and len(data):
-        signals = np.issubdtype(np.asarray(data[0]).dtype, np.floating)
-    config = dataclasses.replace(config, run_dir=config.run_dir or default_run_dir(config, signals))
+        sequences = np.asarray(data[0]).dtype != np.uint8
+    run_dir = config.run_dir or default_run_dir(config, sequences)
+    config = dataclasses.replace(config, run_dir=run_dir)
     if config.init not in ("", A_MODEL):
         name = config.init.rstrip("/")
         if not pretrained.is_pretrained(pretrained.resolve(config.init)):

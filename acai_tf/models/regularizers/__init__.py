@@ -22,7 +22,7 @@ class Forward(NamedTuple):
         x_hat: reconstructions, decoded from `code`.
         decode: a function of codes [B, ...] that returns images.
         encode: a function of such images that returns their codes [B, ...]. A reconstruction whose
-            images are not what the encoder takes, such as `Categorical`, does not serve it.
+            images are not what the encoder takes does not serve it.
         discriminate: a function (network, x) that returns what the regularizer's own network says
             of x twice: for the network's own loss, and for the autoencoder's (see
             `Autoencoder.discriminate`).

@@ -31,7 +31,7 @@ class Cycle(Regularizer):
 
     def attach(self, model):
         decoded = model.reconstruction.output_shape(model.image_shape)
-        networks.check_shape(f"{self.name}: the decoded image", decoded, model.image_shape)
+        networks.check_shape(f"{self.name}: the decoded image", decoded, model.network_shape)
         self._axes = len(model.latent_shape)
 
     def noise(self, seed, batch):

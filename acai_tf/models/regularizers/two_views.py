@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from acai_tf import backend
 from acai_tf.errors import UsageError
+from acai_tf.kinds import IMAGES
 from acai_tf.models import losses, networks
 from acai_tf.models.fused import Network
 from acai_tf.models.regularizers import Regularizer, Terms
@@ -63,7 +64,7 @@ class TwoViews(Regularizer):
         self.temperature, self.flip = temperature, flip
 
     def attach(self, model):
-        if len(model.image_shape) != 3:
+        if model.kind != IMAGES:
             raise UsageError(f"{self.name}: views are of images [H, W, C], not {model.image_shape}")
         decoded = model.reconstruction.output_shape(model.image_shape)
         networks.check_shape(f"{self.name}: the decoded image", decoded, model.image_shape)
