@@ -76,6 +76,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from acai_tf.models.regularizers.prior_mixes import PriorMixes
     from acai_tf.models.regularizers.two_views import TwoViews
     from acai_tf.models.samplers import IndexChain, Mixture, Prior, Sampler
+    from acai_tf.models.schedule import Schedule
     from acai_tf.models.units import Units
     from acai_tf.original.checkpoint import load as load_original
     from acai_tf.training.train import train
@@ -108,6 +109,7 @@ _MODULES = {
     "models.regularizers.prior_mixes": ["PriorMixes"],
     "models.regularizers.two_views": ["TwoViews"],
     "models.samplers": ["IndexChain", "Mixture", "Prior", "Sampler"],
+    "models.schedule": ["Schedule"],
     "models.units": ["Units"],
     "training.train": ["train"],
     "training.transformer": ["LatentTransformer"],

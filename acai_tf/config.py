@@ -99,6 +99,20 @@ class Config:
     report_kimg: int = _training(64, "report, evaluate and checkpoint this often", 1, 2**20)
     batch: int = _training(64, "images per step, over all devices", 1, 2**16)
     lr: float = _training(1e-4, "learning rate of Adam", 0)
+    probe_lr: float | None = _training(None, "learning rate of the probe (--lr)", 0)
+    schedule: str = _training(
+        "constant",
+        "learning rates over the run: constant, cosine (to 0 all along) or trapezoid (constant,"
+        " then linearly to 0)",
+        choices=("constant", "cosine", "trapezoid"),
+    )
+    warmup_kimg: float = _training(0.0, "learning rates first rise from 0, for so many kimg", 0)
+    cooldown: float = _training(
+        0.2, "trapezoid: share of the run over which learning rates fall", 0, 1
+    )
+    ema_kimg: float = _training(
+        0.0, "use averaged weights: half-life in kimg of a moving average; 0: none", 0
+    )
     dtype_policy: str = _training(
         "float32",
         "float32, or mixed_bfloat16: compute in bfloat16, keep weights and losses in float32",
@@ -112,6 +126,11 @@ class Config:
         None, "height and width of the latent map; of signals and text, its length", 1, 2**12
     )
     networks: str = _networks("paper", "encoder and decoder: paper, residual, large or recurrent")
+    initializer: str = _networks(
+        "published",
+        "of the paper's networks: published, or he (twice the variance)",
+        choices=("published", "he"),
+    )
     regularizers: str = _networks("", "regularizers to add to the model's: NAME(KEY=VALUE), ...")
     corruption: str = _networks(
         "", "of the encoder's input: gaussian_noise, dropped_pixels, blur or occlusion"
@@ -145,6 +164,7 @@ class Config:
     advweight: float = _specific(0.5, "critic: weight lambda of the adversarial loss", 0)
     advdepth: int = _specific(0, "ACAI: --depth of the critic; 0: as the encoder's", 0, 2**12)
     reg: float = _specific(0.2, "critic: gamma, how much of x is in its real images", 0)
+    critic_lr: float | None = _specific(None, "critic: its learning rate (--lr)", 0)
     wgt_mmd: float = _specific(1.0, "LR-AE, MIDR-AE: weight of the codes' MMD from the prior", 0)
     advnoise: float = _specific(0.1, "MIDR-AE: weight of mixes of codes and prior samples", 0)
     advfake: float = _specific(0.1, "MIDR-AE: weight of decoded prior samples", 0)
@@ -199,6 +219,36 @@ class Config:
                 f" --report_kimg={math.gcd(self.total_kimg, self.report_kimg)}"
             )
         return reports
+
+    @property
+    def steps(self) -> int:
+        """Steps of the run; raises UsageError as `reports` and `steps_per_report`."""
+        return self.reports * self.steps_per_report
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps over which learning rates rise from 0."""
+        return round(self.warmup_kimg * KIMG / self.batch)
+
+    @property
+    def cooldown_begins(self) -> int:
+        """The step from which a trapezoid's learning rates fall; of others, the end of the run.
+
+        Up to there a run does not depend on its length, unless its schedule is cosine.
+        """
+        share = self.cooldown if self.schedule == "trapezoid" else 0
+        return self.steps - round(share * self.steps)
+
+    def check_length(self) -> None:
+        """Raise UsageError if the run's length, reports, batch and schedule do not fit together."""
+        if self.cooldown != Config.cooldown and self.schedule != "trapezoid":
+            raise UsageError(f"--cooldown needs --schedule=trapezoid, not {self.schedule}")
+        if self.warmup_steps > self.cooldown_begins:
+            cooldown = f" with --cooldown={self.cooldown:g}" * (self.schedule == "trapezoid")
+            raise UsageError(
+                f"--warmup_kimg={self.warmup_kimg:g}{cooldown} does not fit into"
+                f" --total_kimg={self.total_kimg}"
+            )
 
     @property
     def background_rgb(self) -> tuple[int, int, int]:

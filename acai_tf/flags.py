@@ -99,7 +99,7 @@ def parse(argv: list[str], quickstart: tuple[str, ...] = ()) -> Config:
     settings["dataset"] = canonical_name(settings["dataset"])
     config = Config(**settings)
     # What does not fit is refused now, not after the data are loaded.
-    _ = config.reports, config.steps_per_report
+    config.check_length()
     if config.networks == "paper" and not says_its_size(config.dataset):
         poolings((config.image_size,) * 2, config.latent_width)
     present = {name for name in values if values[name].present}

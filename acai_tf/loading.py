@@ -62,7 +62,10 @@ def load_run(run: RunFolder) -> tuple["Autoencoder", int]:
     if not about:
         raise UsageError(f"{run.path}/config.json has no image_shape: train.py adds it on resuming")
     model = _build(run.path / "config.json", config, *about)
-    return model, checkpoints.restore_newest(run.checkpoints, model)
+    step = checkpoints.restore_newest(run.checkpoints, model)
+    if config.ema_kimg:
+        print(f"{run.path}: averaged weights, --ema_kimg={config.ema_kimg:g}")
+    return model, step
 
 
 def _load_export(path: str, weights: bool) -> Union["Autoencoder", "Exported"]:

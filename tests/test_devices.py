@@ -99,6 +99,10 @@ def test_replicas_draw_the_random_numbers_of_one_device(name, replicas, configur
             model=name,
             total_kimg=1,
             batch=64,
+            schedule="trapezoid",
+            warmup_kimg=0.25,
+            probe_lr=1e-2,
+            ema_kimg=0.1,
             run_dir=f"{configured().run_dir}-{where}",
             **settings,
         )
@@ -141,7 +145,7 @@ def test_a_run_resumes_on_another_number_of_replicas(configured, monkeypatch):
 @pytest.mark.slow
 def test_replicas_that_are_told_to_stop_resume_to_the_same_end(configured, monkeypatch):
     """With the means of a period, which are summed up on each replica."""
-    settings = {"strategy": "mirrored", "logical_devices": 2, "model": "baseline"}
+    settings = {"strategy": "mirrored", "logical_devices": 2, "model": "baseline", "ema_kimg": 0.1}
     broken = configured(**settings)
     unbroken = configured(**settings, run_dir=broken.run_dir + "-unbroken")
     train(unbroken)

@@ -126,7 +126,7 @@ def test_a_run_resumes_on_the_other_backend(tmp_path, cache):
 @pytest.mark.slow
 def test_the_kit():
     files = ("models", "noise", "losses", "interpolation", "networks", "checkpoints", "golden")
-    files += ("evaluation", "npz", "registry", "original", "samplers")
+    files += ("evaluation", "npz", "registry", "original", "samplers", "schedule")
     passed = pytest_on_jax(*(f"tests/test_{name}.py" for name in files), "-m", "not slow")
     assert passed > 200
 
@@ -168,6 +168,11 @@ def test_every_model_resumes(model, tmp_path):
     assert "continuing" in train(tmp_path / "run", 2, *words)
     train(tmp_path / "unbroken", 2, *words)
     assert_same_outcome(tmp_path / "run", tmp_path / "unbroken")
+
+
+@pytest.mark.slow
+def test_a_trapezoid_with_averaged_weights():
+    assert pytest_on_jax("tests/test_schedule.py", "-m", "slow", "-k", "lengthened") == 1
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@ import keras
 import numpy as np
 import pytest
 
-from acai_tf.models import networks
+from acai_tf.config import Config
+from acai_tf.errors import UsageError
+from acai_tf.models import build_networks, networks
 
 
 def test_leaky_relu_slope_is_the_originals():
@@ -13,18 +15,25 @@ def test_leaky_relu_slope_is_the_originals():
     np.testing.assert_allclose(out.ravel(), [-0.2, 1.0], rtol=1e-6)
 
 
-def test_kernels_start_normal_with_the_originals_width():
+@pytest.mark.parametrize(("initializer", "gain"), [("published", 1), ("he", 2)])
+def test_kernels_start_normal_with_the_originals_width(initializer, gain):
+    """Or with twice its variance, in the critic that copies the encoder too."""
     keras.utils.set_random_seed(0)
-    net = networks.encoder((32, 32, 3), scales=3, depth=64, latent=16, name="encoder")
-    for layer in net.layers:
+    encoder, decoder = build_networks(Config(initializer=initializer), (32, 32, 3), 16)
+    for layer in (*encoder.layers, *decoder.layers, *networks.like(encoder, "critic").layers):
         if isinstance(layer, keras.layers.Conv2D):
             kernel, bias = layer.get_weights()
             fan_in = np.prod(kernel.shape[:3])
             assert not bias.any()
             if kernel.size > 10_000:
-                assert kernel.std() == pytest.approx((1.04 * fan_in) ** -0.5, rel=0.03)
+                assert kernel.std() == pytest.approx((1.04 * fan_in / gain) ** -0.5, rel=0.03)
                 beyond_two_sigma = np.mean(np.abs(kernel) > 2 * kernel.std())
                 assert beyond_two_sigma == pytest.approx(0.0455, rel=0.2)  # normal, not truncated
+
+
+def test_other_networks_have_their_own_initializers():
+    with pytest.raises(UsageError, match="residual do not read --initializer"):
+        build_networks(Config(networks="residual", initializer="he"), (32, 32, 3), 4)
 
 
 @pytest.mark.parametrize(("scales", "width"), [(2, 8), (3, 4), (4, 2)])

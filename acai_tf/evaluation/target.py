@@ -78,6 +78,7 @@ def open_target(
         **({} if "original" in kind else {"seed": config.seed}),  # which it does not record
         "code_size": math.prod(model.latent_shape),
         "weights": _weights(model),
+        **({"ema_kimg": config.ema_kimg} if config.ema_kimg else {}),  # averaged weights
     }
     return Context(model, data, records, _cache(config, about)), about, folder
 

@@ -67,6 +67,8 @@ def export_run(
         model, step = load_run(run)
         records = [record for record in run.records() if record["step"] == step]
         about = {**run.saved(), "step": step, "scores": records[-1] if records else {}}
+        if model.config.ema_kimg:
+            about["ema_kimg"] = model.config.ema_kimg  # averaged weights
     if sampler:
         changes = {"data_dir": data_dir, "cache_dir": cache_dir}
         changes = {name: value for name, value in changes.items() if value is not None}

@@ -60,7 +60,8 @@ _REGISTRIES = {
 
 # {part: {a setting that only some parts read: the constructor's argument}}.
 _CODEBOOK = {name: name for name in ("beta", "num_latents", "zero_debias")}
-_CRITIC = {"advweight": "weight", "reg": "gamma"}
+_CRITIC = {"advweight": "weight", "reg": "gamma", "critic_lr": "critic_lr"}
+_OWN_CRITIC = {**_CRITIC, "advdepth": "network", "critic_lr": "learning_rate"}
 _PRIOR_MIXES = {"advnoise": "noise_weight", "advfake": "fake_weight"}
 _READS = {
     "model": {
@@ -75,9 +76,9 @@ _READS = {
         "midrae": {**_CRITIC, "wgt_mmd": "mmd_weight", **_PRIOR_MIXES},
     },
     "regularizer": {
-        "interpolation_critic": {**_CRITIC, "advdepth": "network"},
+        "interpolation_critic": _OWN_CRITIC,
         "mmd": {"wgt_mmd": "weight"},
-        "prior_mixes": {**_CRITIC, "advdepth": "network", **_PRIOR_MIXES},
+        "prior_mixes": {**_OWN_CRITIC, **_PRIOR_MIXES},
         "prior_discriminator": {
             "adversary_lr": "learning_rate",
             "disc_layer_sizes": "layer_sizes",
@@ -224,8 +225,9 @@ def build_model(
 def build_networks(config: Config, image_shape: tuple[int, ...], depth: int) -> tuple:
     """The encoder and the decoder that `config.networks` names.
 
-    A builder is a function of image_shape and any of depth, latent, latent_width and fused. It
-    must take image_shape: config.json may be anyone's, and must not call other functions.
+    A builder is a function of image_shape and any of depth, latent, latent_width, fused and
+    initializer. It must take image_shape: config.json may be anyone's, and must not call other
+    functions.
     """
     import keras  # takes seconds
 
@@ -237,7 +239,9 @@ def build_networks(config: Config, image_shape: tuple[int, ...], depth: int) -> 
         takes = {}
     if "image_shape" not in takes:
         raise UsageError(f"networks {part.name} must be a function of image_shape")
-    names = ("latent", "latent_width", "fused")
+    if config.initializer != "published" and "initializer" not in takes:
+        raise UsageError(f"networks {part.name} do not read --initializer")
+    names = ("latent", "latent_width", "fused", "initializer")
     options = {"image_shape": image_shape, "depth": depth}
     options |= {name: getattr(config, name) for name in names}
     options = {name: value for name, value in options.items() if name in takes}

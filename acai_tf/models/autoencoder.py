@@ -100,6 +100,7 @@ class Autoencoder(Sampling, keras.Model):
         self.corruption, self.units = corruption, units
         self.regularizers = list(regularizers)
         self.classes, self.seed, self.shared_backward = classes, seed, shared_backward
+        self.average = None  # of the weights: an `Average`
         self.rollbacks = 0  # to earlier checkpoints, after a loss that was not finite
 
         self.network_shape = networks.input_shape(encoder, "encoder")
@@ -398,6 +399,8 @@ class Autoencoder(Sampling, keras.Model):
         }
         variables = self.trainable_variables
         self.optimizer.apply([gradient_of[id(variable)] for variable in variables], variables)
+        if self.average:
+            self.average.update()
         return self._track(logs)
 
     def measure(self, data) -> dict:

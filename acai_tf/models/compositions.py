@@ -151,6 +151,7 @@ class ACAI(Autoencoder):
         gamma: of eq. 2, at least 0.
         critic: the critic's network, as for `InterpolationCritic`; None copies the encoder's
             architecture.
+        critic_lr: the critic's learning rate; None for the optimizer's.
 
     Examples:
         >>> model = acai_tf.ACAI(encoder, decoder, weight=0.5, gamma=0.2)
@@ -158,8 +159,10 @@ class ACAI(Autoencoder):
         >>> history = model.fit(images, verbose=0)
     """
 
-    def __init__(self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, **options):
-        critic = InterpolationCritic(weight, gamma, critic)
+    def __init__(
+        self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, critic_lr=None, **options
+    ):
+        critic = InterpolationCritic(weight, gamma, critic, learning_rate=critic_lr)
         super().__init__(encoder, decoder, **_with(critic, options=options))
 
 
@@ -168,7 +171,7 @@ class LRAE(Autoencoder):
     """Latent-regularized ACAI: codes follow N(0, I), by their MMD (LR-AE; IJCAI 2019).
 
     Args:
-        encoder, decoder, weight, gamma, critic, options: as for `ACAI`.
+        encoder, decoder, weight, gamma, critic, critic_lr, options: as for `ACAI`.
         mmd_weight: of `MMD`, at least 0.
 
     Examples:
@@ -176,9 +179,17 @@ class LRAE(Autoencoder):
     """
 
     def __init__(
-        self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, mmd_weight=1.0, **options
+        self,
+        encoder,
+        decoder,
+        weight=0.5,
+        gamma=0.2,
+        critic=None,
+        mmd_weight=1.0,
+        critic_lr=None,
+        **options,
     ):
-        critic = InterpolationCritic(weight, gamma, critic)
+        critic = InterpolationCritic(weight, gamma, critic, learning_rate=critic_lr)
         super().__init__(encoder, decoder, **_with(critic, MMD(mmd_weight), options=options))
 
 
@@ -187,15 +198,18 @@ class MIAE(Autoencoder):
     """ACAI with a mixing coefficient for each value of the code (MI-AE; IJCAI 2019).
 
     Args:
-        encoder, decoder, weight, gamma, options: as for `ACAI`.
+        encoder, decoder, weight, gamma, critic_lr, options: as for `ACAI`.
         critic: as for `ACAI`; its output has the code's shape.
 
     Examples:
         >>> model = acai_tf.MIAE(encoder, decoder, weight=0.5)
     """
 
-    def __init__(self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, **options):
-        critic = InterpolationCritic(weight, gamma, critic, per_coordinate=True)
+    def __init__(
+        self, encoder, decoder, weight=0.5, gamma=0.2, critic=None, critic_lr=None, **options
+    ):
+        own = {"per_coordinate": True, "learning_rate": critic_lr}
+        critic = InterpolationCritic(weight, gamma, critic, **own)
         super().__init__(encoder, decoder, **_with(critic, options=options))
 
 
@@ -204,7 +218,7 @@ class MIDRAE(Autoencoder):
     """MI-AE and LR-AE, with mixes of codes and samples of the prior (MIDR-AE; IJCAI 2019).
 
     Args:
-        encoder, decoder, weight, gamma, critic, options: as for `MIAE`.
+        encoder, decoder, weight, gamma, critic, critic_lr, options: as for `MIAE`.
         mmd_weight: of `MMD`, at least 0.
         noise_weight, fake_weight: of `PriorMixes`, at least 0.
 
@@ -222,10 +236,12 @@ class MIDRAE(Autoencoder):
         mmd_weight=1.0,
         noise_weight=0.1,
         fake_weight=0.1,
+        critic_lr=None,
         **options,
     ):
-        weights = {"noise_weight": noise_weight, "fake_weight": fake_weight}
-        critic = PriorMixes(weight, gamma, critic, per_coordinate=True, **weights)
+        own = {"per_coordinate": True, "learning_rate": critic_lr}
+        own |= {"noise_weight": noise_weight, "fake_weight": fake_weight}
+        critic = PriorMixes(weight, gamma, critic, **own)
         super().__init__(encoder, decoder, **_with(critic, MMD(mmd_weight), options=options))
 
     def noise(self, seed, batch):

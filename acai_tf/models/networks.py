@@ -15,6 +15,7 @@ from acai_tf.errors import UsageError
 from acai_tf.models.fused import Network
 
 SLOPE = 0.2  # of leaky ReLUs
+GAIN = {"published": 1, "he": 2}  # by initializer, times the original's variance
 # By the number of an element's sides.
 CONVOLUTION = {1: layers.Conv1D, 2: layers.Conv2D}
 POOLING = {1: layers.AveragePooling1D, 2: layers.AveragePooling2D}
@@ -30,9 +31,11 @@ def _convolution(
     size: int = 3,
     linear: bool = False,
     dtype=None,
+    initializer: str = "published",
 ) -> layers.Layer:
-    """A convolution with the original's initializer N(0, 1 / ((1 + SLOPE**2) * fan_in))."""
-    std = ((1 + SLOPE**2) * size**sides * fan_in) ** -0.5
+    """A convolution with the original's initializer N(0, 1 / ((1 + SLOPE**2) * fan_in)), or with
+    twice that variance (He et al. 2015)."""
+    std = ((1 + SLOPE**2) * size**sides * fan_in / GAIN[initializer]) ** -0.5
     return CONVOLUTION[sides](
         channels,
         size,
@@ -51,10 +54,12 @@ def encoder(
     latent: int,
     name: str = "encoder",
     fused: bool = True,
+    initializer: str = "published",
 ) -> Network:
     """The paper's encoder, images [B, H, W, C] -> [B, H >> scales, W >> scales, latent]."""
     sides = len(image_shape) - 1
-    convolution, pooling = functools.partial(_convolution, sides), POOLING[sides]
+    convolution = functools.partial(_convolution, sides, initializer=initializer)
+    pooling = POOLING[sides]
     first = convolution(depth, image_shape[-1], "conv0", size=1, linear=True)
     stack = [keras.Input(image_shape), first]
     channels, index = depth, 1
@@ -77,10 +82,12 @@ def decoder(
     colors: int,
     name: str = "decoder",
     fused: bool = True,
+    initializer: str = "published",
 ) -> Network:
     """The paper's decoder, codes [B, h, w, latent] -> [B, h << scales, w << scales, colors]."""
     sides = len(latent_shape) - 1
-    convolution, upsampling = functools.partial(_convolution, sides), UPSAMPLING[sides]
+    convolution = functools.partial(_convolution, sides, initializer=initializer)
+    upsampling = UPSAMPLING[sides]
     stack = [keras.Input(latent_shape)]
     channels, index = latent_shape[-1], 0
     for scale in reversed(range(scales)):
@@ -100,6 +107,7 @@ def paper(
     latent: int,
     latent_width: int,
     fused: bool = True,
+    initializer: str = "published",
 ) -> tuple[Network, Network]:
     """The paper's encoder and decoder.
 
@@ -109,6 +117,7 @@ def paper(
         latent: channels of the code.
         latent_width: shorter side of the code.
         fused: compute them with less arithmetic.
+        initializer: "published", or "he" for twice the variance.
 
     Raises:
         UsageError: latent_width is not the image's shorter side / 2**n.
@@ -116,9 +125,10 @@ def paper(
     *sides, colors = image_shape
     scales = poolings(sides, latent_width)
     latent_shape = (*(side >> scales for side in sides), latent)
+    options = {"fused": fused, "initializer": initializer}
     return (
-        encoder(image_shape, scales, depth, latent, fused=fused),
-        decoder(latent_shape, scales, depth, colors, fused=fused),
+        encoder(image_shape, scales, depth, latent, **options),
+        decoder(latent_shape, scales, depth, colors, **options),
     )
 
 

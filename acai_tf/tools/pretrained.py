@@ -37,7 +37,7 @@ CARD_TEXT = """\
 
 ![interpolations: each row starts and ends at a test image]({picture})
 
-Trained for {kimg:,.0f} kimg, {step:,} steps (published runs: 16,384 kimg):
+Trained for {kimg:,.0f} kimg, {step:,} steps (published runs: 16,384 kimg){averaged}:
 
 ```sh
 {command}
@@ -129,6 +129,7 @@ def _add(arguments, model: str, folder: pathlib.Path) -> None:
         picture=PICTURE,
         kimg=about["step"] * config.batch / KIMG,
         step=about["step"],
+        averaged=f", averaged with a half-life of {config.ema_kimg:g} kimg" * bool(config.ema_kimg),
         command=training_command(config),
         classes=", ".join(about["class_names"]) or "none",
         fingerprint=about["images"],

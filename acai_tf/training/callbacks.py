@@ -1,5 +1,6 @@
 """A run's reports."""
 
+import contextlib
 import datetime
 import time
 
@@ -10,6 +11,7 @@ from acai_tf.data.dataset import Dataset
 from acai_tf.evaluation import critic, figures, run_evaluators, sentences
 from acai_tf.files import saving, write_atomically
 from acai_tf.kinds import TOKENS
+from acai_tf.models.optimizer import scheduled_rates
 from acai_tf.training import checkpoints, distribution
 from acai_tf.training.run_folder import RunFolder
 from acai_tf.training.tensorboard import TensorBoard
@@ -57,10 +59,12 @@ class Report(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.perf_counter() - self._start
         state = checkpoints.arrays(self.model)  # raises before anything is evaluated
-        if distribution.is_chief(self._config):
-            record = self._measure(epoch, logs, seconds)
-            self._save(record, state)
-            self._print(record)
+        average = self.model.average
+        with average.in_use() if average else contextlib.nullcontext():
+            if distribution.is_chief(self._config):
+                record = self._measure(epoch, logs, seconds)
+                self._save(record, state)
+                self._print(record)
 
     def _measure(self, epoch, logs, seconds) -> dict:
         record = {
@@ -68,8 +72,11 @@ class Report(keras.callbacks.Callback):
             "kimg": (epoch + 1) * self._config.report_kimg,
             **{name: float(value) for name, value in logs.items()},
             **run_evaluators(self.model, self._dataset),
+            **scheduled_rates(self.model),
             "images_per_second": round(self._batches * self._config.batch / seconds, 1),
         }
+        if self._config.ema_kimg:  # the scores and sheets are of averaged weights
+            record["ema_kimg"] = self._config.ema_kimg
         if self.model.rollbacks:
             record["rollbacks"] = self.model.rollbacks
         return record
@@ -87,12 +94,13 @@ class Report(keras.callbacks.Callback):
                     figures.save_png(sheet, path.with_suffix(".png"))
             self._tensorboard.write(record["step"], record, sheets)
             self._run.append(record)
-        checkpoints.write(self._run.checkpoints, record["step"], state)
+        cooldown = self._config.cooldown_begins
+        checkpoints.write(self._run.checkpoints, record["step"], state, cooldown)
 
     def _print(self, record):
-        total = self._config.reports * self._config.steps_per_report
         seconds_per_step = (time.perf_counter() - self._start) / self._batches
-        left = datetime.timedelta(seconds=round((total - record["step"]) * seconds_per_step))
+        steps = self._config.steps - record["step"]
+        left = datetime.timedelta(seconds=round(steps * seconds_per_step))
         others = ("step", "kimg", "images_per_second")
         scores = [f"{name} {value:.4g}" for name, value in record.items() if name not in others]
         progress = f"kimg {record['kimg']}/{self._config.total_kimg}"

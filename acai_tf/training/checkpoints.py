@@ -4,6 +4,7 @@ The .npz format runs no code when it is loaded, has checksums that reveal a dama
 same on every Keras backend.
 """
 
+import math
 import os
 import pathlib
 import re
@@ -15,6 +16,7 @@ from acai_tf.files import read_npz, replacing, saving
 
 KEEP = 3  # newest checkpoints that are kept, in case the last one is damaged
 _ROLLBACKS = "rollbacks"
+_AVERAGE = "average/"  # of the weights, with --ema_kimg
 _NAME = re.compile(r"step-(\d+)\.npz")
 
 
@@ -56,6 +58,9 @@ def state(model) -> dict:
     slots = {}
     for slot in optimizer.variables:
         owner, _, kind = slot.path.removeprefix(f"{optimizer.name}/").rpartition("_")
+        if kind == "average":
+            slots[_AVERAGE + names[owner]] = slot
+            continue
         name = names.get(owner, owner).replace("/", "_")
         slots[f"{optimizer.name}/{name}_{kind}" if owner in names else slot.path] = slot
     return {**named, **slots}
@@ -97,16 +102,20 @@ def save(folder: pathlib.Path, model) -> None:
 
     values = arrays(model)
     if distribution.is_chief(model.config):
-        write(folder, steps_taken(model), values)
+        write(folder, steps_taken(model), values, model.config.cooldown_begins)
 
 
-def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> None:
+def write(
+    folder: pathlib.Path, step: int, values: dict[str, np.ndarray], cooldown: float = math.inf
+) -> None:
     """Write `step-N.npz` and delete the oldest beyond KEEP.
 
     Args:
         folder: created if its parent exists.
         step: N.
         values: what `arrays` returned.
+        cooldown: the step from which the learning rate falls. The last checkpoint before it is
+            kept: a longer run continues from there.
 
     Raises:
         CannotSave: the folder cannot be written; earlier checkpoints are intact.
@@ -118,14 +127,16 @@ def write(folder: pathlib.Path, step: int, values: dict[str, np.ndarray]) -> Non
             np.savez(file, **values)
             file.flush()
             os.fsync(file.fileno())
-        for old in checkpoints(folder)[:-KEEP]:
-            old.unlink()
+        kept = checkpoints(folder)[-KEEP:] + checkpoints(folder, cooldown)[-1:]
+        for old in checkpoints(folder):
+            if old not in kept:
+                old.unlink()
 
 
-def checkpoints(folder: pathlib.Path) -> list[pathlib.Path]:
-    """The checkpoints in a folder, oldest first."""
+def checkpoints(folder: pathlib.Path, last: float = math.inf) -> list[pathlib.Path]:
+    """The checkpoints in a folder, oldest first; those up to a `last` step."""
     found = [path for path in folder.glob("step-*.npz") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=_step)
+    return sorted((path for path in found if _step(path) <= last), key=_step)
 
 
 def _step(path: pathlib.Path) -> int:
@@ -135,6 +146,7 @@ def _step(path: pathlib.Path) -> int:
 def restore(path: pathlib.Path, model) -> None:
     """Set every variable of the model, and of its optimizer if it has one, from a checkpoint.
 
+    A model without an optimizer, which is not for training, gets averaged weights if there are any.
     Either all variables are set or, when this raises, none.
 
     Raises:
@@ -152,6 +164,9 @@ def restore(path: pathlib.Path, model) -> None:
                 raise ValueError(f"it is of step {array}")
     except Exception as error:  # zipfile and numpy raise many kinds for a damaged file
         raise UsageError(f"checkpoint {path} is damaged ({error})") from error
+    if not getattr(model, "optimizer", None):
+        averages = {name: array for name, array in arrays.items() if name.startswith(_AVERAGE)}
+        arrays |= {name.removeprefix(_AVERAGE): array for name, array in averages.items()}
     variables, running = state(model), _running_means(model)
     if set(running) <= set(arrays):  # exported weights and old checkpoints have none
         variables |= running
@@ -190,8 +205,13 @@ def copy_weights(model, source: dict[str, np.ndarray]) -> tuple[list[str], list[
     return fits, [name for name in named if name not in fits]
 
 
-def restore_newest(folder: pathlib.Path, model) -> int:
+def restore_newest(folder: pathlib.Path, model, last: float = math.inf) -> int:
     """Restore the newest checkpoint that can be restored; prints why a newer one cannot.
+
+    Args:
+        folder: of the checkpoints.
+        model: whose variables are set.
+        last: the last step to consider.
 
     Returns:
         Its step; 0 if there are no checkpoints.
@@ -200,7 +220,7 @@ def restore_newest(folder: pathlib.Path, model) -> int:
         UsageError: there are checkpoints and none can be restored.
     """
     refusal = None
-    for path in reversed(checkpoints(folder)):
+    for path in reversed(checkpoints(folder, last)):
         try:
             restore(path, model)
         except UsageError as error:

@@ -109,7 +109,9 @@ class RunFolder:
     def _differences(self, config: Config, images: str | None) -> list[str]:
         """How `config` differs from the saved one, in settings that may not change in a run."""
         old, new = self.config().to_dict(), config.to_dict()
-        may_differ = {*EXECUTION_SETTINGS, "total_kimg"}
+        may_differ = {*EXECUTION_SETTINGS}
+        if config.schedule != "cosine":  # with it every step depends on the length
+            may_differ.add("total_kimg")
         if checkpoints(self.checkpoints):
             may_differ.add("original")  # was only the starting point
         datasets = [short_name(settings["dataset"]) for settings in (old, new)]

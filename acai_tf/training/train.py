@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import sys
 
 import keras
@@ -21,8 +22,9 @@ from acai_tf.files import saving
 from acai_tf.loading import load
 from acai_tf.models import build_model, refuse_unread, settings_read
 from acai_tf.models.autoencoder import Autoencoder
+from acai_tf.models.average import Average
 from acai_tf.models.noise import seed_weights
-from acai_tf.models.optimizer import adam
+from acai_tf.models.optimizer import adam, scheduled
 from acai_tf.original import checkpoint as original
 from acai_tf.original.folder import absolute
 from acai_tf.training import checkpoints, distribution, workers
@@ -53,7 +55,7 @@ def train(
             Changing `config`'s dataset or model leaves its other settings as they are.
 
     Returns:
-        The trained model.
+        The trained model, with averaged weights if --ema_kimg asks for them.
 
     Raises:
         UsageError: bad input.
@@ -77,7 +79,10 @@ def train(
         seed_weights(config.seed)
         about = dataset.image_shape, dataset.classes, dataset.vocabulary
         model = build_model(config, *about)
-        model.compile(optimizer=adam(model, config.lr), jit_compile=distribution.xla(config))
+        optimizer = adam(model, scheduled(config), config.probe_lr)
+        model.compile(optimizer=optimizer, jit_compile=distribution.xla(config))
+        if config.ema_kimg:
+            model.average = Average(model, config.ema_kimg * KIMG / config.batch)
         run.check(config, images)
         if weights:
             _start_from(config.init, weights, model)
@@ -88,9 +93,12 @@ def train(
             names, shape = dataset.class_names, dataset.image_shape
             run.begin(config, images, names, shape, dataset.vocabulary)
         _fit(model, dataset, config, step, run)
+        if model.average:
+            model.average.swap()
+            model.average = None
     print(f"done: {run.path} (sheets/, metrics.jsonl; tensorboard --logdir {run.path})")
     if config.export and chief and keras.backend.backend() == "tensorflow":
-        _export(run, config.reports * config.steps_per_report)
+        _export(run, config.steps)
     return model
 
 
@@ -121,7 +129,7 @@ def _resolve(config: Config | None, data, init, settings: dict) -> Config:
             name = str(absolute(config.init))
         config = dataclasses.replace(config, init=name)
     refuse_unread(config, changed_settings(config))
-    _ = config.reports, config.steps_per_report  # raise for a length that is not possible
+    config.check_length()
     if keras.backend.backend() not in BACKENDS:
         raise UsageError(f"training runs with KERAS_BACKEND={' or '.join(BACKENDS)}")
     return config
@@ -164,18 +172,30 @@ def _start_from(init: str, weights: dict[str, np.ndarray], model: Autoencoder) -
 
 def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
     """Restore the run's newest checkpoint, or --original; returns the step that the run is at."""
-    end = config.reports * config.steps_per_report
-    saved = step = checkpoints.restore_newest(run.checkpoints, model)
+    end = config.steps
+    found = checkpoints.checkpoints(run.checkpoints)
+    before = run.config() if found else config
+    # From its cool-down on, a longer run is another one.
+    last = before.cooldown_begins if before.steps < end else math.inf
+    later = found[len(checkpoints.checkpoints(run.checkpoints, last)) :]
+    saved = step = checkpoints.restore_newest(run.checkpoints, model, last)
+    if later and not saved:
+        raise UsageError(
+            f"{run.path} has no checkpoint from before its cool-down, at step {last}, from which it"
+            f" could be longer; give --total_kimg={before.total_kimg} or another --run_dir"
+        )
     if config.original and not saved:
         step = original.restore(config.original, model)
+        if model.average:
+            model.average.reset()
         if step >= end:
             raise UsageError(
                 f"{config.original} has {step} steps, --total_kimg={config.total_kimg} are {end};"
                 " give a larger one to continue"
             )
-    if step > end:
+    if step > (config.cooldown_begins if end < before.steps else end):
         raise UsageError(
-            f"{run.path} is past --total_kimg={config.total_kimg} already"
+            f"{run.path} is past --total_kimg={config.total_kimg}, or its cool-down, already"
             f" (kimg {step * config.batch / KIMG:g})"
         )
     if len(steps := set(workers.of_all_workers(step))) > 1:
@@ -184,6 +204,15 @@ def _restore(model: Autoencoder, config: Config, run: RunFolder) -> int:
             " one folder that all of them see"
         )
     if distribution.is_chief(config):
+        if later:
+            exported = (run.path / "saved_model").exists()
+            stays = "; saved_model/ stays as it is until the new end" if exported else ""
+            print(
+                f"{run.path} is longer now and goes back to before its cool-down: checkpoints and"
+                f" reports after step {step} are removed{stays}"
+            )
+        for path in later:
+            path.unlink()
         run.rewind(saved)
     if step == end:
         print(f"{run.path} is finished; a larger --total_kimg extends it")
