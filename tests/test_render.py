@@ -12,7 +12,8 @@ from acai_tf import cli
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.models import samplers
-from acai_tf.tools import explore, render
+from acai_tf.tools import render
+from acai_tf.tools.explore import images as explore
 
 GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)])
 
@@ -162,7 +163,7 @@ def test_a_pipe_is_no_picture(tmp_path):
 
 @pytest.fixture
 def explorer(model):
-    return explore.Explorer(model, GREY, np.array([0, 1, 1]), ("dark", "light"))
+    return explore.Images(model, GREY, np.array([0, 1, 1]), ("dark", "light"))
 
 
 def level(picture):

@@ -7,8 +7,6 @@ import numpy as np
 from acai_tf.data.dataset import MAX_TOKENS
 from acai_tf.data.vocabulary import Vocabulary, most_likely
 
-Range = tuple[np.ndarray, np.ndarray]  # the smallest and the largest value
-
 
 class Images:
     """Rows [N, H * W * C], which networks see in [-1, 1], in the middle of black squares.
@@ -21,12 +19,13 @@ class Images:
     units = vocabulary = None  # of the model
 
     def __init__(self, shape: tuple[int, ...], low, high):
-        self.shape, self.low, self.high = shape, np.asarray(low), np.asarray(high)
+        self.shape, self.low, self.high = shape, low, high
 
     @staticmethod
-    def range_of(X: np.ndarray, shape: tuple[int, ...]) -> Range:
+    def range_of(X: np.ndarray, shape: tuple[int, ...]) -> tuple:
         """The range of the values of all rows."""
-        return X.min(), X.max() if X.max() > X.min() else X.min() + 1
+        low, high = float(X.min()), float(X.max())
+        return low, high if high > low else low + 1
 
     def elements(self, X: np.ndarray, side: int) -> np.ndarray:
         """Rows [N, features] as elements [N, side, side, C]; missing pixels are black."""
@@ -66,10 +65,10 @@ class Signals:
         self.units = (low + high) / 2, (high - low) / 2
 
     @staticmethod
-    def range_of(X: np.ndarray, shape: tuple[int, ...]) -> Range:
+    def range_of(X: np.ndarray, shape: tuple[int, ...]) -> tuple:
         """The range of each channel; that of a constant one is 2 wide."""
         channels = X.reshape(-1, shape[-1])
-        low, high = channels.min(0), channels.max(0)
+        low, high = channels.min(0).astype(float), channels.max(0).astype(float)
         constant = low == high
         return low - constant, high + constant
 
@@ -102,7 +101,7 @@ class Tokens:
         self.shape, self.vocabulary = shape, Vocabulary.numbers(int(high) + 1)
 
     @staticmethod
-    def range_of(X: np.ndarray, shape: tuple[int, ...]) -> Range:
+    def range_of(X: np.ndarray, shape: tuple[int, ...]) -> tuple:
         """Zero and the largest token."""
         return 0, max(1, X.max())
 
