@@ -118,10 +118,8 @@ def test_the_page_of_sentences(configured):
     with served(configured(dataset="carousel")) as url, opened(url) as (page, expect):
         path = page.get_by_label("the path from start to end")
         expect(path).to_have_value(re.compile(r"(.+\n){9}.+"), timeout=60_000)
-        before = path.input_value()
         page.get_by_label("start", exact=True).fill("red purple")
         expect(page.get_by_label("not read")).to_have_value(re.compile("purple"), timeout=30_000)
-        expect(path).not_to_have_value(before)
         expect(page.locator("text=critic: alpha")).to_be_visible()
         page.get_by_role("tab", name="New sentences").click()
         expect(page.get_by_label("new sentences")).to_have_value(re.compile(r"(.+\n){15}.+"))
