@@ -28,7 +28,7 @@ COMMANDS = {  # name: (module with its `main`, help)
     "evaluate": ("acai_tf.tools.evaluate", "evaluate a run, an export or a pretrained model"),
     "export": ("acai_tf.tools.export", "export a model as SavedModel, Keras, ONNX or LiteRT"),
     "compare": ("acai_tf.tools.compare", "compare runs in one table"),
-    "explore": ("acai_tf.tools.explore", "explore interpolations in the browser"),
+    "explore": ("acai_tf.tools.explore.command", "explore interpolations in the browser"),
     "render": ("acai_tf.tools.render", "render interpolations as an animation or an image"),
     "data": ("acai_tf.tools.data", "prepare and inspect a dataset"),
     "pretrained": ("acai_tf.tools.pretrained", "list the pretrained models, or add one"),

@@ -1,6 +1,7 @@
 import collections
 import itertools
 import os
+import re
 import subprocess
 import sys
 
@@ -15,6 +16,7 @@ from acai_tf.data import DATASETS, canonical_name, load_dataset, short_name
 from acai_tf.data.dataset import ArrayDataset
 from acai_tf.data.lines import draw_lines, line_class
 from acai_tf.data.pipeline import pipeline
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import UsageError
 from acai_tf.tools.data import main, summary
 from tests.conftest import ROOT
@@ -242,6 +244,33 @@ def test_the_command_on_lines(monkeypatch, capsys, tmp_path):
     assert "test images: float32, -1 to 1" in out
     (sheet,) = (tmp_path / "cache" / "acai_tf" / "samples").iterdir()
     assert sheet.name == "lines-32-lines.png"
+
+
+def test_the_command_on_text(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "animals.txt").write_text("\n".join(f"a {'b ' * n}c" for n in range(1, 21)))
+    words = ["data", "text:animals.txt", "--tokens=words", "--length=24"]
+    monkeypatch.setattr("sys.argv", words)
+    main()
+    out = capsys.readouterr().out
+    assert "training sentences: 18, mean length" in out
+    assert "words, 0.00% of them unknown" in out
+    assert "most frequent: 'b' " in out
+    assert re.search(r"sentences:(\n  a (b )+c){5}\n", out)
+    monkeypatch.setattr("sys.argv", [*words, "--sheet=a.png"])
+    with pytest.raises(UsageError, match="has tokens"):
+        main()
+
+
+def test_unknown_tokens_are_counted_without_padding():
+    vocabulary = Vocabulary.of(["a a b"], words=True)
+    tokens = vocabulary.encode(["a b", "c a", "b b"], 4)
+    dataset = ArrayDataset(
+        "text", (4,), (), tokens, np.zeros(3, int), tokens, np.zeros(3, int), vocabulary=vocabulary
+    )
+    lines = summary(dataset).splitlines()
+    assert lines[1] == "test sentences: 3, mean length 2.0 words, 16.67% of them unknown"
+    assert lines[2] == "most frequent: 'b' 50.0%, 'a' 33.3%, '\ufffd' 16.7%"
 
 
 LONG = "x" * 300

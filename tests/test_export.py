@@ -18,7 +18,9 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 import acai_tf
+from acai_tf.config import Config
 from acai_tf.data.dataset import Dataset
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.evaluation import critic
 from acai_tf.evaluation.context import Context
@@ -280,6 +282,16 @@ def test_the_critic_goes_along_only_when_asked(formats, tmp_path):
     with pytest.raises(UsageError, match="unknown format 'gif'; known: saved_model"):
         export(other, tmp_path / "other", ("gif",))
     assert not list(tmp_path.iterdir())
+
+
+def test_the_critic_of_tokens_estimates_probabilities(tmp_path):
+    """Mixes are probabilities; sentences may be given as they are."""
+    config = Config(depth=2, latent=2, latent_width=4)
+    model = build_model(config, (8,), 0, Vocabulary(("", "a", "b")))
+    exported = acai_tf.load(export(model, tmp_path / "export", critic=True))
+    tokens = np.random.default_rng(0).integers(0, 3, (4, 8), np.int32)
+    for given in (tokens, np.array(model.interpolate(tokens[:2], tokens[2:], steps=3))[1]):
+        np.testing.assert_allclose(exported.estimate(given), model.estimate(given), atol=1e-6)
 
 
 def test_paths_and_latents_that_make_no_sense_are_refused(formats):

@@ -104,6 +104,22 @@ def test_a_dataset_written_is_the_dataset_read(tmp_path, monkeypatch, capsys):
     assert [path.name for path in tmp_path.glob("*.npz")] == ["digits.npz"]
 
 
+def test_signals_and_sentences_written_are_those_read(tmp_path, monkeypatch, capsys):
+    t = np.arange(16) + np.arange(12)[:, None]
+    np.savez(tmp_path / "waves.npz", train_images=20 + np.sin(t), test_images=20 + np.cos(t))
+    (tmp_path / "lines.txt").write_text("\n".join(f"a {n} b" for n in range(20)))
+    for source, what in (("npz:waves.npz", "signals"), ("text:lines.txt", "sentences")):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("sys.argv", ["data", source, f"--npz={what}.npz"])
+        main()
+        assert f" {what}\n" in capsys.readouterr().out.splitlines(keepends=True)[-1]
+        given, read = (data.load_dataset(Config(dataset=n)) for n in (source, f"npz:{what}.npz"))
+        np.testing.assert_array_equal(read.train_images, given.train_images)
+        np.testing.assert_array_equal(read.test_images, given.test_images)
+        assert read.vocabulary == given.vocabulary
+        np.testing.assert_array_equal(read.units, given.units)
+
+
 def test_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = flags.parse(["train.py", "--dataset=npz:faces.npz", "--latent=3"])

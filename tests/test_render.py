@@ -9,18 +9,21 @@ import pytest
 from PIL import Image
 
 from acai_tf import cli
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.models import samplers
-from acai_tf.tools import explore, render
+from acai_tf.tools import render
+from acai_tf.tools.explore import images as explore
 
+FEW = ["--images=2", "--steps=1"]
 GREY = np.stack([np.full((8, 8, 1), level, np.uint8) for level in (0, 120, 240)])
 
 
 class Blend(samplers.Sampling, Pixels):
     """Raw pixels with an autoencoder's inference methods."""
 
-    critic = True
+    config, critic, kind = None, True, "images"
 
     def encode(self, images):
         return self.compiled_method("encode")(images)
@@ -78,55 +81,103 @@ def test_a_strip_has_a_row_for_each_path(model, tmp_path):
     np.testing.assert_allclose(strip[12, 4::8], np.round(levels(paths[1])), atol=1)
 
 
+def run(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["render", *words])
+    return cli.run(render.main)
+
+
 def test_the_command(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "tour.gif"
+    words = ["--run_dir=acai/lines-d64", "--images=2", "--paths=3", "--steps=2", "--zoom=1"]
+    assert run(monkeypatch, *words, f"--out={out}") == 0
+    assert "4 frames of 96x32" in capsys.readouterr().out
+
+
+@pytest.fixture
+def opened(model, monkeypatch):
+    """The command has this model and grey test images."""
+    dataset = SimpleNamespace(test_images=GREY, train_once=lambda n: [dataset.test_images])
+    context = SimpleNamespace(model=model, dataset=dataset)
+    monkeypatch.setattr(render, "load", lambda path: model)
+    monkeypatch.setattr(render, "open_model", lambda arguments: (context, {}, None))
+    return model, dataset
+
+
+def test_words_for_the_command(opened, tmp_path, monkeypatch, capsys):
     picture = tmp_path / "photo.png"
     Image.new("RGB", (300, 200), "red").save(picture)
     (tmp_path / "text.png").write_text("no picture")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["render", "--run_dir=acai/lines-d64", *words])
-        return cli.run(render.main)
-
-    out = tmp_path / "tour.gif"
-    assert run(f"--out={out}", "--images=2", "--paths=3", "--steps=2", "--zoom=1") == 0
-    assert "4 frames of 96x32" in capsys.readouterr().out
     for words, expected in (
-        ([f"--out={out}"], "exists"),
+        ([f"--out={picture}"], "exists"),
         ([f"--out={tmp_path}/tour.mp4"], "must end with .gif"),
         ([f"--out={tmp_path}/a.gif", "--steps=0"], "--steps must be at least 1"),
         ([f"--out={tmp_path}/a.gif", "--paths=many"], "invalid int value"),
         ([f"--out={tmp_path}/a.gif", "--seed=-1"], "--seed must be at least 0"),
-        ([f"--out={tmp_path}/a.webp", "--paths=30", "--zoom=20"], "16383 pixels"),
+        ([f"--out={tmp_path}/a.webp", *FEW, "--paths=30", "--zoom=70"], "16383 pixels"),
         ([f"--out={tmp_path}/a.gif", "--files", str(picture), f"{tmp_path}/text.png"], "text.png"),
+        ([f"--out={tmp_path}/a.txt"], "images are written as .gif"),
     ):
-        assert run(*words) == 2, words
+        assert run(monkeypatch, "--run_dir=R", *words) == 2, words
         err = capsys.readouterr().err
         assert expected in err
         assert err.count("\n") == 1
-    assert run(f"--out={tmp_path}/old.png", "--ways=1", "--images=2", "--steps=1", "--zoom=1") == 0
+    short = ["--run_dir=R", *FEW, "--zoom=1"]
+    assert run(monkeypatch, *short, f"--out={tmp_path}/old.png", "--ways=1") == 0
     assert "use --paths" in capsys.readouterr().err
-    with Image.open(tmp_path / "old.png") as strip:
-        assert strip.size == (64, 32)
-    out = tmp_path / "own.png"
-    assert run(f"--out={out}", "--files", str(picture), str(picture), "--steps=1", "--zoom=1") == 0
-    with Image.open(out) as strip:
-        assert strip.size == (64, 32)
+    files = ["--files", str(picture), str(picture)]
+    assert run(monkeypatch, *short, f"--out={tmp_path}/own.png", *files) == 0
+    for name in ("old", "own"):
+        with Image.open(tmp_path / f"{name}.png") as strip:
+            assert strip.size == (16, 8)
+
+
+COLORS = Vocabulary(("", "red", "green", "blue"), words=True)
+
+
+def test_sentences_are_written_as_text(opened, tmp_path, monkeypatch, capsys):
+    model, dataset = opened
+    model.__init__((2,), COLORS)
+    model.kind = "tokens"
+    dataset.test_images = COLORS.encode(["red", "green blue", "blue"], 2)
+    out = tmp_path / "path.txt"
+    words = ["--run_dir=R", "--paths=2", "--images=3", "--steps=1"]
+    assert run(monkeypatch, *words, f"--out={out}") == 0
+    assert out.read_text("utf-8") == "red\ngreen blue\nblue\n\nred\ngreen blue\nblue\n"
+    assert "2x3 sentences" in capsys.readouterr().out
+    out.unlink()
+    assert run(monkeypatch, *words, f"--out={out}", "--sampler=fitted") == 0
+    assert len(out.read_text("utf-8").split("\n")) == 8  # two paths, the line between and the end
+    for more, said in (
+        ([f"--out={tmp_path}/a.png"], "tokens are written as .txt"),
+        ([f"--out={tmp_path}/a.txt", "--files", "a.png", "--fps=3"], "--files, --fps does not"),
+    ):
+        assert run(monkeypatch, *words, *more) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_signals_are_drawn_as_curves(opened, tmp_path, monkeypatch, capsys):
+    model, dataset = opened
+    model.__init__((64, 1))
+    model.kind = "signals"
+    dataset.test_images = np.zeros((3, 64, 1), np.float32) + [[[20]], [[30]], [[40]]]
+    words = ["--run_dir=R", f"--out={tmp_path}/curves.png", "--images=3", "--steps=1", "--zoom=1"]
+    assert run(monkeypatch, *words, "--paths=2") == 0
+    with Image.open(tmp_path / "curves.png") as strip:
+        assert strip.size == (3 * 65, 2 * 32)
+    words[1] = f"--out={tmp_path}/own.png"
+    assert run(monkeypatch, *words, "--files", "a.png") == 2
+    assert "--files does not apply to the model's signals" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", samplers.NAMES)
-def test_new_images_on_the_path(model, kind, tmp_path, monkeypatch, capsys):
+def test_new_images_on_the_path(opened, model, kind, tmp_path, monkeypatch, capsys):
     """The command fits a sampler to the training images if it needs one and there is none."""
-    fitted = Blend((8, 8, 1))
-    context = SimpleNamespace(model=fitted, dataset=SimpleNamespace(train_once=lambda n: [GREY]))
-    monkeypatch.setattr(render, "load", lambda path: model)
-    monkeypatch.setattr(render, "open_model", lambda arguments: (context, {}, None))
     out = tmp_path / "new.png"
     words = ["--run_dir=R", f"--out={out}", "--paths=2", "--images=3", "--steps=1", "--zoom=1"]
-    monkeypatch.setattr(sys, "argv", ["render", *words, f"--sampler={kind}", "--seed=4"])
-    assert cli.run(render.main) == 0
+    words += [f"--sampler={kind}", "--seed=4"]
+    assert run(monkeypatch, *words) == 0
     assert ("fitting a sampler" in capsys.readouterr().out) == (kind == "fitted")
-    source = fitted if kind == "fitted" else model
-    expected = np.clip(source.sample(6, kind, seed=4), -1, 1)
+    expected = np.clip(model.sample(6, kind, seed=4), -1, 1)
     with Image.open(out) as strip:
         assert strip.size == (24, 16)
         rows = np.asarray(strip, float).reshape(2, 8, 3, 8).swapaxes(1, 2)
@@ -136,10 +187,9 @@ def test_new_images_on_the_path(model, kind, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(render, "open_model", lambda arguments: pytest.fail("images are read"))
     model.fit_sampler(GREY)
     out.unlink()
-    assert cli.run(render.main) == 0
+    assert run(monkeypatch, *words) == 0
     out.unlink()
-    monkeypatch.setattr(sys, "argv", [*sys.argv, "--files", "a.png"])
-    assert cli.run(render.main) == 2
+    assert run(monkeypatch, *words, "--files", "a.png") == 2
     assert "not both" in capsys.readouterr().err
 
 
@@ -162,7 +212,7 @@ def test_a_pipe_is_no_picture(tmp_path):
 
 @pytest.fixture
 def explorer(model):
-    return explore.Explorer(model, GREY, np.array([0, 1, 1]), ("dark", "light"))
+    return explore.Images(model, GREY, np.array([0, 1, 1]), ("dark", "light"))
 
 
 def level(picture):

@@ -24,7 +24,6 @@ from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import Pixels
 from acai_tf.evaluation.run import evaluate_run
 from acai_tf.models import MODELS, build_model
-from acai_tf.tools import render
 from acai_tf.training.train import train
 
 SMALL = {"depth": 2, "latent": 2, "latent_width": 8}
@@ -231,8 +230,6 @@ def test_curves_of_signals_in_any_unit_fill_the_picture():
     np.testing.assert_allclose([scaled.min((0, 1)), scaled.max((0, 1))], [[-1, -1], [1, 1]])
     images = np.ones((2, 4, 4, 1))
     assert figures.normalized(images, images) is images
-    with pytest.raises(UsageError, match="not pictures"):
-        render.read_pictures(["a.png"], (64, 1), (0, 0, 0))
 
 
 def test_what_needs_images_says_so(pulses):

@@ -132,6 +132,9 @@ class Exported(samplers.Sampling):
         """Images [B, H, W, C] -> the critic's estimates of alpha [B]."""
         if not self.critic:
             raise NotImplementedError(f"{self.path} was exported without --critic")
+        if self.kind == TOKENS and np.issubdtype(np.asarray(images).dtype, np.integer):
+            self._check(images)
+            images = np.eye(len(self.vocabulary), dtype=np.float32)[images]
         return self._call("estimate", "alpha", images=images)
 
     def classify(self, images) -> np.ndarray:
@@ -166,7 +169,8 @@ class Exported(samplers.Sampling):
         for value in images.values():
             self._check(value)
         if self.kind == TOKENS:
-            images = {key: value.astype(np.int32) for key, value in images.items()}
+            kind = np.float32 if name == "estimate" else np.int32
+            images = {key: value.astype(kind) for key, value in images.items()}
         elif any(value.dtype != np.uint8 for value in images.values()):
             name += FLOAT if self.kind == IMAGES else ""
             for key, value in images.items():

@@ -94,6 +94,9 @@ def inference_methods(
     if model.classes > 1:
         methods["classify"] = (classify, images)
     if critic:
+        if model.kind == TOKENS:  # mixes are probabilities
+            shape = model.reconstruction.output_shape(model.image_shape)
+            images = [spec("images", *shape)]
         methods["estimate"] = (lambda images: {"alpha": model.estimate(images)}, images)
     return {
         name: (tf.function(function, autograph=False), {one.name: one for one in inputs})

@@ -1,7 +1,8 @@
 """Animated interpolations: acai-tf render --run_dir=R --out=digits.gif
 
 Closed paths through the codes of test images, of new images (--sampler), or of your own pictures
-(--files), as an animation (.gif, .webp), or as one row of images per path (.png).
+(--files), as an animation (.gif, .webp), or as one row of images per path (.png). Signals are drawn
+as curves; sentences are written as text (.txt), one a line.
 """
 
 import argparse
@@ -14,15 +15,19 @@ from PIL import Image
 from acai_tf import cli
 from acai_tf.config import Config
 from acai_tf.data.square import middle
+from acai_tf.data.vocabulary import most_likely
 from acai_tf.errors import UsageError
 from acai_tf.evaluation.figures import grid, normalized
 from acai_tf.evaluation.target import open_target
-from acai_tf.files import expanded, new_file, replacing
+from acai_tf.files import expanded, new_file, replacing, write_atomically
+from acai_tf.kinds import IMAGES, SIGNALS, TOKENS
 from acai_tf.loading import load
 from acai_tf.models import samplers
 from acai_tf.models.inference import METHODS
 
-KINDS = (".gif", ".webp", ".png")
+PICTURES, TEXT = (".gif", ".webp", ".png"), ".txt"
+WRITTEN = {IMAGES: PICTURES, SIGNALS: PICTURES, TOKENS: (TEXT,)}
+UNREAD = {SIGNALS: ("files", "background"), TOKENS: ("files", "background", "zoom", "fps")}
 LARGEST = {".gif": 65_535, ".webp": 16_383}  # pixels a side
 
 
@@ -31,12 +36,12 @@ def closed_path(model, images: np.ndarray, steps: int, method: str = "lerp") -> 
 
     Args:
         model: an `Autoencoder`, or a class with its inference methods.
-        images: [n, H, W, C], at least two.
+        images: [n, H, W, C], at least two; or signals, or tokens.
         steps: decoded images per image of the path.
         method: "lerp" or "slerp".
 
     Returns:
-        [n * steps, H, W, C], about [-1, 1].
+        [n * steps, H, W, C], about [-1, 1]; probabilities of tokens [n * steps, T, V].
 
     Raises:
         UsageError: fewer than two images, or fewer than one step.
@@ -45,7 +50,7 @@ def closed_path(model, images: np.ndarray, steps: int, method: str = "lerp") -> 
         raise UsageError(f"a path needs two images and a step, got {len(images)} and {steps}")
     interpolate = model.compiled_method("interpolate", steps=steps + 1, method=method)
     path = interpolate(images, np.roll(images, -1, axis=0))[:-1]  # [steps, n, H, W, C]
-    return path.swapaxes(0, 1).reshape(-1, *images.shape[1:])
+    return path.swapaxes(0, 1).reshape(-1, *path.shape[2:])
 
 
 def save(paths: np.ndarray, file: pathlib.Path, zoom: int = 1, milliseconds: int = 80) -> str:
@@ -101,8 +106,6 @@ def read_pictures(
     Raises:
         UsageError: a file that cannot be read.
     """
-    if len(image_shape) != 3:
-        raise UsageError(f"the model takes signals {list(image_shape)}, not pictures")
     images = []
     for path in files:
         try:
@@ -133,19 +136,28 @@ def open_model(arguments: argparse.Namespace):
     return open_target(arguments.run_dir, changes, raw_pixels=False)
 
 
-def new_images(arguments: argparse.Namespace, count: int) -> tuple:
-    """A model and new images of it, [count, H, W, C] in [-1, 1], or signals.
+def check_kind(kind: str, ending: str, given: list[str]) -> None:
+    """Raise UsageError if elements of a kind are not written with an ending, or options `given` are
+    not for them."""
+    if ending not in WRITTEN[kind]:
+        raise UsageError(f"the model's {kind} are written as {', '.join(WRITTEN[kind])}")
+    if unread := [f"--{name}" for name in given if name in UNREAD.get(kind, ())]:
+        raise UsageError(f"{', '.join(unread)} does not apply to the model's {kind}")
+
+
+def new_elements(model, arguments: argparse.Namespace, count: int) -> np.ndarray:
+    """New elements of a model: [count, H, W, C] in [-1, 1], signals, or tokens.
 
     Where the model has no fitted sampler, and --sampler asks for one, it is fitted first.
     """
-    model = load(arguments.run_dir)
     if arguments.sampler == "fitted" and model.sampler is None:
         print("fitting a sampler to the training images, which can take a minute", flush=True)
         context, _, _ = open_model(arguments)
-        model = context.model
         model.fit_sampler(context.dataset.train_once(samplers.CODES)[0])
     made = model.sample(count, arguments.sampler, arguments.seed)
-    return model, np.clip(made, -1, 1) if made.ndim == 4 else made
+    if model.kind == IMAGES:
+        return np.clip(made, -1, 1)
+    return most_likely(made) if model.kind == TOKENS else made
 
 
 def main() -> None:
@@ -157,7 +169,8 @@ def main() -> None:
     parser = cli.Parser("render", __doc__)
     add_model_options(parser)
     add, default = parser.add_argument, "(default: %(default)s)"
-    add("--out", required=True, help=f"the file to write: {', '.join(KINDS)}")
+    endings = (*PICTURES, TEXT)
+    add("--out", required=True, help=f"the file to write: {', '.join(endings)}")
     add("--files", nargs="+", help="pictures on the path; default: test images")
     add(
         "--sampler",
@@ -178,8 +191,8 @@ def main() -> None:
         print("--ways is deprecated, use --paths", file=sys.stderr)
         arguments.paths = arguments.ways
     out = new_file(arguments.out)
-    if out.suffix not in KINDS:
-        raise UsageError(f"{out} must end with {', '.join(KINDS)}")
+    if out.suffix not in endings:
+        raise UsageError(f"{out} must end with {', '.join(endings)}")
     for name in ("seed", "images", "paths", "steps", "zoom", "fps"):
         if (value := getattr(arguments, name)) < (least := int(name != "seed")):
             raise UsageError(f"--{name} must be at least {least}, got {value}")
@@ -187,19 +200,32 @@ def main() -> None:
         raise UsageError("give --files or --sampler, not both")
     background = arguments.background and Config(background=arguments.background).background_rgb
     cli.load_backend()
-    if arguments.files:
+    context = None
+    if arguments.files or arguments.sampler:
         model = load(arguments.run_dir)
-        background = background or (model.config or Config()).background_rgb
-        visited = [read_pictures(arguments.files, model.image_shape, background)]
-    elif arguments.sampler:
-        model, images = new_images(arguments, arguments.paths * arguments.images)
-        visited = np.split(images, arguments.paths)
     else:
         context, _, _ = open_model(arguments)
-        model, test = context.model, context.dataset.test_images
+        model = context.model
+    given = [name for name, value in vars(arguments).items() if value != parser.get_default(name)]
+    check_kind(model.kind, out.suffix, given)
+    if context:
+        test = context.dataset.test_images
         order = np.random.default_rng(arguments.seed).permutation(len(test))
         order = np.resize(order, (arguments.paths, arguments.images))  # repeats a small test set
         visited = [test[np.sort(indices)] for indices in order]
+    elif arguments.files:
+        background = background or (model.config or Config()).background_rgb
+        visited = [read_pictures(arguments.files, model.image_shape, background)]
+    else:
+        made = new_elements(model, arguments, arguments.paths * arguments.images)
+        visited = np.split(made, arguments.paths)
     paths = [closed_path(model, images, arguments.steps, arguments.method) for images in visited]
-    paths = normalized(np.stack(paths), np.concatenate(visited))
-    print(f"{out}: {save(paths, out, arguments.zoom, round(1000 / arguments.fps))}")
+    paths = np.stack(paths)
+    if model.kind == TOKENS:
+        sentences = model.vocabulary.text(paths)
+        write_atomically(out, "\n\n".join("\n".join(path) for path in sentences) + "\n")
+        what = f"{len(sentences)}x{len(sentences[0])} sentences"
+    else:
+        paths = normalized(paths, np.concatenate(visited))
+        what = save(paths, out, arguments.zoom, round(1000 / arguments.fps))
+    print(f"{out}: {what}")

@@ -1,0 +1,1 @@
+"""Interpolations in a browser: `acai-tf explore`."""
