@@ -170,6 +170,8 @@ class Exported(samplers.Sampling):
             self._check(value)
         if self.kind == TOKENS:
             kind = np.float32 if name == "estimate" else np.int32
+            if any(value.dtype.kind == "f" for value in images.values()) and kind == np.int32:
+                raise UsageError(f"{self.path} takes tokens as whole numbers, not probabilities")
             images = {key: value.astype(kind) for key, value in images.items()}
         elif any(value.dtype != np.uint8 for value in images.values()):
             name += FLOAT if self.kind == IMAGES else ""
