@@ -48,7 +48,7 @@ _execution = functools.partial(_setting, "where and how to run it")  # changes n
 _specific = functools.partial(_setting, "settings of some models only")  # acai_tf.models.MODELS
 # Datasets whose codes have one side, besides their channels.
 SEQUENCES = ("pulses", "tones", "carousel", "names", "text")
-_TEXT = ("names", "text")
+TEXT = ("names", "text")
 _RESIZED = ("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder")
 
 
@@ -84,10 +84,10 @@ class Config:
         "characters",
         "split sentences into characters or words",
         choices=("characters", "words"),
-        datasets=_TEXT,
+        datasets=TEXT,
     )
     length: int = _subject(
-        32, "characters or words of a sentence; longer ones are cut", 1, 4096, datasets=_TEXT
+        32, "characters or words of a sentence; longer ones are cut", 1, 4096, datasets=TEXT
     )
     svhn_extra: bool = _subject(True, "SVHN: use the extra training images", datasets=("svhn",))
     init: str = _subject("", "start from the weights of a run, an export or a pretrained model")
@@ -102,11 +102,11 @@ class Config:
     probe_lr: float | None = _training(None, "learning rate of the probe (--lr)", 0)
     schedule: str = _training(
         "constant",
-        "learning rates over the run: constant, cosine (to 0 all along) or trapezoid (constant,"
-        " then linearly to 0)",
+        "learning rates over the run: constant, cosine (falls to 0) or trapezoid (constant,"
+        " then falls linearly to 0)",
         choices=("constant", "cosine", "trapezoid"),
     )
-    warmup_kimg: float = _training(0.0, "learning rates first rise from 0, for so many kimg", 0)
+    warmup_kimg: float = _training(0.0, "kimg over which learning rates rise from 0", 0)
     cooldown: float = _training(
         0.2, "trapezoid: share of the run over which learning rates fall", 0, 1
     )
@@ -307,10 +307,11 @@ def poolings(image_shape: tuple[int, ...], latent_width: int) -> int:
         UsageError: there is no such number.
     """
     short, common = min(image_shape[:2]), math.gcd(*image_shape[:2])
+    what = "length" if len(image_shape) == 1 else "image width"
     widths = [short >> n for n in range(common.bit_length()) if not common % (1 << n)]
     if latent_width not in widths:
         raise UsageError(
-            f"--latent_width={latent_width} does not divide the image width {short}"
+            f"--latent_width={latent_width} does not divide the {what} {short}"
             f" by a power of two; use one of {', '.join(map(str, widths))}"
         )
     return widths.index(latent_width)

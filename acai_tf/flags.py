@@ -13,8 +13,8 @@ import sys
 from absl import flags
 
 from acai_tf import data
-from acai_tf.config import DEFAULTS, Config, limits, poolings, setting_kinds
-from acai_tf.data import canonical_name, says_its_size
+from acai_tf.config import DEFAULTS, TEXT, Config, limits, poolings, setting_kinds
+from acai_tf.data import canonical_name, config_name, says_its_size
 from acai_tf.errors import UsageError
 from acai_tf.models import refuse_unread
 from acai_tf.original import folder
@@ -102,6 +102,8 @@ def parse(argv: list[str], quickstart: tuple[str, ...] = ()) -> Config:
     config.check_length()
     if config.networks == "paper" and not says_its_size(config.dataset):
         poolings((config.image_size,) * 2, config.latent_width)
+    if config.networks == "paper" and config_name(config.dataset) in TEXT:
+        poolings((config.length,), config.latent_width)
     present = {name for name in values if values[name].present}
     refuse_unread(config, present)
     data.refuse_unread(config.dataset, present)

@@ -139,11 +139,11 @@ def test_the_pretrained_ones_are_found_by_name(tmp_path, monkeypatch, capsys):
     assert config.init == "acai/mnist-d32"
     config = Config(dataset="mnist", init=config.init)
     assert default_run_dir(config) == "runs/mnist/acai+from-mnist-d32-d32-seed0"
-    start = train._weights_of("acai/mnist-d32")
+    start, _ = train._source("acai/mnist-d32")
     train._start_from("acai/mnist-d32", start, build_model(config, (32, 32, 1), 0))
     assert "probe" not in capsys.readouterr().out
     with pytest.raises(UsageError):
-        train._weights_of("nowhere")
+        train._source("nowhere")
     with pytest.raises(UsageError, match="not both"):
         acai_tf.train(config, original="ACAI_depth2")
 

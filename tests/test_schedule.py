@@ -57,9 +57,11 @@ def test_factors_worked_out_by_hand(arguments, at, expected):
     np.testing.assert_allclose(factors(*arguments, at=at), expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("arguments", [(8, "triangle"), (8, "trapezoid", 5, 4), (8, "cosine", 9)])
+@pytest.mark.parametrize(
+    "arguments", [(8, "triangle"), (8, "trapezoid", 5, 4), (8, "cosine", 9), (8, "cosine", 0, 2)]
+)
 def test_schedules_that_make_no_sense_are_refused(arguments):
-    with pytest.raises(UsageError, match=r"triangle|longer"):
+    with pytest.raises(UsageError, match=r"triangle|fit|trapezoid"):
         Schedule(1e-3, *arguments)
 
 

@@ -109,6 +109,10 @@ def test_tokens_in_an_npz(tmp_path):
     np.savez(path, train_images=tokens, test_images=tokens[:3])
     assert load_dataset(Config(dataset=f"npz:{path}")).vocabulary.tokens[19] == "19"
     np.savez(path, train_images=tokens, test_images=tokens, vocabulary=["a", "b"])
+    np.savez(path, train_images=tokens, test_images=tokens, vocabulary="ab")
+    with pytest.raises(UsageError, match=r"texts \[V\]"):
+        load_dataset(Config(dataset=f"npz:{path}"))
+    np.savez(path, train_images=tokens, test_images=tokens, vocabulary=["a", "b"])
     with pytest.raises(UsageError, match="19"):
         load_dataset(Config(dataset=f"npz:{path}"))
     np.savez(path, train_images=-tokens, test_images=tokens)
@@ -150,7 +154,7 @@ def test_what_is_right_and_what_is_not_on_the_carousel(rings):
     assert scores(right) == pytest.approx((0, 0.045, 1), abs=0.01)
     assert scores(jump) == pytest.approx((0, 0.933, 1), abs=0.01)
     context = Context(Pixels(rings.image_shape, rings.vocabulary), rings)
-    assert scores(language.spliced(context)) == pytest.approx((0.20, 0.82, 0.2), abs=0.04)
+    assert scores(language.spliced(context)) == pytest.approx((0.214, 0.841, 0.171), abs=0.01)
     assert RING.nearest(rng.integers(0, 8, (500, 16)))[0].mean() == pytest.approx(0.68, abs=0.01)
     # Pixel blends are jumps.
     found = lines.evaluate(context)
@@ -176,7 +180,7 @@ def test_every_model_trains_on_tokens(rings, name):
     assert all(np.isfinite(value) for value in logs.values())
     # About log 8 at first; a VAE sums over 16 words.
     loss = -logs["loss_ll"] / 16 if name == "vae" else logs["loss_ae"]
-    assert loss == pytest.approx(np.log(8), abs=2)
+    assert 0.5 * np.log(8) < loss < 3 * np.log(8)
     path = model.interpolate(batch["image"][:2], batch["image"][2:4], steps=3)
     np.testing.assert_allclose(np.sum(path, -1), np.ones((3, 2, 16)), rtol=1e-5)
     assert model.vocabulary.text(path)[0][0].count(" ") == 15
@@ -185,6 +189,11 @@ def test_every_model_trains_on_tokens(rings, name):
 
 @pytest.mark.slow
 def test_recurrent_networks(rings):
+    settings = {"networks": "recurrent(units=4)", "dtype_policy": "mixed_bfloat16", **SMALL}
+    mixed = build_model(Config(**settings), rings.image_shape, 0, rings.vocabulary)
+    mixed.compile()
+    batch = rings.batch_at(0, 8, seed=0)
+    assert np.isfinite(mixed.train_on_batch(batch["image"], return_dict=True)["loss_critic"])
     config = Config(networks="recurrent(units=4)", dataset="carousel", **SMALL)
     model = build_model(config, rings.image_shape, 0, rings.vocabulary)
     model.compile()
@@ -203,7 +212,10 @@ def test_tokens_that_a_model_does_not_take(rings):
     for wrong in (sentence[:, :8], sentence + 8, -sentence - 1, sentence * 0.5, sentence[:0]):
         with pytest.raises(UsageError):
             encode(wrong)
-    one_hot = np.eye(8, dtype=np.float32)[sentence]
+    model.compile()
+    with pytest.raises(UsageError, match="8 to"):
+        model.fit(np.full((8, 16), 8), verbose=0)
+    one_hot = rings.vocabulary.one_hot(sentence)
     np.testing.assert_array_equal(encode(sentence), encode(one_hot))
 
 
@@ -250,12 +262,18 @@ def test_measures_of_text(rings):
 
 def test_a_run_on_a_file_of_sentences(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    numbers = [f"{one} {two}" for one in range(10) for two in range(10)]
+    numbers = [f"{one} {two}" for one in range(20) for two in range(20)]
     (tmp_path / "mine.txt").write_text("\n".join(numbers), "utf-8")
     settings = {"batch": 16, "total_kimg": 1, "report_kimg": 1, "length": 4, "tokens": "words"}
     model = train(dataset="text:mine.txt", **settings, **SMALL)
     folder = "runs/mine/acai-d8-seed0"  # 2 channels of 4 places
     assert (tmp_path / folder / "sheets/lerp-000001.txt").read_text("utf-8").strip()
+    # Edited, the file is read with the run's own vocabulary.
+    (tmp_path / "mine.txt").write_text("\n".join([*numbers, "21 21", "x 21 21"]), "utf-8")
+    again = train(dataset="text:mine.txt", **settings, **SMALL)
+    assert again.vocabulary == model.vocabulary
+    other = train(dataset="text:mine.txt", init=folder, run_dir="other", **settings, **SMALL)
+    assert other.vocabulary == model.vocabulary
     tokens = model.vocabulary.encode(["1 2", "3 4"], 4)
     expected = np.array(model.interpolate(tokens[:1], tokens[1:], steps=3))
     for loaded in (acai_tf.load(folder), acai_tf.load(f"{folder}/saved_model")):
@@ -266,7 +284,7 @@ def test_a_run_on_a_file_of_sentences(tmp_path, monkeypatch, capsys):
     signature = tf.saved_model.load(f"{folder}/saved_model").signatures["reconstruct"]
     made = signature(images=tf.constant(tokens))["reconstructions"]
     np.testing.assert_allclose(made[:1], expected[0], rtol=1e-4, atol=1e-6)
-    names = ["sentences", "reconstruction", "language", "lines", "information", "map"]
+    names = ["sentences", "reconstruction", "language", "lines", "information"]
     capsys.readouterr()
     found = evaluate_run(folder, names)
     assert found["token_accuracy"] > 0

@@ -6,8 +6,16 @@ import pathlib
 import re
 
 from acai_tf import registry
-from acai_tf.config import SEQUENCES, Config, changed_settings, configured, settings_unread_by
+from acai_tf.config import (
+    SEQUENCES,
+    TEXT,
+    Config,
+    changed_settings,
+    configured,
+    settings_unread_by,
+)
 from acai_tf.data.dataset import Dataset, from_arrays
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import UsageError
 
 # A loader is a function of the run's Config that returns a `Dataset`, or the arrays that
@@ -104,12 +112,18 @@ def refuse_unread(dataset: str, given: set[str]) -> None:
         )
 
 
-def load_dataset(config: Config | None = None, data: tuple | None = None, **settings) -> Dataset:
+def load_dataset(
+    config: Config | None = None,
+    data: tuple | None = None,
+    vocabulary: Vocabulary | None = None,
+    **settings,
+) -> Dataset:
     """Load the dataset that `config` names, and print a line that describes it.
 
     Args:
         config: a run's settings.
         data: the arrays of the dataset "arrays"; see `acai_tf.train`.
+        vocabulary: that text is encoded with: a model's; None: one made of the text.
         settings: of `Config`, replacing those of `config`.
 
     Raises:
@@ -126,8 +140,9 @@ def load_dataset(config: Config | None = None, data: tuple | None = None, **sett
     if data is not None and config.dataset != ARRAYS:
         raise UsageError(f"give data or dataset={config.dataset!r}, not both")
     if data is None:
-        load = registry.find("dataset", config_name(config.dataset), {**DATASETS, **SOURCES})
-        data = load(config)
+        name = config_name(config.dataset)
+        load = registry.find("dataset", name, {**DATASETS, **SOURCES})
+        data = load(config, vocabulary) if name in TEXT else load(config)
     if not isinstance(data, Dataset):
         data = from_arrays(data, config.dataset, scale=config.scale_signals)
     print(data.describe())

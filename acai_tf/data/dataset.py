@@ -126,7 +126,7 @@ class ArrayDataset(Dataset):
     def check_batch(self, batch):
         if batch > len(self.train_images):
             raise UsageError(
-                f"--batch={batch} is larger than the {len(self.train_images)} training images"
+                f"--batch={batch} is larger than the {len(self.train_images)} training {self.kind}"
                 f" of {self.name}; give a smaller one"
             )
 
@@ -158,7 +158,7 @@ def from_arrays(
     Args:
         data: (train_images, train_labels, test_images, test_labels), or a dict with these names.
             Images are uint8 [N, H, W, C] or [N, H, W], C = 1 or 3; signals are floats [N, T, C] or
-            [N, T]; tokens are int32 or int64 [N, T], with texts [V] as "vocabulary" in the dict if
+            [N, T]; tokens are integers [N, T], with texts [V] as "vocabulary" in the dict if
             they have some; labels are integers [N] or [N, 1], or absent (None) where there are no
             classes.
         name: of the dataset.
@@ -196,7 +196,10 @@ def _checked_vocabulary(data: dict, tokens: dict, source: str) -> Vocabulary:
     count = 1 + int(max(tokens[f"{split}_images"].max() for split in SPLITS))
     if "vocabulary" not in data:
         return Vocabulary.numbers(count)
-    vocabulary = Vocabulary(tuple(map(str, data["vocabulary"])), bool(data.get("words", True)))
+    texts, words = data["vocabulary"], data.get("words", np.array(True))
+    if texts.ndim != 1 or words.ndim != 0:
+        raise UsageError(f"{source}: vocabulary must be texts [V], and words true or false")
+    vocabulary = Vocabulary(tuple(map(str, texts)), bool(words))
     if len(vocabulary) < count:
         raise UsageError(
             f"{source}: tokens reach {count - 1}, the vocabulary has {len(vocabulary)} texts"
@@ -224,7 +227,7 @@ def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> n
     images = arrays[name]
     if np.issubdtype(images.dtype, np.floating):
         return _checked_signals(images, name, source)
-    if images.ndim == 2 and images.dtype in (np.int32, np.int64) and images.size:
+    if images.ndim == 2 and np.issubdtype(images.dtype, np.integer) and images.size:
         if images.min() < 0 or images.max() >= MAX_TOKENS:
             raise UsageError(f"{source}: {name} must be tokens in 0..{MAX_TOKENS - 1}")
         return images.astype(np.int32)
@@ -233,8 +236,8 @@ def _checked_images(arrays: dict[str, np.ndarray], split: str, source: str) -> n
     wrong = images.dtype != np.uint8 or images.ndim != 4 or not images.size
     if wrong or images.shape[3] not in (1, 3):
         raise UsageError(
-            f"{source}: {name} must be uint8 (0..255) [N, H, W, C] with N > 0 and 1 or 3 colors,"
-            f" not {images.dtype} {images.shape}"
+            f"{source}: {name} must be uint8 (0..255) [N, H, W, C] with N > 0 and 1 or 3 colors, or"
+            f" signals or tokens, not {images.dtype} {images.shape}"
         )
     return images
 

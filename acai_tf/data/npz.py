@@ -2,7 +2,7 @@
 TensorFlow.
 
 train_images, test_images  [N, H, W, C] or [N, H, W] uint8, C = 1 or 3; signals [N, T, C] or [N, T],
-                           floats in any unit; tokens [N, T], int32 or int64
+                           floats in any unit; tokens [N, T], integers
 train_labels, test_labels  integers [N]; absent where there are no classes
 vocabulary, words          of tokens: texts [V], and whether they are words; absent for numbers
 
@@ -49,8 +49,8 @@ def holds_sequences(path: str) -> bool:
     ):
         version = np.lib.format.read_magic(member)
         reads = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
-        _, _, dtype = reads[version[0] - 1](member)
-        return dtype != np.uint8
+        shape, _, dtype = reads[version[0] - 1](member)
+        return dtype != np.uint8 or len(shape) == 2
     return False
 
 

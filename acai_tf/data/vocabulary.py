@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 PADDING, UNKNOWN = "", "\N{REPLACEMENT CHARACTER}"  # tokens 0 and 1
-LARGEST = 4096  # tokens; rarer ones are unknown
+MAX_SIZE = 4096  # tokens; rarer ones are unknown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +37,14 @@ class Vocabulary:
         return len(self.tokens)
 
     @classmethod
-    def of(cls, sentences: Iterable[str], words: bool = False) -> "Vocabulary":
-        """That of some sentences: their most frequent tokens, after one for padding and one for
-        what is not among them."""
-        counts = collections.Counter(t for one in sentences for t in split(one, words))
+    def of(
+        cls, sentences: Iterable[str], words: bool = False, length: int | None = None
+    ) -> "Vocabulary":
+        """The most frequent tokens of sentences, or of their first `length` tokens, after one for
+        padding and one for unknown tokens."""
+        counts = collections.Counter(t for one in sentences for t in split(one, words)[:length])
         ordered = sorted(counts, key=lambda token: (-counts[token], token))
-        return cls((PADDING, UNKNOWN, *ordered[: LARGEST - 2]), words)
+        return cls((PADDING, UNKNOWN, *ordered[: MAX_SIZE - 2]), words)
 
     @classmethod
     def numbers(cls, levels: int) -> "Vocabulary":
@@ -50,14 +52,27 @@ class Vocabulary:
         return cls(tuple(map(str, range(levels))), words=True)
 
     def encode(self, sentences: Sequence[str], length: int) -> np.ndarray:
-        """Sentences as tokens [N, length] int32; longer ones are cut, shorter ones padded."""
+        """Sentences as tokens [N, length] int32; longer ones are cut, shorter ones padded.
+
+        Where a vocabulary has no token for padding, or for unknown ones, its first token is used.
+        """
         number = {token: n for n, token in enumerate(self.tokens)}
-        unknown = number.get(UNKNOWN, 0)
-        encoded = np.zeros((len(sentences), length), np.int32)
+        padding = number.get(PADDING, 0)
+        unknown = number.get(UNKNOWN, padding)
+        encoded = np.full((len(sentences), length), padding, np.int32)
         for row, sentence in zip(encoded, sentences, strict=True):
             found = [number.get(t, unknown) for t in split(sentence, self.words)[:length]]
             row[: len(found)] = found
         return encoded
+
+    @property
+    def unit(self) -> str:
+        """What sentences are split into: "words" or "characters"."""
+        return "words" if self.words else "characters"
+
+    def one_hot(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens [...] as vectors [..., V] float32."""
+        return np.eye(len(self), dtype=np.float32)[tokens]
 
     def text(self, tokens: np.ndarray):
         """Tokens [..., T], or probabilities [..., T, V], as sentences: a string, or lists of them.

@@ -81,10 +81,15 @@ class Context:
         """Labels of the first 60,000 training images, integers [N]."""
         return self._train[1]
 
+    @property
+    def train_images(self) -> np.ndarray:
+        """The first 60,000 training images, [N, ...]."""
+        return self._train[0]
+
     @functools.cached_property
     def train_codes(self) -> np.ndarray:
         """Codes of those images, [N, d] float32. Raises CannotEvaluate if any is not finite."""
-        return self._codes(self._train[0], "training")
+        return self._codes(self.train_images, "training")
 
     @functools.cached_property
     def test_codes(self) -> np.ndarray:
@@ -122,7 +127,7 @@ class Context:
         the test images, at most 256. Later images are left for comparison."""
         count = min(PAIRS, len(self.dataset.test_images) // 4)
         if not count:
-            raise CannotEvaluate(f"{self.dataset.name} has fewer than 4 test images")
+            raise CannotEvaluate(f"{self.dataset.name} has fewer than 4 test {self.dataset.kind}")
         return count
 
     @functools.cached_property

@@ -1,5 +1,7 @@
 """Information: how many bits about the image does a code keep under noise?"""
 
+import math
+
 import numpy as np
 
 from acai_tf.errors import CannotEvaluate
@@ -16,6 +18,7 @@ SCORES = {
 }
 CODES = 10_000  # test images, at most; also training images for the whitening
 NEGLIGIBLE = 1e-6  # variance of a direction relative to the largest
+ONE_HOT = 8192  # numbers of a sentence as one-hot vectors, at most, for its principal components
 PART = 500  # rows of the table of distances in memory
 SEED = 0
 
@@ -98,7 +101,10 @@ def evaluate(context: Context) -> dict[str, float]:
     def of_pixels():
         data, encode = context.dataset, shrunk
         if data.kind == TOKENS:
-            encode = Pixels(data.image_shape, data.vocabulary).compiled_method("encode")
+            raw = Pixels(data.image_shape, data.vocabulary)
+            if math.prod(raw.latent_shape) > ONE_HOT:
+                return {"bits": np.nan}
+            encode = raw.compiled_method("encode")
         images = data.train_once(CODES)[0], data.test_images[:CODES]
         flat = [encode(part).reshape(len(part), -1) for part in images]
         return {"bits": bits(*principal(*flat, train.shape[1]))}

@@ -45,4 +45,4 @@ class Pixels:
         images = np.asarray(images)
         if self.vocabulary is None or np.issubdtype(images.dtype, np.floating):
             return to_float(images)
-        return np.eye(len(self.vocabulary), dtype=np.float32)[images]
+        return self.vocabulary.one_hot(images)

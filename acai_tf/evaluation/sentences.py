@@ -29,8 +29,10 @@ def sheets(model, tokens: np.ndarray) -> dict[str, str]:
     import keras  # takes seconds
 
     call, text = model.compiled_method, model.vocabulary.text
-    tokens = np.resize(tokens, (max(len(tokens), 2 * SHOWN), *tokens.shape[1:]))
-    first, last = tokens[:SHOWN], tokens[SHOWN : 2 * SHOWN]
+    count = len(tokens)  # sentences are repeated if there are fewer than twenty
+    starts = np.arange(SHOWN)
+    ends = starts + (SHOWN if count >= 2 * SHOWN else max(1, count // 2))
+    first, last = tokens[starts % count], tokens[ends % count]
     pairs = zip(text(first), text(call("reconstruct")(first)), strict=True)
     paths = call("interpolate", steps=STEPS)(first, last).swapaxes(0, 1)
     prior = keras.random.normal((SHOWN, *model.latent_shape), seed=0)

@@ -59,14 +59,15 @@ def open_target(
         trained, (model, step) = run.config(), load_run(run)
         folder, records, images = run.path, run.records(), run.images()
     config = _changed(trained, changes)
-    data = load_dataset(config)
+    data = load_dataset(config, vocabulary=model.vocabulary)
     if data.image_shape != model.image_shape:
         expected, given = ("x".join(map(str, x)) for x in (model.image_shape, data.image_shape))
-        raise UsageError(f"the model takes images of {expected}, {config.dataset} has {given}")
+        what = f"{model.kind} of {expected}"
+        raise UsageError(f"the model takes {what}, {config.dataset} has {given}")
     if data.vocabulary != model.vocabulary:
         raise UsageError(f"{config.dataset} has another vocabulary than the model")
     if config.dataset == trained.dataset and images not in (None, data.fingerprint()):
-        print("warning: the images differ from those that this run was trained on")
+        print("warning: the data differ from those that this run was trained on")
     kimg = step * config.batch / KIMG
     about = {
         **kind,

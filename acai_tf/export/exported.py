@@ -134,7 +134,7 @@ class Exported(samplers.Sampling):
             raise NotImplementedError(f"{self.path} was exported without --critic")
         if self.kind == TOKENS and np.issubdtype(np.asarray(images).dtype, np.integer):
             self._check(images)
-            images = np.eye(len(self.vocabulary), dtype=np.float32)[images]
+            images = self.vocabulary.one_hot(np.asarray(images))
         return self._call("estimate", "alpha", images=images)
 
     def classify(self, images) -> np.ndarray:

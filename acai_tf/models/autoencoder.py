@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from acai_tf import backend
@@ -458,6 +459,12 @@ class Autoencoder(Sampling, keras.Model):
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **options)
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x=None, *arguments, **options):
+        """As `keras.Model.fit`; raises UsageError for arrays that the model does not take."""
+        if isinstance(x, np.ndarray):
+            self.reconstruction.check(x, self.image_shape)
+        return super().fit(x, *arguments, **options)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))

@@ -237,7 +237,7 @@ def recurrent(
         layers.Dense(depth, name="embedding"),
         gru(False),
         layers.Dense(latent_width * latent, dtype="float32", name="code"),
-        layers.Reshape((latent_width, latent)),
+        layers.Reshape((latent_width, latent), dtype="float32"),
     ]
     decoder = [
         keras.Input((latent_width, latent)),

@@ -151,7 +151,7 @@ class Categorical(Reconstruction):
     """
 
     def __init__(self, levels: int | Vocabulary, summed: bool = False):
-        self.vocabulary = Vocabulary.numbers(levels) if isinstance(levels, int) else levels
+        self.vocabulary = levels if isinstance(levels, Vocabulary) else Vocabulary.numbers(levels)
         self.levels, self.summed = len(self.vocabulary), summed
         self.log_names = ("loss_ll" if summed else "loss_ae",)
 

@@ -50,8 +50,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     ):
         if shape not in SHAPES:
             raise UsageError(f"unknown schedule {shape!r}; known: {', '.join(SHAPES)}")
-        if warmup + cooldown > steps:
-            raise UsageError(f"warm-up {warmup} and cool-down {cooldown} are longer than {steps}")
+        if cooldown and shape != "trapezoid":
+            raise UsageError(f"a cool-down is of a trapezoid, not of {shape}")
+        if min(warmup, cooldown) < 0 or warmup + cooldown > steps:
+            raise UsageError(f"warm-up {warmup} and cool-down {cooldown} do not fit into {steps}")
         self.learning_rate, self.steps, self.shape = learning_rate, steps, shape
         self.warmup, self.cooldown = warmup, cooldown
 

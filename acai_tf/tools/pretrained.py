@@ -73,6 +73,8 @@ def main() -> None:
     config = RunFolder(arguments.add).config()
     if config.dataset not in DATASETS:
         raise UsageError(f"{arguments.add} is on {config.dataset}, which is not a public dataset")
+    if RunFolder(arguments.add).vocabulary():
+        raise UsageError(f"{arguments.add} is of text; pretrained models are not")
     name = f"{config.model}/{config.dataset}-d{config.code_size}"
     folder = expanded(arguments.out) / name
     if folder.exists():

@@ -101,7 +101,7 @@ class Report(keras.callbacks.Callback):
         seconds_per_step = (time.perf_counter() - self._start) / self._batches
         steps = self._config.steps - record["step"]
         left = datetime.timedelta(seconds=round(steps * seconds_per_step))
-        others = ("step", "kimg", "images_per_second")
+        others = ("step", "kimg", "images_per_second", "ema_kimg")
         scores = [f"{name} {value:.4g}" for name, value in record.items() if name not in others]
         progress = f"kimg {record['kimg']}/{self._config.total_kimg}"
         speed = f"{record['images_per_second']:.0f} img/s"

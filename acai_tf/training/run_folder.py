@@ -70,6 +70,11 @@ class RunFolder:
         """The fingerprint of the images that the run started with; None: not recorded."""
         return self.saved().get("images")
 
+    def vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of tokens that the run started with. Raises as `config`."""
+        shapes = self.shapes()
+        return shapes and shapes[2]
+
     def shapes(self) -> tuple[tuple[int, ...], int, Vocabulary | None] | None:
         """The images' shape, as in `Dataset`, the number of classes, and the vocabulary of tokens;
         None: an older run, which did not record them. Raises as `config`."""
@@ -173,7 +178,7 @@ class RunFolder:
             if (dataset := saved["config"]["dataset"]) != config.dataset:
                 print(f"the dataset of this run was {dataset}, it is now {config.dataset}")
             if saved.get("images") not in (None, images):
-                print("the training images are not those that this run started with")
+                print("the training data are not those that this run started with")
             images = saved.get("images") or images
             old = {**saved.get("versions", {}), "threads": saved.get("threads", threads)}
             new = {**versions, "threads": threads}

@@ -15,6 +15,7 @@ from acai_tf.data import ARRAYS, canonical_name, load_dataset, settings_unread
 from acai_tf.data.dataset import Dataset
 from acai_tf.data.npz import holds_sequences
 from acai_tf.data.pipeline import pipeline
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import DivergedError, UsageError
 from acai_tf.export.exported import read_about
 from acai_tf.export.write import export_run
@@ -70,8 +71,14 @@ def train(
     run.check(config)  # before the data are loaded, and again once the folder is locked
     print(describe(config))
     resumed = bool(checkpoints.checkpoints(run.checkpoints))
-    weights = _weights_of(init or config.init) if config.init and not resumed else {}
-    dataset = load_dataset(config, data)
+    weights, vocabulary = {}, run.vocabulary() if resumed else None
+    if config.init and not resumed:
+        weights, vocabulary = _source(init or config.init)
+    dataset = load_dataset(config, data, vocabulary)
+    if vocabulary not in (None, dataset.vocabulary):
+        raise UsageError(
+            f"{config.dataset} has another vocabulary than {run.path if resumed else config.init}"
+        )
     dataset.check_batch(config.batch)
     images = dataset.fingerprint()
 
@@ -147,12 +154,13 @@ def describe(config: Config) -> str:
     return "\n".join(["configuration (* differs from the default):", *lines])
 
 
-def _weights_of(init: str | Autoencoder) -> dict[str, np.ndarray]:
-    """Copies of the weights to start from, by name."""
+def _source(init: str | Autoencoder) -> tuple[dict[str, np.ndarray], Vocabulary | None]:
+    """Copies of the weights to start from, by name, and the vocabulary of tokens."""
     model = load(init, weights=True) if isinstance(init, str) else init
     if not isinstance(model, Autoencoder):
         raise UsageError(f"init takes an Autoencoder or where to find one, not a {type(model)}")
-    return {name: np.array(variable) for name, variable in checkpoints.weights(model).items()}
+    weights = {name: np.array(variable) for name, variable in checkpoints.weights(model).items()}
+    return weights, model.vocabulary
 
 
 def _start_from(init: str, weights: dict[str, np.ndarray], model: Autoencoder) -> None:

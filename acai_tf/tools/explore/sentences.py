@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from acai_tf.data.vocabulary import split
+from acai_tf.data.vocabulary import PADDING, split
 from acai_tf.tools.explore.page import Explorer
 
 STEPS = 10  # sentences on a path
@@ -31,7 +31,7 @@ class Sentences(Explorer):
     def unread(self, sentences: list[str]) -> str:
         """What the model does not read as it is written; "" if there is nothing."""
         vocabulary, length = self.model.vocabulary, self.model.image_shape[0]
-        unit, known = "words" if vocabulary.words else "characters", set(vocabulary.tokens)
+        unit, known = vocabulary.unit, set(vocabulary.tokens)
         written = [split(sentence, vocabulary.words) for sentence in sentences]
         unknown = dict.fromkeys(t for one in written for t in one[:length] if t not in known)
         notes = []
@@ -39,8 +39,8 @@ class Sentences(Explorer):
             notes.append(f"not in the vocabulary: {', '.join(unknown)}")
         if any(len(one) > length for one in written):
             notes.append(f"cut to {length} {unit}")
-        if (filler := vocabulary.tokens[0]) and any(len(one) < length for one in written):
-            notes.append(f"filled up with {filler!r} to {length} {unit}")
+        if PADDING not in known and any(len(one) < length for one in written):
+            notes.append(f"filled up with {vocabulary.tokens[0]!r} to {length} {unit}")
         return "; ".join(notes)
 
     def new(self, sampler: str, seed: int) -> str:
