@@ -56,15 +56,17 @@ class Information(Regularizer):
 
 
 def mutual_information(code, epsilon):
-    """I in nats, a scalar: codes [n, ...] of this replica, N(0, I) noise [n, d]."""
+    """I in nats, a scalar, of all replicas' codes [n, ...] with N(0, I) noise [n, d]."""
     size = math.prod(code.shape[1:])
-    z = ops.reshape(ops.cast(code, "float32"), (-1, size))
-    others = backend.gather_replicas(z)  # [B, d]
-    log_batch = ops.log(ops.cast(ops.shape(others)[0], "float32"))
-    z, others = (one * ops.sqrt(2 * log_batch / size) for one in (z, others))  # now sigma is 1
-    noisy = z + epsilon
-    # log p(z~_i | z_j) = z~_i z_j - |z_j|^2 / 2 + a number that does not depend on j, and cancels.
-    own = ops.sum(noisy * z, axis=1) - ops.sum(ops.square(z), axis=1) / 2
-    every = ops.matmul(noisy, ops.transpose(others)) - ops.sum(ops.square(others), axis=1) / 2
-    total = ops.maximum(ops.logsumexp(every, axis=1), own)  # rounding may put it below its own term
-    return ops.mean(own - total) + log_batch
+    z, epsilon = map(backend.gather_replicas, (ops.reshape(code, (-1, size)), epsilon))  # [B, d]
+    log_batch = ops.log(ops.cast(ops.shape(z)[0], "float32"))
+    z = ops.cast(z, "float32") * ops.sqrt(2 * log_batch / size)  # now sigma is 1
+    z = z - ops.mean(z, axis=0)  # for the rounding below
+    # log p(z~_i | z_j) - log p(z~_i | z_i) = -|z_i - z_j|^2 / 2 - eps_i (z_i - z_j)
+    squares, products = ops.sum(ops.square(z), axis=1), ops.matmul(z, ops.transpose(z))
+    far = ops.relu((squares[:, None] + squares) / 2 - products)
+    along = ops.sum(epsilon * z, axis=1)[:, None] - ops.matmul(epsilon, ops.transpose(z))
+    place = ops.cumsum(ops.ones_like(squares))
+    # Of a code and itself it is 0. Rounded, it would be the loss of codes that are far apart.
+    log_ratio = ops.where(place[:, None] == place, 0.0, -far - along)
+    return log_batch - ops.mean(ops.logsumexp(log_ratio, axis=1))
