@@ -166,7 +166,7 @@ def test_few_images_without_classes_train_and_report(tmp_path, capsys):
     assert len(folder.records()) == 2
     out = capsys.readouterr().out
     assert f"the dataset of this run was {config.dataset}, it is now" in out
-    assert "training images are not those" not in out
+    assert "training data are not those" not in out
     np.savez(moved, **arrays(train_labels=None, test_labels=None, train_images=test_images))
     with pytest.raises(UsageError, match="--batch=16 is larger than the 8"):
         train(dataclasses.replace(config, dataset=f"npz:{moved}", total_kimg=3))

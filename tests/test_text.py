@@ -270,6 +270,7 @@ def test_a_run_on_a_file_of_sentences(tmp_path, monkeypatch, capsys):
     assert (tmp_path / folder / "sheets/lerp-000001.txt").read_text("utf-8").strip()
     # Edited, the file is read with the run's own vocabulary.
     (tmp_path / "mine.txt").write_text("\n".join([*numbers, "21 21", "x 21 21"]), "utf-8")
+    settings["export"] = False
     again = train(dataset="text:mine.txt", **settings, **SMALL)
     assert again.vocabulary == model.vocabulary
     other = train(dataset="text:mine.txt", init=folder, run_dir="other", **settings, **SMALL)

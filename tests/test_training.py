@@ -336,7 +336,7 @@ def test_other_images_than_before_are_noticed(configured, capsys):
     with folder.lock():
         for images, noticed in (("some", False), ("some", False), ("other", True), ("other", True)):
             folder.begin(config, images)
-            assert ("training images are not" in capsys.readouterr().out) == noticed
+            assert ("training data are not" in capsys.readouterr().out) == noticed
 
 
 def test_evaluate_run_without_a_checkpoint_says_so(configured, tmp_path):
