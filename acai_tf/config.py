@@ -25,6 +25,7 @@ DEFAULTS = {
     ("pulses", ""): {"depth": 16, "total_kimg": 256},
     ("tones", ""): {"depth": 16, "total_kimg": 256},
     ("carousel", ""): {"depth": 16, "total_kimg": 256},
+    ("carousels", ""): {"depth": 16, "latent_width": 8, "total_kimg": 256},
     ("names", ""): {"depth": 32, "latent_width": 8, "total_kimg": 1024},
     ("text", ""): {"depth": 32, "latent_width": 8, "total_kimg": 1024},
     ("digits", ""): {"depth": 16, "latent": 2, "total_kimg": 1024},  # 730 epochs
@@ -47,7 +48,7 @@ _networks = functools.partial(_setting, "networks")
 _execution = functools.partial(_setting, "where and how to run it")  # changes no results
 _specific = functools.partial(_setting, "settings of some models only")  # acai_tf.models.MODELS
 # Datasets whose codes have one side, besides their channels.
-SEQUENCES = ("pulses", "tones", "carousel", "names", "text")
+SEQUENCES = ("pulses", "tones", "carousel", "carousels", "names", "text")
 TEXT = ("names", "text")
 _RESIZED = ("digits", "mnist", "svhn", "cifar10", "celeba", "tfds", "folder")
 
@@ -67,8 +68,8 @@ class Config:
     )
     dataset: str = _subject(
         "lines",
-        "lines, pulses, tones, carousel, names, digits, mnist, svhn, cifar10, celeba, folder:PATH,"
-        " text:FILE, npz:FILE or tfds:NAME",
+        "lines, pulses, tones, carousel, carousels, names, digits, mnist, svhn, cifar10, celeba,"
+        " folder:PATH, text:FILE, npz:FILE or tfds:NAME",
     )
     image_size: int = _subject(32, "resize images to this size", 16, 256, datasets=_RESIZED)
     background: str = _subject(

@@ -138,6 +138,19 @@ def test_the_carousel_by_hand():
     np.testing.assert_array_equal(nearest, [5, 5])
 
 
+def test_two_carousels_are_scored_one_by_one():
+    data = load_dataset(Config(dataset="carousels"))
+    assert data.test_images.shape == (5000, 32)
+    assert len({row.tobytes() for row in data.train_once(60_000)[0]}) > 15_000  # of 16,384
+    paths = data.test_images[:6].reshape(2, 3, 32).copy()
+    paths[0, 1, 20] = (paths[0, 1, 20] + 4) % 8
+    distance, place = data.templates.nearest(paths)
+    assert distance.shape == place.shape == (4, 3)
+    np.testing.assert_array_equal(distance[:2], 0)  # first halves
+    assert distance[2, 1] == 1 / 16
+    np.testing.assert_array_equal(distance[3], 0)
+
+
 def test_what_is_right_and_what_is_not_on_the_carousel(rings):
     rng, t = np.random.default_rng(0), np.linspace(0, 1, 16)
     start, end = rng.uniform(0, 128, (2, 256, 1))

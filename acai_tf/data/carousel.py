@@ -33,24 +33,46 @@ class Sentences(Templates):
         return np.take_along_axis(different, index[..., None], -1)[..., 0], places[index]
 
 
+class SideBySide(Sentences):
+    """Two sentences of one ring each: 16,384 in all, too many to learn by heart."""
+
+    def nearest(self, elements):
+        """As `Sentences.nearest`; each half is a sentence, words [N, ..., 32] -> [2 N, ...]."""
+        return super().nearest(np.concatenate(np.split(elements, 2, axis=-1)))
+
+    def random(self, count, seed, step):
+        first, second = self.random_factor(2 * count, seed, step).reshape(2, count)
+        return np.concatenate([self.draw(first), self.draw(second)], axis=1), self.label(first)
+
+
 RING = np.arange(SENTENCES, dtype=np.float64)
-CAROUSEL = Sentences(
-    "sentence",
-    RING,
-    draw,
-    lambda places: (places * CLASSES / SENTENCES).astype(np.int64),
-    period=SENTENCES,
-    axis="moved by, places",
-    scale=1,
-)
+_RING = {
+    "name": "sentence",
+    "factor": RING,
+    "draw": draw,
+    "label": lambda places: (places * CLASSES / SENTENCES).astype(np.int64),
+    "period": SENTENCES,
+    "axis": "moved by, places",
+    "scale": 1,
+}
+CAROUSEL, TWO = Sentences(**_RING), SideBySide(**_RING)
 
 
-def load(config: Config) -> Endless:
+def _load(name: str, templates: Templates) -> Endless:
+    sentences, labels = templates.test_set()
+    eighths = tuple(f"eighth {eighth + 1}" for eighth in range(CLASSES))
+    shape = sentences.shape[1:]
+    own = {"what": f"sentences of {shape[0]} words", "vocabulary": Vocabulary(WORDS, words=True)}
+    return Endless(name, shape, eighths, sentences, labels, templates=templates, **own)
+
+
+def one(config: Config) -> Endless:
     """Sentences at random places of the ring; each is one of 128."""
     del config
-    names = tuple(f"eighth {eighth + 1}" for eighth in range(CLASSES))
-    vocabulary = Vocabulary(WORDS, words=True)
-    what = f"sentences of {SLOTS} words"
-    return Endless(
-        "carousel", (SLOTS,), names, *CAROUSEL.test_set(), what, CAROUSEL, vocabulary=vocabulary
-    )
+    return _load("carousel", CAROUSEL)
+
+
+def two(config: Config) -> Endless:
+    """Two such sentences side by side, each at a place of its own; a class is the first's."""
+    del config
+    return _load("carousels", TWO)
