@@ -8,3 +8,8 @@ def kind_of(shape: tuple[int, ...], vocabulary=None) -> str:
     if vocabulary is not None:
         return TOKENS
     return IMAGES if len(shape) == 3 else SIGNALS
+
+
+def network_shape(shape: tuple[int, ...], vocabulary=None) -> tuple[int, ...]:
+    """The shape that networks see such elements in; tokens are one-hot vectors there."""
+    return shape if vocabulary is None else (*shape, len(vocabulary))

@@ -34,7 +34,7 @@ class Sentences(Templates):
 
 
 class SideBySide(Sentences):
-    """Two sentences of one ring each: 16,384 in all, too many to learn by heart."""
+    """Two sentences side by side: 16,384 pairs, too many to memorize."""
 
     def nearest(self, elements):
         """As `Sentences.nearest`; each half is a sentence, words [N, ..., 32] -> [2 N, ...]."""

@@ -207,6 +207,11 @@ def _checked_vocabulary(data: dict, tokens: dict, source: str) -> Vocabulary:
     return vocabulary
 
 
+def are_sequences(dtype: np.dtype, shape: tuple[int, ...]) -> bool:
+    """Whether an array holds signals or tokens, not images."""
+    return dtype != np.uint8 or len(shape) == 2
+
+
 def _units(signals: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """The offset and the factor of each channel; constant channels have factor 1."""
     flat = signals.reshape(-1, signals.shape[-1])

@@ -17,7 +17,7 @@ import numpy as np
 
 from acai_tf.config import Config
 from acai_tf.data.cache import free_memory
-from acai_tf.data.dataset import SPLITS, ArrayDataset, from_arrays
+from acai_tf.data.dataset import SPLITS, ArrayDataset, are_sequences, from_arrays
 from acai_tf.errors import UsageError
 from acai_tf.files import read_npz, replacing
 
@@ -50,7 +50,7 @@ def holds_sequences(path: str) -> bool:
         version = np.lib.format.read_magic(member)
         reads = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
         shape, _, dtype = reads[version[0] - 1](member)
-        return dtype != np.uint8 or len(shape) == 2
+        return are_sequences(dtype, shape)
     return False
 
 

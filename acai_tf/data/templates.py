@@ -96,8 +96,8 @@ class Endless(Dataset):
     """Endless training elements, drawn on the fly.
 
     Attributes:
-        what: the elements are, for `describe`.
-        templates: that they are drawn from.
+        what: what the elements are, for `describe`.
+        templates: what they are drawn from.
     """
 
     what: str

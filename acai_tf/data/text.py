@@ -24,7 +24,7 @@ CATEGORIES = {
     "Z": "separator",
     "C": "control",
 }
-# Whose names are numbered, not spelled.
+# Characters whose names are only numbered begin with one of these.
 _NUMBERED = ("CJK UNIFIED", "CJK COMPATIBILITY", "HANGUL SYLLABLE", "TANGUT", "NUSHU", "KHITAN")
 
 

@@ -70,6 +70,10 @@ class Vocabulary:
         """What sentences are split into: "words" or "characters"."""
         return "words" if self.words else "characters"
 
+    def not_padding(self, tokens: np.ndarray) -> np.ndarray:
+        """Which of tokens [...] are not padding, bool [...]."""
+        return np.array([token != PADDING for token in self.tokens])[tokens]
+
     def one_hot(self, tokens: np.ndarray) -> np.ndarray:
         """Tokens [...] as vectors [..., V] float32."""
         return np.eye(len(self), dtype=np.float32)[tokens]

@@ -15,7 +15,7 @@ from acai_tf.errors import CannotEvaluate
 from acai_tf.evaluation import code_hash
 from acai_tf.evaluation.pixels import Pixels, to_float
 from acai_tf.files import replacing
-from acai_tf.kinds import TOKENS
+from acai_tf.kinds import TOKENS, network_shape
 from acai_tf.models import samplers
 
 if TYPE_CHECKING:
@@ -144,9 +144,7 @@ class Context:
     def _paths(self, model) -> np.ndarray:
         interpolate = model.compiled_method("interpolate", steps=STEPS)
         images, pairs = self.dataset.test_images, self.pairs
-        pixels = math.prod(self.dataset.image_shape[:2])
-        if self.dataset.kind == TOKENS:
-            pixels *= len(self.dataset.vocabulary)
+        pixels = math.prod(network_shape(self.dataset.image_shape, self.dataset.vocabulary)[:2])
         size = max(1, PAIRS * SIZE**2 // pixels)  # paths in memory at full size
         parts = []
         for start in range(0, pairs, size):

@@ -4,7 +4,7 @@ import collections
 
 import numpy as np
 
-from acai_tf.data.vocabulary import PADDING, Vocabulary
+from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.evaluation.context import STEPS, Context
 from acai_tf.kinds import TOKENS
 
@@ -62,7 +62,7 @@ class NGrams:
 
 def sentences(tokens: np.ndarray, vocabulary: Vocabulary) -> list[list[int]]:
     """Tokens [N, T] as lists without padding."""
-    shown = np.array([token != PADDING for token in vocabulary.tokens])[tokens]
+    shown = vocabulary.not_padding(tokens)
     return [list(row[keep]) for row, keep in zip(tokens, shown, strict=True)]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import CannotEvaluate
+from acai_tf.kinds import network_shape
 
 
 def to_float(images) -> np.ndarray:
@@ -24,10 +25,8 @@ class Pixels:
     """
 
     def __init__(self, image_shape: tuple[int, ...], vocabulary: Vocabulary | None = None):
-        self.image_shape = self.latent_shape = tuple(image_shape)
-        self.vocabulary = vocabulary
-        if vocabulary is not None:
-            self.latent_shape = (*self.image_shape, len(vocabulary))
+        self.image_shape, self.vocabulary = tuple(image_shape), vocabulary
+        self.latent_shape = network_shape(self.image_shape, vocabulary)
 
     def compiled_method(self, name: str, steps: int = 16, method: str = "lerp") -> Callable:
         """An inference method on arrays; raises CannotEvaluate for "classify"."""

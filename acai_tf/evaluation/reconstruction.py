@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from acai_tf.data.vocabulary import PADDING, most_likely
+from acai_tf.data.vocabulary import most_likely
 from acai_tf.evaluation.context import Context
 from acai_tf.evaluation.pixels import to_float
 from acai_tf.kinds import SIGNALS, TOKENS
@@ -40,7 +40,7 @@ def evaluate(context: Context) -> dict[str, float]:
 def _accuracies(context: Context) -> dict[str, float]:
     tokens = context.dataset.test_images
     right = most_likely(context.model.compiled_method("reconstruct")(tokens)) == tokens
-    shown = np.array(context.dataset.vocabulary.tokens)[tokens] != PADDING
+    shown = context.dataset.vocabulary.not_padding(tokens)
     return {
         "token_accuracy": float(np.mean(right[shown])),
         "sentence_accuracy": float(np.mean(right.all(axis=1))),

@@ -10,7 +10,7 @@ from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import CannotEvaluate, UsageError
 from acai_tf.export import ABOUT, FLOAT, SAMPLER, VERSION
 from acai_tf.files import expanded
-from acai_tf.kinds import IMAGES, TOKENS, kind_of
+from acai_tf.kinds import IMAGES, TOKENS, kind_of, network_shape
 from acai_tf.lazy import tf
 from acai_tf.models import samplers
 from acai_tf.models.inference import (
@@ -149,9 +149,7 @@ class Exported(samplers.Sampling):
         def call(*arrays):
             return getattr(self, name)(*arrays, **options)
 
-        made = self.image_shape
-        if self.kind == TOKENS:
-            made = (*made, len(self.vocabulary))
+        made = network_shape(self.image_shape, self.vocabulary)
         return in_parts(call, self._check, made, name, **options)
 
     def _check(self, images) -> None:

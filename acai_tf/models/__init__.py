@@ -9,7 +9,7 @@ from acai_tf.data import DATASETS, OURS
 from acai_tf.data.vocabulary import Vocabulary
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import EVALUATORS
-from acai_tf.kinds import SIGNALS, TOKENS, kind_of
+from acai_tf.kinds import SIGNALS, TOKENS, kind_of, network_shape
 
 if TYPE_CHECKING:
     from acai_tf.models.autoencoder import Autoencoder
@@ -191,9 +191,7 @@ def build_model(
         return registry.call(kind, part, found, *arguments, **options)
 
     refuse_unread(config, changed_settings(config))
-    shape = image_shape  # that networks take
-    if vocabulary is not None:
-        shape = (*image_shape, len(vocabulary))
+    shape = network_shape(image_shape, vocabulary)
     encoder, decoder = build_networks(config, shape, config.depth)
     parts = registry.parse_list(config.regularizers)
     options = {}  # without a corruption, the model's own

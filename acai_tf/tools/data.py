@@ -19,7 +19,7 @@ from acai_tf.config import Config, setting_kinds
 from acai_tf.data import canonical_name, load_dataset, npz, short_name
 from acai_tf.data.cache import cache_dir
 from acai_tf.data.dataset import ArrayDataset, Dataset
-from acai_tf.data.vocabulary import PADDING, UNKNOWN, Vocabulary
+from acai_tf.data.vocabulary import UNKNOWN, Vocabulary
 from acai_tf.errors import UsageError
 from acai_tf.evaluation import figures
 from acai_tf.evaluation.pixels import to_float
@@ -64,18 +64,15 @@ def _named(dataset: Dataset) -> str:
 
 def _counts(tokens: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
     """How often each token occurs, without padding, [V]."""
-    counts = np.bincount(tokens.ravel(), minlength=len(vocabulary))
-    counts[[text == PADDING for text in vocabulary.tokens]] = 0
-    return counts
+    return np.bincount(tokens[vocabulary.not_padding(tokens)], minlength=len(vocabulary))
 
 
 def _lengths(tokens: np.ndarray, vocabulary: Vocabulary) -> str:
     """Number, mean length and share of unknown tokens of sentences [N, T]."""
     counts = _counts(tokens, vocabulary)
     unknown = counts[[text == UNKNOWN for text in vocabulary.tokens]].sum() / max(1, counts.sum())
-    unit = "words" if vocabulary.words else "characters"
-    mean = counts.sum() / len(tokens)
-    return f"{len(tokens):,}, mean length {mean:.1f} {unit}, {unknown:.2%} of them unknown"
+    mean = f"mean length {counts.sum() / len(tokens):.1f} {vocabulary.unit}"
+    return f"{len(tokens):,}, {mean}, {unknown:.2%} of them unknown"
 
 
 def _frequent(tokens: np.ndarray, vocabulary: Vocabulary) -> str:

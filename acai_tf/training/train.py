@@ -12,7 +12,7 @@ from acai_tf import pretrained
 from acai_tf.backend import BACKENDS
 from acai_tf.config import KIMG, Config, changed_settings, configured, specific_settings
 from acai_tf.data import ARRAYS, canonical_name, load_dataset, settings_unread
-from acai_tf.data.dataset import Dataset
+from acai_tf.data.dataset import Dataset, are_sequences
 from acai_tf.data.npz import holds_sequences
 from acai_tf.data.pipeline import pipeline
 from acai_tf.data.vocabulary import Vocabulary
@@ -127,7 +127,8 @@ def _resolve(config: Config | None, data, init, settings: dict) -> Config:
     source, _, file = config.dataset.partition(":")
     sequences = source == "npz" and holds_sequences(file)
     if isinstance(data, (tuple, list)) and len(data):
-        sequences = np.asarray(data[0]).dtype != np.uint8
+        images = np.asarray(data[0])
+        sequences = are_sequences(images.dtype, images.shape)
     run_dir = config.run_dir or default_run_dir(config, sequences)
     config = dataclasses.replace(config, run_dir=run_dir)
     if config.init not in ("", A_MODEL):

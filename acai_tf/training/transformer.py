@@ -132,7 +132,7 @@ class LatentTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return tags
 
     def __getstate__(self):
-        """Pickles the weights as arrays: unpickling builds the model anew."""
+        """Pickles the weights as arrays: unpickling builds the model again."""
         state = super().__getstate__().copy()
         if model := state.pop("model_", None):
             arrays = {name: np.asarray(v) for name, v in weights(model).items()}
