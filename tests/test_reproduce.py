@@ -202,6 +202,24 @@ def test_the_tables_and_their_commands_can_be_listed(run, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_recipe_stands_for_settings_and_rows(run, tmp_path):
+    status, printed, _ = run("--recipe=quick", "--no_train", "--runs_dir=runs", "--out=out")
+    assert status == 0
+    shown = [line for line in printed.splitlines() if line.startswith("acai-tf reproduce")]
+    assert shown == [f"acai-tf reproduce --table={table} --recipe=quick" for table in TABLES]
+    status, printed, _ = run("--recipe=quick", "--table=lines", "--list", "--lr=0.01")
+    commands = printed.splitlines()
+    assert {model: sum(f"--model={model} " in c for c in commands) for model in MODELS} == {
+        **dict.fromkeys(MODELS, 1), **dict.fromkeys(SUCCESSORS, 0),
+        "acai": 5, "baseline": 5, "vqvae": 2,  # the VQ-VAE has two starts
+    }  # fmt: skip
+    for command_line in commands:
+        assert {"--lr=0.01", "--schedule=trapezoid", "--total_kimg=1024"} <= set(
+            command_line.split()
+        )
+    assert "mnist" not in run("--recipe=quick", "--datasets=lines", "--seeds=1", "--list")[1]
+
+
 def test_a_run_folder_of_another_configuration_is_refused_before_anything_runs(run, tmp_path):
     (row,) = rows(LINES, tmp_path, seeds=1, models=["acai"])
     reports(dataclasses.replace(row.configs[0], lr=0.5), [{"line_distance": 1.0}])

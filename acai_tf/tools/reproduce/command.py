@@ -6,6 +6,9 @@ Interrupted, the same command resumes. Run folders are those of `acai-tf train`,
 runs, and a larger --scale extends them. Earlier results stay in the table, whatever rows are
 chosen.
 
+--recipe=quick stands for a sixteenth of the published length and settings that make up for it, for
+the seven models of the paper on lines and on MNIST (d = 32), and for all tables if none is named.
+
 Other settings of `acai-tf train` (--lr=1e-3, --dtype_policy=mixed_bfloat16, --data_dir=D) apply to
 all runs that read them; those that may change a result become part of file names.
 """
@@ -36,6 +39,14 @@ from acai_tf.training import checkpoints
 from acai_tf.training.run_folder import RunFolder
 
 SEEDS = 5  # behind every published number
+RECIPES = {  # what they stand for; configs/ has the settings by dataset
+    "quick": (
+        *("--scale=1/16", "--datasets=lines,mnist", "--sizes=32,64"),
+        "--models=baseline,dropout,denoising,vae,aae,vqvae,acai",
+        *("--lr=0.001", "--schedule=trapezoid", "--probe_lr=0.003"),
+    )
+}
+SEEDED = ("acai", "baseline")  # models of which a recipe trains all seeds; of others, one
 PER_GPU = 4  # runs; networks of depth 16 leave most of a GPU idle
 MEMORY = 3.5e9  # bytes that a run takes at most
 
@@ -50,22 +61,37 @@ def main() -> None:
         AcaiError: some runs failed; the others have run, and the table is written.
     """
     arguments, given = _arguments()
-    if not arguments.table:  # --list alone
+    if not (arguments.table or arguments.recipe):  # --list alone
         for name, table in TABLES.items():
             print(f"--table={name}: {', '.join(f'{d} {size}' for d, size in table.cells)}")
         return
-    table = TABLES[arguments.table]
+    named, failed = set(arguments.datasets or []), []
+    for title, table in TABLES.items():
+        there = not named or named & {dataset for dataset, _ in table.cells}
+        if title == arguments.table or (there and not arguments.table):
+            failed += _reproduce(title, arguments, given)
+    if failed:
+        names = ", ".join(failed)
+        raise AcaiError(f"{len(failed)} runs failed ({names}); the same command tries them again")
+
+
+def _reproduce(title: str, arguments: argparse.Namespace, given: dict) -> list[str]:
+    """Train the runs of a table and write it; returns the names of the runs that failed."""
+    table = TABLES[title]
     common = {"scale": arguments.scale, "given": given}
     chosen = {name: getattr(arguments, name) for name in ("datasets", "models", "sizes")}
-    rows = grid.rows(table, arguments.runs_dir, seeds=arguments.seeds, **common, **chosen)
-    every = grid.rows(table, arguments.runs_dir, seeds=max(arguments.seeds, SEEDS), **common)
+    rows = grid.rows(table, arguments.runs_dir, seeds=arguments.seeds or SEEDS, **common, **chosen)
+    every = grid.rows(table, arguments.runs_dir, seeds=max(arguments.seeds or 0, SEEDS), **common)
+    if arguments.recipe and not arguments.seeds:
+        for row in rows:
+            del row.configs[SEEDS if row.model in SEEDED else 1 :]
     if arguments.list:
         print("\n".join(row.shown_command(c.seed) for row in rows for c in row.configs))
-        return
+        return []
     for row in rows:
         for config in row.configs:
             RunFolder(config.run_dir).check(config)  # before anything is trained
-    name = tables.table_name(arguments.table, rows, arguments.n_init)
+    name = tables.table_name(title, rows, arguments.n_init)
     labels = {(row.dataset, row.size, row.label) for row in rows}
 
     def write() -> pathlib.Path:
@@ -76,7 +102,7 @@ def main() -> None:
             for one in found
             if one.scores or (one.row.dataset, one.row.size, one.row.label) in labels
         ]
-        return tables.write(arguments.out, name, table, found, _shown(arguments, rows))
+        return tables.write(arguments.out, name, table, found, _shown(title, arguments, rows))
 
     file, failed = write(), []  # now, to find out whether it can be written
     if not arguments.no_train and (jobs := _jobs(rows, table.evaluators, arguments)):
@@ -87,9 +113,7 @@ def main() -> None:
         file = write()
     print(file.read_text("utf-8"))
     print(f"wrote {file}")
-    if failed:
-        names = ", ".join(failed)
-        raise AcaiError(f"{len(failed)} runs failed ({names}); the same command tries them again")
+    return failed
 
 
 def _arguments() -> tuple[argparse.Namespace, dict]:
@@ -97,7 +121,9 @@ def _arguments() -> tuple[argparse.Namespace, dict]:
     parser = cli.Parser("reproduce", __doc__)
     add, default = parser.add_argument, "(default: %(default)s)"
     add("--table", choices=TABLES)
-    add("--seeds", type=int, default=SEEDS, help=f"runs per row, with seeds 0, 1, ... {default}")
+    add("--recipe", choices=RECIPES, help="settings for shorter runs; those given win")
+    seeds = f"(default: {SEEDS}; of a recipe's models but {' and '.join(SEEDED)}, 1)"
+    add("--seeds", type=int, help=f"runs per row, with seeds 0, 1, ... {seeds}")
     add("--scale", type=_fraction, default=1, help=f"share of the published length {default}")
     add("--datasets", type=_words, help="only these rows: mnist,svhn")
     add("--models", type=_words, help="only these rows: acai,baseline")
@@ -108,8 +134,10 @@ def _arguments() -> tuple[argparse.Namespace, dict]:
     add("--out", type=pathlib.Path, default="results", help=f"folder for the table {default}")
     add("--list", action="store_true", help="print the runs' commands, or all tables, and stop")
     add("--no_train", action="store_true", help="only write the table of the runs there are")
-    arguments, words = parser.parse_known_args()
-    if not (arguments.table or arguments.list):
+    known, _ = parser.parse_known_args()
+    recipe = RECIPES.get(known.recipe, ())
+    arguments, words = parser.parse_known_args([*recipe, *sys.argv[1:]])
+    if not (arguments.table or arguments.list or arguments.recipe):
         parser.error(f"--table is needed: {', '.join(TABLES)}")
     for name in ("seeds", "jobs", "n_init"):
         if (number := getattr(arguments, name)) is not None and number < 1:
@@ -136,9 +164,11 @@ def _numbers(text: str) -> list[int]:
     return [int(word) for word in text.split(",")]
 
 
-def _shown(arguments: argparse.Namespace, rows: list[grid.Row]) -> list[str]:
+def _shown(title: str, arguments: argparse.Namespace, rows: list[grid.Row]) -> list[str]:
     """The options to print in the table: those that affect it, without paths."""
-    settings = {"table": arguments.table, "seeds": arguments.seeds, "scale": arguments.scale}
+    seeds = arguments.seeds or ("" if arguments.recipe else SEEDS)
+    settings = {"table": title, "recipe": arguments.recipe, "seeds": seeds}
+    settings["scale"] = arguments.scale
     for name in ("datasets", "models", "sizes"):
         settings[name] = ",".join(map(str, getattr(arguments, name) or []))
     settings["n_init"] = arguments.n_init
@@ -146,7 +176,8 @@ def _shown(arguments: argparse.Namespace, rows: list[grid.Row]) -> list[str]:
         if settings[name] == default:
             del settings[name]
     changed = {name: value for row in rows for name, value in row.changed.items()}
-    return grid.words({name: value for name, value in settings.items() if value} | changed)
+    shown = grid.words({name: value for name, value in settings.items() if value} | changed)
+    return [word for word in shown if word not in RECIPES.get(arguments.recipe, ())]
 
 
 class Job(NamedTuple):
@@ -160,8 +191,10 @@ class Job(NamedTuple):
 def _jobs(rows: list[grid.Row], evaluators, arguments: argparse.Namespace) -> list[Job]:
     """The runs to train or evaluate; first seeds first, so that every row has a number early."""
     jobs = []
-    for seed in range(arguments.seeds):
+    for seed in range(max(len(row.configs) for row in rows)):
         for row in rows:
+            if seed >= len(row.configs):
+                continue
             folder, commands = RunFolder(row.configs[seed].run_dir), []
             kimg, where = _kimg(folder), f"--run_dir={folder.path}"
             if kimg < row.kimg:
