@@ -34,7 +34,7 @@ class Obtained:
         scores: one list per finished run, with a value per column; NaN: undefined, not measured.
         speeds: images per second of these runs.
         reports: their reports.
-        unfinished: how many runs are shorter.
+        unfinished: reports of shorter runs.
         folders: of all runs.
     """
 
@@ -42,8 +42,13 @@ class Obtained:
     scores: list[list[float]] = dataclasses.field(default_factory=list)
     speeds: list[float] = dataclasses.field(default_factory=list)
     reports: list[list[dict]] = dataclasses.field(default_factory=list)
-    unfinished: int = 0
+    unfinished: list[list[dict]] = dataclasses.field(default_factory=list)
     folders: list[pathlib.Path] = dataclasses.field(default_factory=list)
+
+    @property
+    def curves(self) -> list[list[dict]]:
+        """The reports to plot: of the finished runs, if there are any."""
+        return self.reports or self.unfinished
 
     def values(self, column: int) -> list[float]:
         """A column's defined values."""
@@ -75,7 +80,7 @@ def obtained(row: Row, columns, kept: pathlib.Path, n_init: int | None = None) -
             continue
         found.folders.append(folder)
         if reports[-1]["kimg"] < row.kimg:
-            found.unfinished += 1
+            found.unfinished.append(reports)
             continue
         scores = {**measured(folder, row.kimg, n_init), **last_reports(reports)}
         found.scores.append([c.factor * scores.get(c.name, math.nan) for c in columns])
@@ -204,7 +209,7 @@ def _body(table: Table, found: list[Obtained]) -> str:
             if not behind(values, number, scores[score.name][1]):
                 difference = f"**{difference}**"
             line += [_number(mean, std, digits) + only, difference]
-        seeds = f"{runs} ({one.unfinished} unfinished)" if one.unfinished else runs
+        seeds = f"{runs} ({len(one.unfinished)} unfinished)" if one.unfinished else runs
         lines.append([*line, seeds, f"{np.median(one.speeds):,.0f}" if runs else ""])
     headers += ["seeds", "img/s"]
     return tabulate(lines, headers, tablefmt="github", disable_numparse=True)
@@ -222,8 +227,8 @@ def behind(values: list[float], number: Published, better: str) -> bool:
 
 def _curves(path: pathlib.Path, table: Table, found: list[Obtained]) -> bool:
     """Plot a table's reported scores against kimg; False if there are none."""
-    trained = [one for one in found if one.reports]
-    reported = {name for one in trained for name in one.reports[0][-1]}
+    trained = [one for one in found if one.curves]
+    reported = {name for one in trained for name in one.curves[0][-1]}
     panels = [  # (dataset, size, column)
         (dataset, size, column)
         for dataset, size in dict.fromkeys((one.row.dataset, one.row.size) for one in trained)
@@ -242,7 +247,7 @@ def _curves(path: pathlib.Path, table: Table, found: list[Obtained]) -> bool:
         for one in trained:
             if (one.row.dataset, one.row.size) == (dataset, size):
                 label, color = one.row.label, plots.class_color(labels.index(one.row.label))
-                plot_curve(ax, one.reports, score.name, color, label, score.factor)
+                plot_curve(ax, one.curves, score.name, color, label, score.factor)
                 ax.axhline(one.row.published[column].mean, color=color, lw=0.8, ls=":")
         ax.set_xlabel(f"kimg (dotted: published, at {LENGTH:,})")
         if score.factor == 1e3:  # distances fall by powers of ten
