@@ -1,6 +1,7 @@
 """Shared fixtures. Logical CPU devices let several devices be tested on any machine."""
 
 import dataclasses
+import gc
 import os
 import pathlib
 
@@ -24,6 +25,9 @@ if keras.backend.backend() == "tensorflow":
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
     )
+
+# What is imported stays: the collector need not walk through it again and again.
+gc.freeze()
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -51,6 +55,7 @@ def tiny(tmp_path) -> Config:
     return Config(
         model="acai",
         dataset="digits",
+        image_size=16,  # one scale: most of a run's time is tracing its layers
         depth=2,
         latent=2,
         latent_width=8,
