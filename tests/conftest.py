@@ -50,6 +50,12 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def without_sheets(monkeypatch):
+    """Reports draw nothing, which would be half of a small run's time."""
+    monkeypatch.setattr("acai_tf.evaluation.figures.sheets", lambda *_: {})
+
+
+@pytest.fixture
 def tiny(tmp_path) -> Config:
     """A run of two reports of 64 steps that takes seconds."""
     return Config(

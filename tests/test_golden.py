@@ -24,9 +24,7 @@ def assert_near(got, expected, relative, what):
     assert error < relative, f"{what}: relative error {error:.2e}"
 
 
-@pytest.fixture(
-    scope="module", params=[*MODELS, "acai-straightforward", "aae-straightforward"]
-)
+@pytest.fixture(scope="module", params=[*MODELS, "acai-straightforward", "aae-straightforward"])
 def golden(request):
     name, _, straightforward = request.param.partition("-")
     return Golden(name, fused=not straightforward)
