@@ -1,6 +1,7 @@
 """Shared fixtures. Logical CPU devices let several devices be tested on any machine."""
 
 import dataclasses
+import gc
 import os
 import pathlib
 
@@ -25,6 +26,9 @@ if keras.backend.backend() == "tensorflow":
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
     )
 
+# What is imported stays: the collector need not walk through it again and again.
+gc.freeze()
+
 ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -46,11 +50,18 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def without_sheets(monkeypatch):
+    """Reports draw nothing, which would be half of a small run's time."""
+    monkeypatch.setattr("acai_tf.evaluation.figures.sheets", lambda *_: {})
+
+
+@pytest.fixture
 def tiny(tmp_path) -> Config:
     """A run of two reports of 64 steps that takes seconds."""
     return Config(
         model="acai",
         dataset="digits",
+        image_size=16,  # one scale: most of a run's time is tracing its layers
         depth=2,
         latent=2,
         latent_width=8,

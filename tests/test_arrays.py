@@ -34,7 +34,9 @@ def arrays(model):
     return {name: np.array(variable) for name, variable in checkpoints.weights(model).items()}
 
 
-def test_a_run_on_arrays_starts_from_a_model_and_knows_both_again(tmp_path, capsys, monkeypatch):
+def test_a_run_on_arrays_starts_from_a_model_and_knows_both_again(
+    tmp_path, capsys, monkeypatch, without_sheets
+):
     monkeypatch.chdir(tmp_path)
     source = small()
     settings = {"depth": 2, "latent": 2, "latent_width": 4, "model": "baseline", "lr": 0.0}

@@ -29,7 +29,7 @@ def run(codes: list[str], page, kimg: int = 1) -> dict:
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(tmp_path, monkeypatch, without_sheets):
     """Runs are not written into the repository, and names registered by a page do not stay."""
     from acai_tf.models import REGULARIZERS
 

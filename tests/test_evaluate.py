@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from acai_tf import evaluation
-from acai_tf.data import npz
+from acai_tf.data.dataset import from_arrays
 from acai_tf.errors import AcaiError, CannotEvaluate, CannotSave, UsageError
 from acai_tf.evaluation import (
     EVALUATORS,
@@ -195,8 +195,8 @@ def test_quick_leaves_out_what_is_slow_and_reuses_what_is_better(run_dir, monkey
     assert [options["n_init"] for options in calls] == [1, 3]
 
 
-def test_results_of_other_images_are_not_mixed(run_dir, tmp_path, quick):
-    other = npz_of(tmp_path / "other.npz", (32, 32, 1), classes=3)
+def test_results_of_other_images_are_not_mixed(run_dir, quick):
+    other = f"{__name__}:noise"
     first = evaluate_run(run_dir, ["neighbours", "map"])
     second = evaluate_run(run_dir, ["neighbours", "map"], dataset=other)
     assert second["neighbours_accuracy"] != first["neighbours_accuracy"]
@@ -340,20 +340,27 @@ def test_raw_pixels_are_the_baseline(run_dir, tmp_path, monkeypatch):
         evaluate_run(raw_pixels=True)
 
 
-def npz_of(path, shape, classes, count=40):
-    rng = np.random.default_rng(0)
-    np.savez(
-        path,
-        train_images=rng.integers(0, 256, (count, *shape), np.uint8),
-        test_images=rng.integers(0, 256, (count, *shape), np.uint8),
-        train_labels=np.arange(count) % classes,
-        test_labels=np.arange(count) % classes,
-    )
-    return f"npz:{path}"
+def noise(config, channels=1):
+    """Other images than those of `trained`, of three classes."""
+    rng, labels = np.random.default_rng(0), np.arange(40) % 3
+    train, test = rng.integers(0, 256, (2, 40, 16, 16, channels), np.uint8)
+    return train, labels, test, labels
+
+
+def colored(config):
+    return noise(config, channels=3)
+
+
+def hostile(config):
+    """Class names come from folders that others may have named."""
+    dataset = from_arrays(noise(config), "hostile")
+    names = ("<script>alert(1)</script>", "$x^$\\frac{", "_b & c")
+    object.__setattr__(dataset, "class_names", names)
+    return dataset
 
 
 def test_on_other_images_than_in_training(run_dir, tmp_path, capsys):
-    dataset = npz_of(tmp_path / "other.npz", (32, 32, 1), classes=3)
+    dataset = f"{__name__}:noise"
     out = str(tmp_path / "out")
     values = evaluate_run(
         run_dir, ["reconstruction", "probe", "neighbours"], dataset=dataset, out=out
@@ -361,23 +368,13 @@ def test_on_other_images_than_in_training(run_dir, tmp_path, capsys):
     assert "neighbours_accuracy" in values
     assert "the model's probe has 10 classes" in capsys.readouterr().out
     assert not (pathlib.Path(run_dir) / "eval.json").exists()
-    dataset = npz_of(tmp_path / "colors.npz", (16, 16, 3), classes=3)
-    with pytest.raises(UsageError, match=r"takes images of 32x32x1, npz:.* has 16x16x3"):
+    dataset = f"{__name__}:colored"
+    with pytest.raises(UsageError, match=r"takes images of 16x16x1, .*colored has 16x16x3"):
         evaluate_run(run_dir, dataset=dataset, out=out)
 
 
-def test_hostile_names_are_only_names(tmp_path, run_dir, monkeypatch, quick):
-    """Class names come from folders that others may have named."""
-    load = npz.load
-
-    def named(config):
-        dataset = load(config)
-        names = ("<script>alert(1)</script>", "$x^$\\frac{", "_b & c")
-        object.__setattr__(dataset, "class_names", names)
-        return dataset
-
-    monkeypatch.setattr(npz, "load", named)
-    dataset = npz_of(tmp_path / "few.npz", (32, 32, 1), classes=3)
+def test_hostile_names_are_only_names(run_dir, quick):
+    dataset = f"{__name__}:hostile"
     evaluate_run(run_dir, ["map", "clustering", "transitions"], dataset=dataset, n_init=1)
     text = (pathlib.Path(run_dir) / "report.html").read_text()
     assert "<script>" not in text

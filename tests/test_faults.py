@@ -35,7 +35,8 @@ from tests.conftest import ROOT
 from tests.test_commands import SMALL, start
 from tests.test_training import assert_same_outcome
 
-PLAIN = {"model": "baseline", "image_size": 16}  # compiled in a third of the time
+pytestmark = pytest.mark.usefixtures("without_sheets")
+PLAIN = {"model": "baseline"}  # compiled in a third of the time
 
 
 @pytest.fixture

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
+import keras
 import numpy as np
 import pytest
 
 from acai_tf.backend import player_gradients
+from acai_tf.lazy import jax
 from acai_tf.models import MODELS
 from tests.conftest import ROOT
 from tests.reference import FOLDER, OBJECTIVES, Golden
@@ -23,10 +26,16 @@ def assert_near(got, expected, relative, what):
     assert error < relative, f"{what}: relative error {error:.2e}"
 
 
-@pytest.fixture(params=[*MODELS, "acai-straightforward", "aae-straightforward"])
+@pytest.fixture(scope="module", params=[*MODELS, "acai-straightforward", "aae-straightforward"])
 def golden(request):
     name, _, straightforward = request.param.partition("-")
     return Golden(name, fused=not straightforward)
+
+
+@pytest.fixture(scope="module")
+def model(golden):
+    """At its initial weights: the tests that share it leave them alone."""
+    return golden.model()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -35,14 +44,13 @@ def test_every_model_has_golden_numbers(name):
     assert name in OBJECTIVES
 
 
-def test_initial_weights_are_all_recorded(golden):
+def test_initial_weights_are_all_recorded(golden, model):
     """No variable of ours is left at its own random value in the tests below."""
-    ours = {v.path for v in golden.model().weights}
+    ours = {v.path for v in model.weights}
     assert ours == set(golden.under("init/"))
 
 
-def test_inference_methods(golden):
-    model = golden.model()
+def test_inference_methods(golden, model):
     # The original's VAE encodes to a sample, ours to the mean unless it is given the noise.
     noise = golden.noise["bottleneck"] if golden.name == "vae" else {}
     codes = model.encode(golden.x, **noise)
@@ -51,9 +59,21 @@ def test_inference_methods(golden):
     assert_near(model.decode(golden.arrays["h"]), golden.arrays["decode_h"], FORWARD, "decode")
 
 
-def test_losses_and_gradients_of_every_player(golden):
-    model = golden.model()
-    losses, logs, gradients = player_gradients(model, golden.x, golden.label, golden.noise)
+def gradients_of(model, *arguments):
+    """`player_gradients`; compiled on JAX, as in training: its single operations compile slowly."""
+    if keras.backend.backend() != "jax":
+        return player_gradients(model, *arguments)
+
+    @jax.jit
+    def stateless(values, *arguments):
+        with keras.StatelessScope(state_mapping=zip(model.variables, values, strict=True)):
+            return player_gradients(model, *arguments)
+
+    return stateless([variable.value for variable in model.variables], *arguments)
+
+
+def test_losses_and_gradients_of_every_player(golden, model):
+    losses, logs, gradients = gradients_of(model, golden.x, golden.label, golden.noise)
     assert set(golden.scalars("loss/")) <= set(logs)
     for name, expected in golden.scalars("loss/").items():
         assert float(logs[name]) == pytest.approx(expected, rel=FORWARD), name
@@ -81,14 +101,15 @@ def test_losses_and_gradients_of_every_player(golden):
 def test_weights_after_steps(golden, compiled, monkeypatch):
     model = golden.model()
     monkeypatch.setattr(model, "noise", lambda seed, batch: golden.noise)
-    step = model.train_on_batch if compiled else model.step
+    step = partial(model.train_on_batch, return_dict=True) if compiled else model.step
     batch = {"image": golden.x, "label": golden.label}
     step(batch)
     golden.check_weights(model, 1)
     step(batch)
     step(batch)
     golden.check_weights(model, 3)
-    _, logs, _ = player_gradients(model, golden.x, golden.label, golden.noise)
+    model.reset_metrics()
+    logs = step(batch)
     for name, expected in golden.scalars("loss_after_3/").items():
         assert float(logs[name]) == pytest.approx(expected, rel=GRADIENT), name
 

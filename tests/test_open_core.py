@@ -20,6 +20,7 @@ from tests.reference import OBJECTIVES, Golden
 from tests.test_golden import FORWARD, GRADIENT, assert_near
 
 SHAPE = (8, 12, 1)  # not square
+SQUARE = (8, 8, 1)  # for the package's networks
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, *SHAPE), np.uint8)
 LABELS = np.arange(20) % 3
 HOSTS = ("baseline", "denoising", "dropout", "vae", "vqvae", "aae")
@@ -39,19 +40,19 @@ def networks(normalised: bool = False):
 
 
 def with_critic(host: str, weight=0.5, **settings):
-    """A model of the package with ACAI's critic, 16x16x1."""
+    """A model of the package with ACAI's critic, of one scale."""
     own = {"z_log_size": 4, "num_latents": 2} if host == "vqvae" else {}
     text = f"{CRITIC}(weight={weight})"
     config = Config(
         model=host, regularizers=text, depth=2, latent=2, latent_width=4, **own, **settings
     )
     seed_weights(0)
-    return build_model(config, (16, 16, 1), 3)
+    return build_model(config, SQUARE, 3)
 
 
 def small_batch():
     rng = np.random.default_rng(1)
-    return np.asarray(to_unit(rng.integers(0, 256, (8, 16, 16, 1), np.uint8))), np.arange(8) % 3
+    return np.asarray(to_unit(rng.integers(0, 256, (8, *SQUARE), np.uint8))), np.arange(8) % 3
 
 
 class Custom(acai_tf.Regularizer):
@@ -173,7 +174,7 @@ def test_the_baseline_with_its_regularizer_is_the_model(name, regularizer):
     states = []
     for settings in ({"model": name}, {"model": "baseline", "regularizers": regularizer}):
         seed_weights(0)
-        model = build_model(Config(depth=2, latent=2, **settings), (16, 16, 1), 3)
+        model = build_model(Config(depth=2, latent=2, **settings), SQUARE, 3)
         model.compile()
         for _ in range(2):
             model.step(small_batch())
@@ -248,7 +249,7 @@ def test_real_and_mixed_images_differ_in_alpha_alone(host):
 
 def test_weights_are_in_units_of_the_reconstruction_loss():
     """A Bernoulli's loss is a sum over pixels, so that the critic counts as often."""
-    for host, times in (("baseline", 1), ("vae", 16 * 16)):
+    for host, times in (("baseline", 1), ("vae", 8 * 8)):
         model = with_critic(host, weight=0.25)
         x, _ = small_batch()
         noise = model.noise(StepSeed(0, 0), len(x))
@@ -349,16 +350,21 @@ def test_malformed_names_are_refused(text):
         registry.parse(text)
 
 
-def test_custom_networks_resume_in_another_process(tmp_path, monkeypatch):
+def test_custom_networks_resume_in_another_process(tmp_path, without_sheets):
     """Keras counts layers: there, the same networks have other names."""
-    settings = {"dataset": "digits", "model": "acai", "networks": f"{__name__}:built(width=5)"}
+    settings = {
+        "dataset": "digits",
+        "image_size": 16,
+        "model": "acai",
+        "networks": f"{__name__}:built(width=5)",
+    }
     settings |= {"latent": 3, "batch": 32, "report_kimg": 1, "run_dir": str(tmp_path / "run")}
     acai_tf.train(Config(**settings, total_kimg=1))
     layers.Dense(1)
     model = acai_tf.train(Config(**settings, total_kimg=2))
     assert int(model.optimizer.iterations) == 64
     loaded = acai_tf.load(str(tmp_path / "run"))
-    images = IMAGES.repeat(4, 1)[:, :, :1].repeat(32, 2)
+    images = IMAGES.repeat(2, 1)[:, :, :1].repeat(16, 2)
     np.testing.assert_array_equal(loaded.reconstruct(images), model.reconstruct(images))
 
 

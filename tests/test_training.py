@@ -69,7 +69,7 @@ def test_a_run_writes_its_files(unbroken):
     for sheet in ("reconstruction", "lerp", "slerp", "prior"):
         for kimg in (1, 2):
             image = Image.open(folder / "sheets" / f"{sheet}-{kimg:06d}.png")
-            assert image.size == (16 * 32, 16 * 32 + figures.CAPTION)
+            assert image.size == (16 * 16, 16 * 16 + figures.CAPTION)
             assert image.mode == "L"
             assert np.asarray(image).std() > 0
     names = [path.name for path in checkpoints.checkpoints(folder / "checkpoints")]
@@ -88,10 +88,9 @@ def test_tensorboard_gets_scalars_and_images(unbroken):
 
 def test_the_sheets_show_the_images_beside_their_reconstructions(unbroken):
     sheet = Image.open(RunFolder(unbroken.run_dir).sheets / "reconstruction-000002.png")
-    pixels = (
-        np.asarray(sheet)[: 16 * 32].reshape(16, 32, 16, 32).transpose(0, 2, 1, 3)
-    )  # [row, column, h, w]
-    test = load_dataset(unbroken).test_images[:128, ..., 0].reshape(16, 8, 32, 32)
+    pixels = np.asarray(sheet)[: 16 * 16].reshape(16, 16, 16, 16)
+    pixels = pixels.transpose(0, 2, 1, 3)  # [row, column, h, w]
+    test = load_dataset(unbroken).test_images[:128, ..., 0].reshape(16, 8, 16, 16)
     np.testing.assert_allclose(pixels[:, ::2], test)
     assert not np.array_equal(pixels[:, 1::2], pixels[:, ::2])
 
