@@ -347,10 +347,6 @@ def noise(config, channels=1):
     return train, labels, test, labels
 
 
-def colored(config):
-    return noise(config, channels=3)
-
-
 def hostile(config):
     """Class names come from folders that others may have named."""
     dataset = from_arrays(noise(config), "hostile")
@@ -368,8 +364,11 @@ def test_on_other_images_than_in_training(run_dir, tmp_path, capsys):
     assert "neighbours_accuracy" in values
     assert "the model's probe has 10 classes" in capsys.readouterr().out
     assert not (pathlib.Path(run_dir) / "eval.json").exists()
-    dataset = f"{__name__}:colored"
-    with pytest.raises(UsageError, match=r"takes images of 16x16x1, .*colored has 16x16x3"):
+    train_images, labels, test_images, _ = noise(None, channels=3)
+    arrays = {"train_images": train_images, "test_images": test_images}
+    np.savez(tmp_path / "colors.npz", **arrays, train_labels=labels, test_labels=labels)
+    dataset = f"npz:{tmp_path}/colors.npz"  # which does not read the run's --image_size
+    with pytest.raises(UsageError, match=r"takes images of 16x16x1, npz:.* has 16x16x3"):
         evaluate_run(run_dir, dataset=dataset, out=out)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from acai_tf import pretrained
 from acai_tf.config import KIMG, Config
-from acai_tf.data import canonical_name, load_dataset, short_name
+from acai_tf.data import canonical_name, load_dataset, settings_unread, short_name
 from acai_tf.data.cache import cache_dir
 from acai_tf.data.dataset import Dataset
 from acai_tf.errors import UsageError
@@ -96,8 +96,13 @@ def _pixels(run_dir, changes):
 
 
 def _changed(config: Config, changes: dict) -> Config:
-    config = dataclasses.replace(config, **changes)
-    return dataclasses.replace(config, dataset=canonical_name(config.dataset))
+    """A run's settings with changes; what another dataset does not read returns to its default."""
+    changes = {**changes, "dataset": canonical_name(changes.get("dataset", config.dataset))}
+    if changes["dataset"] != config.dataset:
+        unread = settings_unread(changes["dataset"])
+        plain = {f.name: f.default for f in dataclasses.fields(config) if f.name in unread}
+        changes = {**plain, **changes}
+    return dataclasses.replace(config, **changes)
 
 
 def _images(data: Dataset) -> str:
