@@ -296,7 +296,9 @@ def curves(groups: dict[str, list[Run]], columns: list[str]):
             reports = [run.records for run in members if run.records]
             plot_curve(ax, reports, score, plots.class_color(index), name, scale_of(title))
         ax.set(xlabel="kimg")
-    axes[0].legend(fontsize="small")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", fontsize="small")
+    figure.set_figheight(figure.get_figheight() + 0.22 * len(labels))  # inches a line
     return figure
 
 
