@@ -48,7 +48,7 @@ def test_each_loads_and_says_what_it_is(name):
     (command,) = (line for line in text.splitlines() if line.startswith("python train.py"))
     same = flags.parse(shlex.split(command)[1:])  # it trains this very model
     assert same == config
-    assert f"{about['scores']['probe_accuracy']:.4g}" in text
+    assert f"{100 * about['scores']['probe_accuracy']:.4g}" in text
     assert Image.open(folder / tool.PICTURE).width > 500
 
 

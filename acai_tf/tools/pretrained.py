@@ -109,8 +109,9 @@ def _add(arguments, model: str, folder: pathlib.Path) -> None:
     changes = {name: value for name, value in given.items() if value is not None}
     context, _, _ = open_target(str(folder), changes, raw_pixels=False)
     about = json.loads((folder / ABOUT).read_text())
-    about["config"] = without_paths(about["config"])
-    about["scores"], shown = {}, all_scores()
+    config = RunFolder(arguments.add).config()  # an export's has the precision of inference
+    about["config"] = without_paths(config.to_dict())
+    about["scores"] = {}
     for name in EVALUATORS:
         evaluator = load_evaluator(name)
         options = {"n_init": arguments.n_init} if name == "clustering" else {}
@@ -122,9 +123,14 @@ def _add(arguments, model: str, folder: pathlib.Path) -> None:
     samplers.save(sampler, folder / SAMPLER)
     sheets = figures.sheets(context.model, context.dataset.test_images)
     figures.save_png(sheets["lerp"], folder / PICTURE)
-    config = context.model.config
-    text = CARD_TEXT.format(
-        name=model,
+    (folder / CARD).write_text(card(model, config, about), "utf-8")
+
+
+def card(name: str, config: Config, about: dict) -> str:
+    """A pretrained model's card; `about` is what its acai_tf.json holds."""
+    shown = all_scores()
+    return CARD_TEXT.format(
+        name=name,
         config=config,
         images="x".join(map(str, about["image_shape"])),
         latents="x".join(map(str, about["latent_shape"])),
@@ -142,7 +148,6 @@ def _add(arguments, model: str, folder: pathlib.Path) -> None:
             if value is not None
         ),
     )
-    (folder / CARD).write_text(text, "utf-8")
 
 
 def training_command(config: Config) -> str:
