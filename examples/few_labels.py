@@ -5,7 +5,7 @@
 
 A minute on two cores, once the images are there. A logistic regression learns from a hundredth of
 MNIST's labels, 600, on the 32 numbers of acai/mnist-d32's codes and on the 1,024 pixels, and prints
-both accuracies on the test set: about 93 against 85 of 100.
+both accuracies on the test set: about 94 against 85 of 100.
 """
 
 import sys

@@ -9,6 +9,7 @@ from acai_tf.config import Config, changed_settings
 from acai_tf.data import DATASETS
 from acai_tf.errors import UsageError
 from acai_tf.models import MODELS, NETWORKS
+from acai_tf.tools.reproduce.command import RECIPES
 from acai_tf.tools.train import QUICKSTART
 from tests.conftest import ROOT
 
@@ -87,6 +88,14 @@ def test_without_a_dataset_the_quickstart():
     assert config == parse(f"--flagfile={CONFIGS}/quickstart.cfg")
     assert config.dataset == "lines"
     assert config.total_kimg < 1024
+
+
+def test_the_quick_recipe_is_that_of_reproduce():
+    words = [word for word in RECIPES["quick"] if word.startswith(("--lr", "--sched", "--probe"))]
+    config = parse(f"--flagfile={CONFIGS}/mnist-quick.cfg")
+    assert len(words) == 3
+    assert config == parse("--dataset=mnist", "--total_kimg=1024", *words)
+    assert "--scale=1/16" in RECIPES["quick"]  # of 16,384 kimg
 
 
 @pytest.mark.parametrize("name", ["mnist32", "svhn32", "celeba32", "lines32", "cifar10"])
