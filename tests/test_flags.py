@@ -90,12 +90,14 @@ def test_without_a_dataset_the_quickstart():
     assert config.total_kimg < 1024
 
 
-def test_the_quick_recipe_is_that_of_reproduce():
-    words = [word for word in RECIPES["quick"] if word.startswith(("--lr", "--sched", "--probe"))]
-    config = parse(f"--flagfile={CONFIGS}/mnist-quick.cfg")
-    assert len(words) == 3
-    assert config == parse("--dataset=mnist", "--total_kimg=1024", *words)
-    assert "--scale=1/16" in RECIPES["quick"]  # of 16,384 kimg
+@pytest.mark.parametrize(("table", "dataset"), [("probe", "mnist"), ("lines", "lines")])
+def test_the_quick_recipe_is_that_of_reproduce(table, dataset):
+    words = RECIPES["quick"][table]
+    settings = [word for word in words if word.startswith(("--lr", "--schedule", "--probe_lr"))]
+    config = parse(f"--flagfile={CONFIGS}/{dataset}-quick.cfg")
+    assert len(settings) == 3
+    assert config == parse(f"--dataset={dataset}", "--total_kimg=1024", *settings)
+    assert "--scale=1/16" in words  # of 16,384 kimg
 
 
 @pytest.mark.parametrize("name", ["mnist32", "svhn32", "celeba32", "lines32", "cifar10"])

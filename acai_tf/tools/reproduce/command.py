@@ -39,12 +39,15 @@ from acai_tf.training import checkpoints
 from acai_tf.training.run_folder import RunFolder
 
 SEEDS = 5  # behind every published number
-RECIPES = {  # what they stand for; configs/ has the settings by dataset
-    "quick": (
-        *("--scale=1/16", "--datasets=lines,mnist", "--sizes=32,64"),
-        "--models=baseline,dropout,denoising,vae,aae,vqvae,acai",
-        *("--lr=0.001", "--schedule=trapezoid", "--probe_lr=0.003"),
-    )
+_SEVEN = "--models=baseline,dropout,denoising,vae,aae,vqvae,acai"
+_QUICK = ("--scale=1/16", _SEVEN, "--schedule=trapezoid", "--probe_lr=0.003")
+_QUICK_MNIST = (*_QUICK, "--datasets=mnist", "--sizes=32", "--lr=0.001")
+RECIPES = {  # name -> table -> what it stands for; configs/*-quick.cfg have the settings
+    "quick": {
+        "lines": (*_QUICK, "--lr=0.0003"),
+        "probe": _QUICK_MNIST,
+        "clustering": _QUICK_MNIST,
+    }
 }
 SEEDED = ("acai", "baseline")  # models of which a recipe trains all seeds; of others, one
 PER_GPU = 4  # runs; networks of depth 16 leave most of a GPU idle
@@ -60,16 +63,16 @@ def main() -> None:
         Stopped: a signal came; all runs are saved.
         AcaiError: some runs failed; the others have run, and the table is written.
     """
-    arguments, given = _arguments()
-    if not (arguments.table or arguments.recipe):  # --list alone
+    asked, _ = _arguments()
+    if not (asked.table or asked.recipe):  # --list alone
         for name, table in TABLES.items():
             print(f"--table={name}: {', '.join(f'{d} {size}' for d, size in table.cells)}")
         return
-    named, failed = set(arguments.datasets or []), []
+    failed = []
     for title, table in TABLES.items():
-        there = not named or named & {dataset for dataset, _ in table.cells}
-        if title == arguments.table or (there and not arguments.table):
-            failed += _reproduce(title, arguments, given)
+        there = not asked.datasets or set(asked.datasets) & {dataset for dataset, _ in table.cells}
+        if title == asked.table or (there and not asked.table):
+            failed += _reproduce(title, *_arguments(RECIPES.get(asked.recipe, {}).get(title, ())))
     if failed:
         names = ", ".join(failed)
         raise AcaiError(f"{len(failed)} runs failed ({names}); the same command tries them again")
@@ -116,8 +119,8 @@ def _reproduce(title: str, arguments: argparse.Namespace, given: dict) -> list[s
     return failed
 
 
-def _arguments() -> tuple[argparse.Namespace, dict]:
-    """The command's own options, and the settings for all runs."""
+def _arguments(recipe: tuple[str, ...] = ()) -> tuple[argparse.Namespace, dict]:
+    """The command's own options, and the settings for all runs; both win over a recipe's."""
     parser = cli.Parser("reproduce", __doc__)
     add, default = parser.add_argument, "(default: %(default)s)"
     add("--table", choices=TABLES)
@@ -134,8 +137,6 @@ def _arguments() -> tuple[argparse.Namespace, dict]:
     add("--out", type=pathlib.Path, default="results", help=f"folder for the table {default}")
     add("--list", action="store_true", help="print the runs' commands, or all tables, and stop")
     add("--no_train", action="store_true", help="only write the table of the runs there are")
-    known, _ = parser.parse_known_args()
-    recipe = RECIPES.get(known.recipe, ())
     arguments, words = parser.parse_known_args([*recipe, *sys.argv[1:]])
     if not (arguments.table or arguments.list or arguments.recipe):
         parser.error(f"--table is needed: {', '.join(TABLES)}")
@@ -177,7 +178,7 @@ def _shown(title: str, arguments: argparse.Namespace, rows: list[grid.Row]) -> l
             del settings[name]
     changed = {name: value for row in rows for name, value in row.changed.items()}
     shown = grid.words({name: value for name, value in settings.items() if value} | changed)
-    return [word for word in shown if word not in RECIPES.get(arguments.recipe, ())]
+    return [word for word in shown if word not in RECIPES.get(arguments.recipe, {}).get(title, ())]
 
 
 class Job(NamedTuple):
