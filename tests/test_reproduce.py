@@ -218,6 +218,13 @@ def test_a_recipe_stands_for_settings_and_rows(run, tmp_path):
             command_line.split()
         )
     assert "mnist" not in run("--recipe=quick", "--datasets=lines", "--seeds=1", "--list")[1]
+    listed = run("--recipe=quick", "--sizes=32", "--list")[1].splitlines()
+    assert len(listed) == len(set(listed)) == 5 + 5 + 6  # of MNIST; two tables share them
+    status, _, stderr = run("--recipe=quick", "--datasets=none")
+    assert (status, "no such row" in stderr) == (2, True)
+    for words in ("--scale=1",), ("--lr=0.0001",), ("--seeds=1", "--schedule=constant"):
+        printed = run("--recipe=quick", "--table=probe", "--no_train", *words)[1]
+        assert f"acai-tf reproduce --table=probe --recipe=quick {' '.join(words)}\n" in printed
 
 
 def test_a_run_folder_of_another_configuration_is_refused_before_anything_runs(run, tmp_path):

@@ -6,8 +6,8 @@ Interrupted, the same command resumes. Run folders are those of `acai-tf train`,
 runs, and a larger --scale extends them. Earlier results stay in the table, whatever rows are
 chosen.
 
---recipe=quick stands for a sixteenth of the published length and settings that make up for it, for
-the seven models of the paper on lines and on MNIST (d = 32), and for all tables if none is named.
+--recipe=quick trains the paper's seven models on lines and MNIST (d = 32) for a sixteenth of the
+published length, at learning rates that make up for much of it: all tables if none is named.
 
 Other settings of `acai-tf train` (--lr=1e-3, --dtype_policy=mixed_bfloat16, --data_dir=D) apply to
 all runs that read them; those that may change a result become part of file names.
@@ -29,6 +29,7 @@ from typing import NamedTuple
 import psutil
 
 from acai_tf import cli
+from acai_tf.config import EXECUTION_SETTINGS
 from acai_tf.errors import AcaiError, Stopped, UsageError
 from acai_tf.files import expanded
 from acai_tf.models import MODELS
@@ -49,7 +50,7 @@ RECIPES = {  # name -> table -> what it stands for; configs/*-quick.cfg have the
         "clustering": _QUICK_MNIST,
     }
 }
-SEEDED = ("acai", "baseline")  # models of which a recipe trains all seeds; of others, one
+SEEDED = ("acai", "baseline")  # a recipe trains one seed of the other models
 PER_GPU = 4  # runs; networks of depth 16 leave most of a GPU idle
 MEMORY = 3.5e9  # bytes that a run takes at most
 
@@ -68,63 +69,112 @@ def main() -> None:
         for name, table in TABLES.items():
             print(f"--table={name}: {', '.join(f'{d} {size}' for d, size in table.cells)}")
         return
-    failed = []
-    for title, table in TABLES.items():
-        there = not asked.datasets or set(asked.datasets) & {dataset for dataset, _ in table.cells}
-        if title == asked.table or (there and not asked.table):
-            failed += _reproduce(title, *_arguments(RECIPES.get(asked.recipe, {}).get(title, ())))
+    found, refused = [], None
+    for title in [asked.table] if asked.table else TABLES:
+        try:
+            found.append(_Reproduction(title))
+        except UsageError as error:  # another table may have such rows
+            refused = error
+    if not found:
+        raise refused
+    if asked.list:
+        rows = [row for one in found for row in one.rows]
+        commands = [row.shown_command(config.seed) for row in rows for config in row.configs]
+        print("\n".join(dict.fromkeys(commands)))  # tables share runs
+        return
+    for one in found:  # all of them before anything is trained
+        one.check()
+    failed = [name for one in found for name in one.run()]
     if failed:
         names = ", ".join(failed)
         raise AcaiError(f"{len(failed)} runs failed ({names}); the same command tries them again")
 
 
-def _reproduce(title: str, arguments: argparse.Namespace, given: dict) -> list[str]:
-    """Train the runs of a table and write it; returns the names of the runs that failed."""
-    table = TABLES[title]
-    common = {"scale": arguments.scale, "given": given}
-    chosen = {name: getattr(arguments, name) for name in ("datasets", "models", "sizes")}
-    rows = grid.rows(table, arguments.runs_dir, seeds=arguments.seeds or SEEDS, **common, **chosen)
-    every = grid.rows(table, arguments.runs_dir, seeds=max(arguments.seeds or 0, SEEDS), **common)
-    if arguments.recipe and not arguments.seeds:
-        for row in rows:
-            del row.configs[SEEDS if row.model in SEEDED else 1 :]
-    if arguments.list:
-        print("\n".join(row.shown_command(c.seed) for row in rows for c in row.configs))
-        return []
-    for row in rows:
-        for config in row.configs:
-            RunFolder(config.run_dir).check(config)  # before anything is trained
-    name = tables.table_name(title, rows, arguments.n_init)
-    labels = {(row.dataset, row.size, row.label) for row in rows}
+class _Reproduction:
+    """A table, its chosen rows, and all rows of which there may be earlier results."""
 
-    def write() -> pathlib.Path:
-        kept = arguments.out / tables.KEPT
-        found = [tables.obtained(row, table.scores, kept, arguments.n_init) for row in every]
+    def __init__(self, title: str):
+        self.title, self.table = title, TABLES[title]
+        self.arguments, self.given = _arguments(title)
+        arguments = self.arguments
+        self.rows = self._rows(
+            arguments.seeds or SEEDS,
+            **{name: getattr(arguments, name) for name in ("datasets", "models", "sizes")},
+        )
+        self.every = self._rows(max(arguments.seeds or 0, SEEDS))
+        for row in self.rows:
+            if arguments.recipe and not arguments.seeds and row.model not in SEEDED:
+                del row.configs[1:]
+
+    def _rows(self, seeds: int, **chosen) -> list[grid.Row]:
+        arguments, common = self.arguments, {"scale": self.arguments.scale, "given": self.given}
+        return grid.rows(self.table, arguments.runs_dir, seeds=seeds, **common, **chosen)
+
+    def check(self) -> None:
+        """Raise UsageError if a run folder does not fit, or data are missing; CannotSave if the
+        table cannot be written."""
+        for row in self.rows:
+            for config in row.configs:
+                RunFolder(config.run_dir).check(config)
+        self.write()
+        if not self.arguments.no_train and _jobs(self.rows, self.table.evaluators, self.arguments):
+            _prepare({row.dataset for row in self.rows} - {"lines"}, self.given)
+
+    def write(self) -> pathlib.Path:
+        """Write the table of what there is."""
+        table, arguments, rows = self.table, self.arguments, self.rows
+        kept, n_init = arguments.out / tables.KEPT, arguments.n_init
+        labels = {(row.dataset, row.size, row.label) for row in rows}
+        found = [tables.obtained(row, table.scores, kept, n_init) for row in self.every]
         found = [
             one
             for one in found
             if one.scores or (one.row.dataset, one.row.size, one.row.label) in labels
         ]
-        return tables.write(arguments.out, name, table, found, _shown(title, arguments, rows))
+        name = tables.table_name(self.title, rows, n_init)
+        return tables.write(arguments.out, name, table, found, self._shown())
 
-    file, failed = write(), []  # now, to find out whether it can be written
-    if not arguments.no_train and (jobs := _jobs(rows, table.evaluators, arguments)):
-        _prepare({row.dataset for row in rows} - {"lines"}, given)
-        places = environments(arguments.jobs, len(jobs))
-        print(f"{len(jobs)} runs, {len(places)} at a time", flush=True)
-        failed = run_all(jobs, places, finished=write)
-        file = write()
-    print(file.read_text("utf-8"))
-    print(f"wrote {file}")
-    return failed
+    def run(self) -> list[str]:
+        """Train and evaluate what is left to do, and print the table; returns what failed."""
+        arguments, failed = self.arguments, []
+        jobs = _jobs(self.rows, self.table.evaluators, arguments)
+        if jobs and not arguments.no_train:
+            places = environments(arguments.jobs, len(jobs))
+            print(f"{len(jobs)} runs, {len(places)} at a time", flush=True)
+            failed = run_all(jobs, places, finished=self.write)
+        file = self.write()
+        print(file.read_text("utf-8"))
+        print(f"wrote {file}")
+        return failed
+
+    def _shown(self) -> list[str]:
+        """The options to print in the table: those that affect it, without paths."""
+        given, recipe = self.arguments, self.arguments.recipe
+        words = [f"--table={self.title}", *([f"--recipe={recipe}"] if recipe else [])]
+        plain, settings = _arguments(self.title, words)
+        shown = {"seeds": given.seeds or SEEDS} if given.seeds or not recipe else {}
+        for name in ("scale", "datasets", "models", "sizes", "n_init"):
+            if (value := getattr(given, name)) != getattr(plain, name):
+                shown[name] = ",".join(map(str, value)) if isinstance(value, list) else value
+        for name, value in self.given.items():
+            if name not in EXECUTION_SETTINGS and value != settings.get(name):
+                shown[name] = value
+        return words + grid.words(shown)
 
 
-def _arguments(recipe: tuple[str, ...] = ()) -> tuple[argparse.Namespace, dict]:
-    """The command's own options, and the settings for all runs; both win over a recipe's."""
+def _arguments(
+    title: str | None = None, argv: list[str] | None = None
+) -> tuple[argparse.Namespace, dict]:
+    """The command's own options, and the settings for all runs.
+
+    Args:
+        title: the table whose recipe they override; None: without a recipe's.
+        argv: the command line; None: this process's.
+    """
     parser = cli.Parser("reproduce", __doc__)
     add, default = parser.add_argument, "(default: %(default)s)"
     add("--table", choices=TABLES)
-    add("--recipe", choices=RECIPES, help="settings for shorter runs; those given win")
+    add("--recipe", choices=RECIPES, help="settings for shorter runs; other options override them")
     seeds = f"(default: {SEEDS}; of a recipe's models but {' and '.join(SEEDED)}, 1)"
     add("--seeds", type=int, help=f"runs per row, with seeds 0, 1, ... {seeds}")
     add("--scale", type=_fraction, default=1, help=f"share of the published length {default}")
@@ -137,7 +187,9 @@ def _arguments(recipe: tuple[str, ...] = ()) -> tuple[argparse.Namespace, dict]:
     add("--out", type=pathlib.Path, default="results", help=f"folder for the table {default}")
     add("--list", action="store_true", help="print the runs' commands, or all tables, and stop")
     add("--no_train", action="store_true", help="only write the table of the runs there are")
-    arguments, words = parser.parse_known_args([*recipe, *sys.argv[1:]])
+    argv = sys.argv[1:] if argv is None else argv
+    recipe = RECIPES.get(parser.parse_known_args(argv)[0].recipe, {}).get(title, ())
+    arguments, words = parser.parse_known_args([*recipe, *argv])
     if not (arguments.table or arguments.list or arguments.recipe):
         parser.error(f"--table is needed: {', '.join(TABLES)}")
     for name in ("seeds", "jobs", "n_init"):
@@ -163,22 +215,6 @@ def _words(text: str) -> list[str]:
 
 def _numbers(text: str) -> list[int]:
     return [int(word) for word in text.split(",")]
-
-
-def _shown(title: str, arguments: argparse.Namespace, rows: list[grid.Row]) -> list[str]:
-    """The options to print in the table: those that affect it, without paths."""
-    seeds = arguments.seeds or ("" if arguments.recipe else SEEDS)
-    settings = {"table": title, "recipe": arguments.recipe, "seeds": seeds}
-    settings["scale"] = arguments.scale
-    for name in ("datasets", "models", "sizes"):
-        settings[name] = ",".join(map(str, getattr(arguments, name) or []))
-    settings["n_init"] = arguments.n_init
-    for name, default in {"scale": 1, "n_init": tables.N_INIT}.items():
-        if settings[name] == default:
-            del settings[name]
-    changed = {name: value for row in rows for name, value in row.changed.items()}
-    shown = grid.words({name: value for name, value in settings.items() if value} | changed)
-    return [word for word in shown if word not in RECIPES.get(arguments.recipe, {}).get(title, ())]
 
 
 class Job(NamedTuple):
