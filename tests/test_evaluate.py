@@ -365,9 +365,14 @@ def test_on_other_images_than_in_training(run_dir, tmp_path, capsys):
     assert "the model's probe has 10 classes" in capsys.readouterr().out
     assert not (pathlib.Path(run_dir) / "eval.json").exists()
     train_images, labels, test_images, _ = noise(None, channels=3)
-    arrays = {"train_images": train_images, "test_images": test_images}
-    np.savez(tmp_path / "colors.npz", **arrays, train_labels=labels, test_labels=labels)
-    dataset = f"npz:{tmp_path}/colors.npz"  # which does not read the run's --image_size
+    labels = {"train_labels": labels, "test_labels": labels}
+    dataset = f"npz:{tmp_path}/other.npz"  # which does not read the run's --image_size
+    for channels in (1, 3):
+        images = {"train_images": train_images, "test_images": test_images}
+        images = {name: array[..., :channels] for name, array in images.items()}
+        np.savez(tmp_path / "other.npz", **images, **labels)
+        if channels == 1:
+            assert evaluate_run(run_dir, ["reconstruction"], dataset=dataset, out=out)
     with pytest.raises(UsageError, match=r"takes images of 16x16x1, npz:.* has 16x16x3"):
         evaluate_run(run_dir, dataset=dataset, out=out)
 
