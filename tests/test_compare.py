@@ -257,7 +257,9 @@ def test_a_pretrained_model_is_compared_by_its_name(make, tmp_path, monkeypatch)
     model = read_run("acai/mnist-d32")
     assert model.settings["kimg"] == 1024
     assert model.scores["clustering_accuracy"] > 0.8
-    own = make("own", [0.5] * 1024, dataset="mnist", depth=16, latent=2, report_kimg=64)
+    recipe = {"lr": 1e-3, "probe_lr": 3e-3, "schedule": "trapezoid"}
+    recipe["dtype_policy"] = "mixed_bfloat16"
+    own = make("own", [0.5] * 1024, dataset="mnist", depth=16, latent=2, report_kimg=64, **recipe)
     assert len(group([model, read_run(own)])) == 1  # the same settings
     assert commands([model], ["linear_accuracy_100"]) == [
         "acai-tf evaluate --run_dir=acai/mnist-d32 --evaluators=linear"

@@ -56,7 +56,7 @@ def whole(tmp_path_factory):
     arrays |= {"test_images": images, "test_labels": labels}
     (root / "some.npz").write_bytes(archive_of(**arrays))
     config = tiny.__wrapped__(root)
-    config = dataclasses.replace(config, dataset=f"npz:{root / 'some.npz'}")
+    config = dataclasses.replace(config, dataset=f"npz:{root / 'some.npz'}", image_size=32)
     model = build_model(config, SHAPE, 2)
     model.compile(optimizer=adam(model, model.config.lr))
     run = RunFolder(config.run_dir)
